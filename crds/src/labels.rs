@@ -1,0 +1,22 @@
+//! Labels and annotations that the operator puts on its children. No network.
+
+/// Name of the owning `Pipeline`.
+pub const PIPELINE: &str = "medallion.dev/pipeline";
+/// Stage word (`bronze`), absent on children that belong to no stage.
+pub const STAGE: &str = "medallion.dev/stage";
+/// Worker word (`exporter`).
+pub const WORKER: &str = "medallion.dev/worker";
+/// Name of the `StageRun` a Job works for.
+pub const RUN: &str = "medallion.dev/run";
+/// Attempt number of a Job within its run, 1 for the first.
+pub const ATTEMPT: &str = "medallion.dev/attempt";
+/// Standard label, always [`MANAGER`].
+pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+/// Value of [`MANAGED_BY`] and the operator's field manager.
+pub const MANAGER: &str = "medallion-operator";
+/// Annotation: digest of the settings a pod was made from; a changed digest rolls the pods.
+pub const SETTINGS_HASH: &str = "medallion.dev/settings-hash";
+/// Annotation on runs and their Jobs: digest of the stage's launch settings and image, without the run's own part. A changed digest gives a failed stage a new run.
+pub const LAUNCH_HASH: &str = "medallion.dev/launch-hash";
+/// Annotation on runs: generation of the Pipeline they were made for.
+pub const PIPELINE_GENERATION: &str = "medallion.dev/pipeline-generation";

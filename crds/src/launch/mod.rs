@@ -1,0 +1,82 @@
+//! Operator to worker: the settings file, environment names, ports, exit codes and the termination report. No network.
+//!
+//! The operator writes one JSON file per worker (a [`Settings`] with the worker's own part inside) and mounts it; the
+//! worker reads it and, if it is a Job, leaves a [`report`] as its termination message.
+
+mod exit;
+pub mod report;
+mod workers;
+
+pub use exit::ExitCode;
+pub use workers::{
+    ConsumerSettings, ContractSettings, DbtRunnerSettings, ExporterSettings, GatewaySettings, KafkaSettings,
+    LakeSettings, LoaderSettings, ProvisionerSettings, RunSettings, WarehouseSettings,
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::stage::Stage;
+
+/// Where the settings file is mounted, unless [`environment::SETTINGS`] names another path.
+pub const SETTINGS_PATH: &str = "/etc/medallion/settings/settings.json";
+/// Where the contract's schema is mounted.
+pub const CONTRACT_PATH: &str = "/etc/medallion/contract/schema.json";
+/// Where the gateway's tokens are mounted.
+pub const TOKENS_PATH: &str = "/etc/medallion/tokens/tokens";
+/// Port of `/livez`, `/readyz`, `/metrics` and `/progress` in every worker.
+pub const ADMIN_PORT: u16 = 9090;
+/// Port on which the gateway takes events.
+pub const HTTP_PORT: u16 = 8080;
+/// Writable folder, gone with the pod.
+pub const SCRATCH_PATH: &str = "/scratch";
+/// Where a Job leaves its report.
+pub const TERMINATION_PATH: &str = "/dev/termination-log";
+/// The most bytes a termination report may have (the kubelet cuts at this length).
+pub const TERMINATION_BYTES: usize = 4096;
+
+/// Names of environment variables. AWS endpoints, region and credentials come by the SDK's own names.
+pub mod environment {
+    /// Path of the settings file, when it is not the usual one.
+    pub const SETTINGS: &str = "MEDALLION_SETTINGS";
+    /// Digest of the settings, echoed in `/progress`.
+    pub const SETTINGS_HASH: &str = "MEDALLION_SETTINGS_HASH";
+    /// UID of the pod, by the downward API.
+    pub const POD_UID: &str = "POD_UID";
+    /// Name of the pod, by the downward API.
+    pub const POD_NAME: &str = "POD_NAME";
+    /// `true`: S3 is addressed by path, as S3 look-alikes want it.
+    pub const S3_PATH_STYLE: &str = "MEDALLION_S3_PATH_STYLE";
+    /// Address the admin server listens on, when it is not all interfaces at [`super::ADMIN_PORT`].
+    pub const ADMIN_LISTEN: &str = "MEDALLION_ADMIN_LISTEN";
+    /// Name of a point at which a worker waits to be killed; set by tests alone.
+    pub const HOLD_POINT: &str = "MEDALLION_HOLD_POINT";
+    /// Filter of the log, for example `info` or `consumer=debug`.
+    pub const LOG: &str = "RUST_LOG";
+}
+
+/// The settings file of one worker.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Settings<W> {
+    /// The pipeline the worker works for.
+    pub pipeline: PipelineIdentity,
+    /// The worker's stage; absent for the provisioner.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<Stage>,
+    /// AWS region.
+    pub region: String,
+    /// The worker's own settings.
+    pub worker: W,
+}
+
+/// Which pipeline.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct PipelineIdentity {
+    /// Namespace of the Pipeline.
+    pub namespace: String,
+    /// Name of the Pipeline.
+    pub name: String,
+    /// UID of the Pipeline.
+    pub uid: String,
+}

@@ -1,0 +1,194 @@
+//! The part of the settings file that belongs to one worker. No network.
+
+use serde::{Deserialize, Serialize};
+
+use crate::pipeline::{Management, WarehouseTable};
+use crate::stage_run::TableVersion;
+
+/// The event contract as a worker sees it: the schema's file and the pointers.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ContractSettings {
+    /// Path of the mounted JSON Schema.
+    pub schema_path: String,
+    /// JSON Pointer to the key.
+    pub key: String,
+    /// JSON Pointer to the event id.
+    pub event_id: String,
+    /// JSON Pointer to the event time.
+    pub event_time: String,
+    /// JSON Pointer to the version, if the contract has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+}
+
+/// Brokers and topics.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct KafkaSettings {
+    /// host:port of the brokers to start from.
+    pub bootstrap_servers: Vec<String>,
+    /// Topic of the events.
+    pub topic: String,
+    /// Topic of the dead letters.
+    pub dead_letter_topic: String,
+}
+
+/// Where the layers live, as URLs without a slash at the end.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct LakeSettings {
+    /// URL of the Bronze table, for example `s3://shop-bronze/purchase_orders`.
+    pub bronze_table: String,
+    /// URL of the Silver tables' folder, for example `s3://shop-silver`.
+    pub silver: String,
+    /// URL of the Gold tables' folder, for example `s3://shop-gold`.
+    pub gold: String,
+}
+
+/// The Redshift database.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct WarehouseSettings {
+    /// Serverless workgroup, or
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workgroup_name: Option<String>,
+    /// provisioned cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cluster_identifier: Option<String>,
+    /// Database.
+    pub database: String,
+    /// Schema of the tables and the ledger.
+    pub schema: String,
+    /// Role for COPY.
+    pub copy_role_arn: String,
+}
+
+/// Which run and attempt a Job works for.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct RunSettings {
+    /// Name of the `StageRun`.
+    pub name: String,
+    /// UID of the `StageRun`.
+    pub uid: String,
+    /// Attempt, 1 for the first.
+    pub attempt: i32,
+    /// When the run was made, RFC 3339: the run's "now" (`as_of`) in every attempt.
+    pub as_of: jiff::Timestamp,
+    /// Source tables and versions up to which to work, inclusive.
+    pub inputs: Vec<TableVersion>,
+}
+
+/// Settings of the provisioner.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ProvisionerSettings {
+    /// Create what is missing, or only verify.
+    pub management: Management,
+    /// The event contract, to be checked whole before anything starts.
+    pub contract: ContractSettings,
+    /// Brokers and topics.
+    pub kafka: KafkaSettings,
+    /// Partitions of a topic to create, and the count to verify.
+    pub partitions: i32,
+    /// The DynamoDB table.
+    pub table: String,
+    /// Names of the buckets, each once.
+    pub buckets: Vec<String>,
+    /// The warehouse.
+    pub warehouse: WarehouseSettings,
+    /// Give up on a dependency that does not answer after so many seconds.
+    pub timeout_seconds: i32,
+}
+
+/// Settings of the gateway.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct GatewaySettings {
+    /// The event contract.
+    pub contract: ContractSettings,
+    /// Brokers and topics.
+    pub kafka: KafkaSettings,
+    /// Path of the mounted tokens; absent: everybody may post.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens_path: Option<String>,
+    /// Unready (drain) for so many seconds before the listener closes at SIGTERM.
+    pub drain_seconds: i32,
+    /// Longest body in bytes, also after decompression.
+    pub max_body_bytes: i64,
+    /// Most events in one request.
+    pub max_events_per_request: i32,
+    /// Longest time for one request, in seconds.
+    pub request_timeout_seconds: i32,
+    /// Most bytes waiting for the broker; beyond it requests are refused with 503.
+    pub max_buffer_bytes: i64,
+}
+
+/// Settings of the consumer.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ConsumerSettings {
+    /// The event contract.
+    pub contract: ContractSettings,
+    /// Brokers and topics.
+    pub kafka: KafkaSettings,
+    /// Consumer group.
+    pub group: String,
+    /// The DynamoDB table.
+    pub table: String,
+    /// Most puts in flight.
+    pub max_in_flight: i32,
+    /// Most bytes of records in memory.
+    pub max_buffer_bytes: i64,
+}
+
+/// Settings of the exporter.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ExporterSettings {
+    /// The event contract.
+    pub contract: ContractSettings,
+    /// The DynamoDB table.
+    pub table: String,
+    /// The layers.
+    pub lake: LakeSettings,
+    /// Write when so many bytes are buffered.
+    pub flush_max_bytes: i64,
+    /// Write when the oldest buffered change is so old.
+    pub flush_max_age_seconds: i32,
+    /// Wait so long after an empty answer of a shard.
+    pub poll_milliseconds: i32,
+}
+
+/// Settings of the dbt-runner; the stage (silver or gold) says which layer it makes.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct DbtRunnerSettings {
+    /// The run and attempt.
+    pub run: RunSettings,
+    /// The event contract: names and types of the Bronze columns.
+    pub contract: ContractSettings,
+    /// The layers.
+    pub lake: LakeSettings,
+    /// Folder of the dbt project in the image.
+    pub project_path: String,
+    /// Memory that DuckDB may use, in bytes; beyond it spills to the scratch folder.
+    pub memory_bytes: i64,
+    /// Threads that DuckDB and dbt may use.
+    pub threads: i32,
+}
+
+/// Settings of the loader.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct LoaderSettings {
+    /// The run and attempt.
+    pub run: RunSettings,
+    /// The layers.
+    pub lake: LakeSettings,
+    /// The warehouse.
+    pub warehouse: WarehouseSettings,
+    /// Tables and how each is loaded.
+    pub tables: Vec<WarehouseTable>,
+}

@@ -1,0 +1,181 @@
+//! The `Pipeline` kind: the standing wish of a data team, and what is true of it. No network.
+
+mod contract;
+mod kafka;
+mod lake;
+mod stages;
+mod status;
+mod warehouse;
+
+pub use contract::{ConfigMapKeyRef, ContractSource, SecretKeyRef};
+pub use kafka::{Kafka, KafkaAuthentication, KafkaAuthenticationType};
+pub use lake::{Bucket, Lake};
+pub use stages::{
+    BearerTokens, BronzeStage, Flush, GoldStage, IngestAuthentication, IngestAuthenticationType, IngestStage,
+    PersistStage, Retry, SilverStage, Stages, WarehouseMode, WarehouseStage, WarehouseTable,
+};
+pub use status::{
+    ContractStatus, DbtStatus, DeadLetterReason, DeadLetterStatus, Dependency, DependencyState, Endpoints,
+    PipelineStatus, ProvisioningStatus, StageState, StageStatus,
+};
+pub use warehouse::{Redshift, Warehouse, WarehouseType};
+
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What a data team wants to stand: one way of one kind of event from HTTP to the warehouse.
+#[derive(Clone, CustomResource, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[kube(
+    group = "medallion.dev",
+    version = "v1alpha1",
+    kind = "Pipeline",
+    plural = "pipelines",
+    singular = "pipeline",
+    shortname = "mpl",
+    category = "medallion",
+    namespaced,
+    cel,
+    status = "PipelineStatus",
+    derive = "PartialEq",
+    doc = "A medallion pipeline: everything between an HTTP POST and a warehouse table for one kind of event.",
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
+    printcolumn(name = "Healthy", type_ = "string", json_path = ".status.conditions[?(@.type==\"Healthy\")].status"),
+    printcolumn(name = "Bronze", type_ = "date", json_path = ".status.stages[?(@.name==\"bronze\")].lastCommitTime"),
+    printcolumn(name = "Silver", type_ = "date", json_path = ".status.stages[?(@.name==\"silver\")].lastCommitTime"),
+    printcolumn(name = "Gold", type_ = "date", json_path = ".status.stages[?(@.name==\"gold\")].lastCommitTime"),
+    printcolumn(
+        name = "Warehouse",
+        type_ = "date",
+        json_path = ".status.stages[?(@.name==\"warehouse\")].lastCommitTime"
+    ),
+    printcolumn(name = "Dead-Letters", type_ = "integer", json_path = ".status.deadLetters.count"),
+    printcolumn(
+        name = "Reason",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Ready\")].reason",
+        priority = 1
+    ),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Healthy\")].message",
+        priority = 1
+    ),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    validation = Rule::new("self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$') && self.metadata.name.size() <= 40")
+        .message("metadata.name: must begin with a letter, hold only a-z, 0-9 and '-', and be at most 40 characters long, because children are named after it")
+)]
+#[serde(rename_all = "camelCase")]
+pub struct PipelineSpec {
+    /// true: no new runs of the batch stages start. The streaming stages go on, because their sources forget (DynamoDB Streams after 24 hours). Runs under way are finished.
+    #[serde(default)]
+    pub suspend: bool,
+
+    /// Who creates the topic, the table, the buckets and the warehouse schema. Managed: the provisioner creates what is missing and never changes or deletes what exists. External (default): it only verifies.
+    #[serde(default)]
+    pub management: Management,
+
+    /// What an event looks like, and where its key, id and time stand.
+    pub contract: ContractSource,
+
+    /// Where in AWS everything lives.
+    pub aws: Aws,
+
+    /// The Kafka topic that events travel through, and its dead-letter topic.
+    pub kafka: Kafka,
+
+    /// The DynamoDB table that keeps one item per event.
+    pub table: Table,
+
+    /// The buckets of the three layers.
+    pub lake: Lake,
+
+    /// Where Gold is loaded to.
+    pub warehouse: Warehouse,
+
+    /// Which dbt project makes Silver and Gold.
+    pub dbt: Dbt,
+
+    /// How each stage works.
+    pub stages: Stages,
+
+    /// When dead letters make the pipeline unhealthy.
+    #[serde(default)]
+    pub dead_letters: DeadLetters,
+
+    /// How many succeeded runs of each batch stage are kept.
+    #[serde(default = "history_limit")]
+    #[schemars(range(min = 1, max = 100))]
+    pub successful_runs_history_limit: i32,
+
+    /// How many failed runs of each batch stage are kept.
+    #[serde(default = "history_limit")]
+    #[schemars(range(min = 1, max = 100))]
+    pub failed_runs_history_limit: i32,
+}
+
+const fn history_limit() -> i32 {
+    20
+}
+
+/// Who creates what a pipeline depends on.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum Management {
+    /// The provisioner creates what is missing; what exists is verified and never changed.
+    Managed,
+    /// Somebody else creates; the provisioner verifies and says what is missing.
+    #[default]
+    External,
+}
+
+/// Where in AWS everything lives.
+#[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Aws {
+    /// AWS region of the table, the buckets and the warehouse, for example eu-west-1. Immutable.
+    #[schemars(length(max = 32), regex(pattern = r"^[a-z]{2}(-[a-z]+)+-[0-9]$"))]
+    #[x_kube(validation = Rule::new("self == oldSelf").message("is immutable: the table and the buckets live in one region; make a new Pipeline for another"))]
+    pub region: String,
+}
+
+/// The DynamoDB table that keeps one item per event.
+#[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Table {
+    /// Name of the table; also the name of the Bronze table. Its partition key is `key`, its sort key `event_id`, its stream shows new images. Immutable.
+    #[schemars(length(min = 3, max = 200), regex(pattern = "^[a-zA-Z0-9_.-]+$"))]
+    #[x_kube(validation = Rule::new("self == oldSelf").message("is immutable: positions belong to one table; make a new Pipeline for another"))]
+    pub name: String,
+}
+
+/// Which dbt project makes Silver and Gold.
+#[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Dbt {
+    /// A name from the operator's allow-list of dbt project images (Helm value `dbtProjects`). The image in use stands in `status.dbt.image`.
+    #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    pub project: String,
+}
+
+/// When dead letters make the pipeline unhealthy.
+#[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeadLetters {
+    /// The pipeline is unhealthy (`Healthy=False`, reason `DeadLettersOverBudget`) while more dead letters than this wait in the dead-letter topic.
+    #[serde(default = "max_dead_letters")]
+    #[schemars(range(min = 0, max = 1_000_000_000))]
+    pub max_count: i64,
+}
+
+const fn max_dead_letters() -> i64 {
+    100
+}
+
+impl Default for DeadLetters {
+    fn default() -> Self {
+        Self {
+            max_count: max_dead_letters(),
+        }
+    }
+}

@@ -1,0 +1,311 @@
+//! How each stage works: the `spec.stages` part of a pipeline. No network.
+
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::SecretKeyRef;
+
+/// How each stage works.
+#[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Stages {
+    /// HTTP to Kafka.
+    pub ingest: IngestStage,
+    /// Kafka to DynamoDB.
+    #[serde(default)]
+    pub persist: PersistStage,
+    /// DynamoDB Streams to Bronze.
+    #[serde(default)]
+    pub bronze: BronzeStage,
+    /// Bronze to Silver.
+    #[serde(default)]
+    pub silver: SilverStage,
+    /// Silver to Gold.
+    #[serde(default)]
+    pub gold: GoldStage,
+    /// Gold to the warehouse.
+    pub warehouse: WarehouseStage,
+}
+
+/// HTTP to Kafka: `POST /v1/events` takes one JSON object, an array, or NDJSON, checks each event against the contract, and answers success only after the broker's acknowledgement.
+#[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct IngestStage {
+    /// How many gateway pods. Left out: 1 at first, afterwards whatever an autoscaler says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100))]
+    pub replicas: Option<i32>,
+    /// Unhealthy when an event waits longer than this for the broker's acknowledgement.
+    #[serde(default = "seconds::<10>")]
+    #[schemars(range(min = 1, max = 86_400))]
+    pub max_age_seconds: i32,
+    /// Who may post events.
+    pub authentication: IngestAuthentication,
+    /// ServiceAccount of the gateway's pods; its name must begin with the operator's allowed prefix. Left out: one made for this pipeline, without rights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = "^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$"))]
+    pub service_account_name: Option<String>,
+}
+
+/// Who may post events.
+#[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("(self.type == 'BearerTokens') == has(self.bearerTokens)").message("bearerTokens: is required when type is BearerTokens, and only then allowed"))]
+pub struct IngestAuthentication {
+    /// BearerTokens: requests carry `Authorization: Bearer <token>`. None: everybody who reaches the Service.
+    #[serde(rename = "type")]
+    pub kind: IngestAuthenticationType,
+    /// Where the tokens stand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bearer_tokens: Option<BearerTokens>,
+}
+
+/// Kinds of authentication at the gateway.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum IngestAuthenticationType {
+    /// Everybody who reaches the Service may post.
+    None,
+    /// A token from a Secret.
+    BearerTokens,
+}
+
+/// Where the gateway's tokens stand.
+#[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BearerTokens {
+    /// Secret and key that hold the tokens, one a line, each of at least 16 characters. A changed Secret takes effect without a restart.
+    pub secret_key_ref: SecretKeyRef,
+}
+
+/// Kafka to DynamoDB: one item per event, duplicates told by key, event id and payload.
+#[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PersistStage {
+    /// How many consumer pods. Left out: 1 at first, afterwards whatever an autoscaler says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100))]
+    pub replicas: Option<i32>,
+    /// Unhealthy when a record waits longer than this in Kafka.
+    #[serde(default = "seconds::<30>")]
+    #[schemars(range(min = 1, max = 86_400))]
+    pub max_age_seconds: i32,
+    /// ServiceAccount of the consumer's pods; its name must begin with the operator's allowed prefix. Left out: one made for this pipeline, without rights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = "^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$"))]
+    pub service_account_name: Option<String>,
+}
+
+impl Default for PersistStage {
+    fn default() -> Self {
+        Self {
+            replicas: None,
+            max_age_seconds: 30,
+            service_account_name: None,
+        }
+    }
+}
+
+/// DynamoDB Streams to Bronze, in one pod: the stream's positions are part of each commit.
+#[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct BronzeStage {
+    /// When buffered changes are written.
+    #[serde(default)]
+    pub flush: Flush,
+    /// Unhealthy when a change waits longer than this in the stream.
+    #[serde(default = "seconds::<120>")]
+    #[schemars(range(min = 1, max = 86_400))]
+    pub max_age_seconds: i32,
+    /// ServiceAccount of the exporter's pod; its name must begin with the operator's allowed prefix. Left out: one made for this pipeline, without rights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = "^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$"))]
+    pub service_account_name: Option<String>,
+}
+
+impl Default for BronzeStage {
+    fn default() -> Self {
+        Self {
+            flush: Flush::default(),
+            max_age_seconds: 120,
+            service_account_name: None,
+        }
+    }
+}
+
+/// When buffered changes are written: whichever comes first.
+#[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Flush {
+    /// Write when this many bytes are buffered; also what bounds the exporter's memory.
+    #[serde(default = "flush_bytes")]
+    #[schemars(range(min = 1_048_576, max = 1_073_741_824))]
+    pub max_bytes: i64,
+    /// Write when the oldest buffered change is this old. Short ages make many small files.
+    #[serde(default = "seconds::<60>")]
+    #[schemars(range(min = 1, max = 3600))]
+    pub max_age_seconds: i32,
+}
+
+const fn flush_bytes() -> i64 {
+    134_217_728
+}
+
+impl Default for Flush {
+    fn default() -> Self {
+        Self {
+            max_bytes: flush_bytes(),
+            max_age_seconds: 60,
+        }
+    }
+}
+
+/// Bronze to Silver, by dbt: built, tested, and only then published.
+#[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SilverStage {
+    /// At least this long between the starts of two runs, so that small commits are taken together.
+    #[serde(default = "seconds::<30>")]
+    #[schemars(range(min = 0, max = 86_400))]
+    pub min_interval_seconds: i32,
+    /// What happens when an attempt fails.
+    #[serde(default)]
+    pub retry: Retry,
+    /// An attempt that takes longer than this is ended and counts as failed.
+    #[serde(default = "seconds::<1800>")]
+    #[schemars(range(min = 10, max = 86_400))]
+    pub timeout_seconds: i32,
+    /// Unhealthy when a Bronze commit waits longer than this for Silver.
+    #[serde(default = "seconds::<300>")]
+    #[schemars(range(min = 1, max = 604_800))]
+    pub max_age_seconds: i32,
+    /// ServiceAccount of the dbt-runner's pods; its name must begin with the operator's allowed prefix. Left out: one made for this pipeline, without rights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = "^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$"))]
+    pub service_account_name: Option<String>,
+}
+
+impl Default for SilverStage {
+    fn default() -> Self {
+        Self {
+            min_interval_seconds: 30,
+            retry: Retry::default(),
+            timeout_seconds: 1800,
+            max_age_seconds: 300,
+            service_account_name: None,
+        }
+    }
+}
+
+/// Silver to Gold, by dbt: built, tested, and only then published.
+#[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GoldStage {
+    /// What happens when an attempt fails.
+    #[serde(default)]
+    pub retry: Retry,
+    /// An attempt that takes longer than this is ended and counts as failed.
+    #[serde(default = "seconds::<1800>")]
+    #[schemars(range(min = 10, max = 86_400))]
+    pub timeout_seconds: i32,
+    /// Unhealthy when a Silver commit waits longer than this for Gold.
+    #[serde(default = "seconds::<600>")]
+    #[schemars(range(min = 1, max = 604_800))]
+    pub max_age_seconds: i32,
+    /// ServiceAccount of the dbt-runner's pods; its name must begin with the operator's allowed prefix. Left out: one made for this pipeline, without rights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = "^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$"))]
+    pub service_account_name: Option<String>,
+}
+
+impl Default for GoldStage {
+    fn default() -> Self {
+        Self {
+            retry: Retry::default(),
+            timeout_seconds: 1800,
+            max_age_seconds: 600,
+            service_account_name: None,
+        }
+    }
+}
+
+/// Gold to the warehouse, by COPY, with a ledger in the same transaction.
+#[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WarehouseStage {
+    /// Which Gold tables are loaded, and how.
+    #[schemars(length(min = 1, max = 12))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub tables: Vec<WarehouseTable>,
+    /// What happens when an attempt fails.
+    #[serde(default)]
+    pub retry: Retry,
+    /// An attempt that takes longer than this is ended and counts as failed.
+    #[serde(default = "seconds::<1800>")]
+    #[schemars(range(min = 10, max = 86_400))]
+    pub timeout_seconds: i32,
+    /// Unhealthy when a Gold commit waits longer than this for the warehouse.
+    #[serde(default = "seconds::<900>")]
+    #[schemars(range(min = 1, max = 604_800))]
+    pub max_age_seconds: i32,
+    /// ServiceAccount of the loader's pods; its name must begin with the operator's allowed prefix. Left out: one made for this pipeline, without rights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = "^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$"))]
+    pub service_account_name: Option<String>,
+}
+
+/// One Gold table and how it is loaded.
+#[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WarehouseTable {
+    /// Name of the Gold table, and of the table in the warehouse.
+    #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z_][a-z0-9_]*$"))]
+    pub name: String,
+    /// ReplacePartitions: only the partitions that a run touched are replaced. ReplaceTable: all rows, in one transaction.
+    pub mode: WarehouseMode,
+}
+
+/// How a table is loaded.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum WarehouseMode {
+    /// Only the partitions that a run touched are replaced.
+    ReplacePartitions,
+    /// All rows are replaced, in one transaction.
+    ReplaceTable,
+}
+
+/// What happens when an attempt fails. Evictions and other disruptions are not counted.
+#[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Retry {
+    /// How many further attempts after the first. When they are used up the stage waits for new data, a changed spec, or the annotation medallion.dev/requested-at.
+    #[serde(default = "retry_limit")]
+    #[schemars(range(min = 0, max = 20))]
+    pub limit: i32,
+    /// How long before the second attempt; doubled before each further one.
+    #[serde(default = "seconds::<10>")]
+    #[schemars(range(min = 1, max = 3600))]
+    pub backoff_seconds: i32,
+    /// The longest wait between two attempts.
+    #[serde(default = "seconds::<300>")]
+    #[schemars(range(min = 1, max = 86_400))]
+    pub max_backoff_seconds: i32,
+}
+
+const fn retry_limit() -> i32 {
+    3
+}
+
+impl Default for Retry {
+    fn default() -> Self {
+        Self {
+            limit: retry_limit(),
+            backoff_seconds: 10,
+            max_backoff_seconds: 300,
+        }
+    }
+}
+
+const fn seconds<const SECONDS: i32>() -> i32 {
+    SECONDS
+}

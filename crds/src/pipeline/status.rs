@@ -1,0 +1,259 @@
+//! What is true of a pipeline: written by the operator alone, times and positions, never ages. No network.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::stage::Stage;
+use crate::stage_run::TableVersion;
+
+/// What is true of a pipeline. `Ready` says that the workloads do what the spec says; `Healthy` says that data is fresh, dead letters are within budget and nothing is at risk.
+#[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PipelineStatus {
+    /// Generation of the spec that this status speaks of; -1 before the operator has seen the object.
+    #[serde(default = "not_seen")]
+    pub observed_generation: i64,
+
+    /// Ready, Healthy, and for generic tools Reconciling and Stalled. Each False names what is missing and the fix.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+
+    /// Each stage: where it stands and what it waits for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 6))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub stages: Vec<StageStatus>,
+
+    /// Dead letters that wait for somebody, as measured by the consumer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dead_letters: Option<DeadLetterStatus>,
+
+    /// What the pipeline depends on: topic, table, buckets, warehouse schema, ConfigMap, Secret.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 32))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub dependencies: Vec<Dependency>,
+
+    /// How creating or verifying the dependencies is getting on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provisioning: Option<ProvisioningStatus>,
+
+    /// Where the pipeline is reached inside the cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoints: Option<Endpoints>,
+
+    /// The contract in use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contract: Option<ContractStatus>,
+
+    /// The dbt project in use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dbt: Option<DbtStatus>,
+
+    /// The newest value of the annotation medallion.dev/requested-at that was acted on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_handled_requested_at: Option<String>,
+}
+
+const fn not_seen() -> i64 {
+    -1
+}
+
+impl Default for PipelineStatus {
+    fn default() -> Self {
+        Self {
+            observed_generation: not_seen(),
+            conditions: Vec::new(),
+            stages: Vec::new(),
+            dead_letters: None,
+            dependencies: Vec::new(),
+            provisioning: None,
+            endpoints: None,
+            contract: None,
+            dbt: None,
+            last_handled_requested_at: None,
+        }
+    }
+}
+
+/// Where one stage stands.
+#[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StageStatus {
+    /// The stage.
+    pub name: Stage,
+    /// What the stage is doing.
+    pub state: StageState,
+    /// CamelCase word for why, when the state alone does not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
+    pub reason: Option<String>,
+    /// What is the matter, and what to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub message: Option<String>,
+    /// The layer's position: version of its table that the stage committed last (bronze), or number of the last succeeded run (silver, gold, warehouse).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<i64>,
+    /// Records that wait in the stage's source (persist: Kafka records, bronze: stream records read and not yet committed). Absent when unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lag: Option<i64>,
+    /// Time of the oldest input that is not processed yet; absent when nothing waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oldest_pending_time: Option<Time>,
+    /// When the stage last made data visible to the next one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_commit_time: Option<Time>,
+    /// Rows of the last commit that had any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<i64>,
+    /// Pods that are ready, for the streaming stages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready_replicas: Option<i32>,
+    /// The newest run of a batch stage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_run: Option<String>,
+    /// Start of the newest run of a batch stage.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_run_time: Option<Time>,
+    /// Attempts of the newest run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempts: Option<i32>,
+    /// What the last succeeded run has consumed: source tables at versions.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub inputs: Vec<TableVersion>,
+    /// What the last succeeded run left: the stage's tables at versions. The next stage pins these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub outputs: Vec<TableVersion>,
+}
+
+/// What a stage is doing.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum StageState {
+    /// Not started, because what it depends on is not there yet.
+    Pending,
+    /// At work, or up and waiting for data.
+    Running,
+    /// Nothing to do.
+    Idle,
+    /// Waits for something outside: the reason says for what.
+    Blocked,
+    /// Gave up; the message says why and what to do.
+    Failed,
+    /// No new runs, because `spec.suspend` is true.
+    Suspended,
+}
+
+/// Dead letters that wait for somebody.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeadLetterStatus {
+    /// Records in the dead-letter topic less those acknowledged.
+    pub count: i64,
+    /// The newest dead letters, newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 10))]
+    pub newest: Vec<DeadLetterReason>,
+}
+
+/// One dead letter.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeadLetterReason {
+    /// CamelCase word for why.
+    pub reason: String,
+    /// What is the matter with the record.
+    #[schemars(length(max = 512))]
+    pub message: String,
+    /// Where it came from: topic/partition/offset.
+    pub source: String,
+    /// When it was dead-lettered.
+    pub time: Time,
+}
+
+/// One thing that the pipeline depends on.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Dependency {
+    /// Kind and name, for example Topic/purchase_orders.
+    #[schemars(length(max = 300))]
+    pub name: String,
+    /// Whether it is as it must be.
+    pub state: DependencyState,
+    /// What is missing or differs, and the fix.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub message: Option<String>,
+}
+
+/// Whether a dependency is as it must be.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum DependencyState {
+    /// There, and as it must be.
+    Exists,
+    /// Made by the provisioner just now.
+    Created,
+    /// Not there.
+    Missing,
+    /// There, but not as it must be.
+    Differs,
+    /// Could not be looked at.
+    Unknown,
+}
+
+impl DependencyState {
+    /// Whether workers can rely on it.
+    pub const fn is_met(self) -> bool {
+        matches!(self, Self::Exists | Self::Created)
+    }
+}
+
+/// How creating or verifying the dependencies is getting on.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProvisioningStatus {
+    /// Digest of what is asked for: names of the dependencies, contract, image. Another digest starts over.
+    #[schemars(length(max = 64))]
+    pub hash: String,
+    /// Whether everything was found as it must be. The streaming stages are started or changed only then.
+    pub succeeded: bool,
+    /// Number of the try under way, or of the last one.
+    pub attempt: i32,
+    /// Not before this time the next try begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_time: Option<Time>,
+    /// Why the last try did not succeed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub message: Option<String>,
+}
+
+/// Where the pipeline is reached inside the cluster.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Endpoints {
+    /// URL that takes events by POST.
+    pub ingest: String,
+}
+
+/// The contract in use.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ContractStatus {
+    /// Digest of the contract's schema; every record carries it.
+    pub version: String,
+}
+
+/// The dbt project in use.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DbtStatus {
+    /// Image that new runs use.
+    pub image: String,
+}

@@ -1,0 +1,194 @@
+//! The `StageRun` kind: one bounded piece of work of one pipeline. No network.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::stage::Stage;
+
+/// One bounded piece of work: a stage, and up to which versions of its source tables it works. Immutable.
+#[derive(Clone, CustomResource, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[kube(
+    group = "medallion.dev",
+    version = "v1alpha1",
+    kind = "StageRun",
+    plural = "stageruns",
+    singular = "stagerun",
+    shortname = "srun",
+    category = "medallion",
+    namespaced,
+    cel,
+    status = "StageRunStatus",
+    derive = "PartialEq",
+    doc = "One run of one batch stage of a Pipeline, made by the operator. Its spec never changes and its end is final.",
+    printcolumn(name = "Pipeline", type_ = "string", json_path = ".spec.pipelineRef.name"),
+    printcolumn(name = "Stage", type_ = "string", json_path = ".spec.stage"),
+    printcolumn(
+        name = "Succeeded",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Succeeded\")].status"
+    ),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Succeeded\")].reason"),
+    printcolumn(name = "Attempt", type_ = "integer", json_path = ".status.attempt"),
+    printcolumn(name = "Rows", type_ = "integer", json_path = ".status.rows"),
+    printcolumn(
+        name = "Message",
+        type_ = "string",
+        json_path = ".status.conditions[?(@.type==\"Succeeded\")].message",
+        priority = 1
+    ),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    validation = Rule::new("self.spec == oldSelf.spec")
+        .message("spec: is immutable; make a new StageRun for other work"),
+    validation = Rule::new("self.metadata.name.size() <= 58")
+        .message("metadata.name: must be at most 58 characters long, because Jobs are named after it")
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self.stage in ['silver', 'gold', 'warehouse']").message("stage: must be silver, gold or warehouse; the other stages run all the time and have no runs"))]
+pub struct StageRunSpec {
+    /// The pipeline, in the same namespace.
+    pub pipeline_ref: PipelineRef,
+    /// The stage: silver, gold or warehouse.
+    pub stage: Stage,
+    /// What kind of work.
+    #[serde(rename = "type")]
+    pub kind: StageRunType,
+    /// Source tables and the version of each up to which, inclusive, this run works.
+    #[schemars(length(min = 1, max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub inputs: Vec<TableVersion>,
+}
+
+/// A pipeline in the same namespace.
+#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PipelineRef {
+    /// Name of the Pipeline.
+    #[schemars(length(min = 1, max = 40))]
+    pub name: String,
+}
+
+/// Kinds of work.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum StageRunType {
+    /// Takes what lies between what the stage has consumed and the run's inputs.
+    Process,
+}
+
+/// A table at a version.
+#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TableVersion {
+    /// Name of the table; `bronze` for the Bronze table.
+    #[schemars(length(min = 1, max = 255))]
+    pub name: String,
+    /// Version in the table's log.
+    #[schemars(range(min = 0))]
+    pub version: i64,
+}
+
+/// What is true of a run: written by the operator alone.
+#[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StageRunStatus {
+    /// Generation of the spec that this status speaks of; -1 before the operator has seen the object.
+    #[serde(default = "not_seen")]
+    pub observed_generation: i64,
+    /// Succeeded: Unknown while running, True or False at the end; and for generic tools Reconciling and Stalled.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+    /// Number of the attempt under way or the last one; 0 before the first. Stored before the attempt's Job exists.
+    #[serde(default)]
+    pub attempt: i32,
+    /// Attempts that count against the retry limit. Disruptions and verifying attempts do not.
+    #[serde(default)]
+    pub failed_attempts: i32,
+    /// Job of the attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<String>,
+    /// When the first attempt was begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub start_time: Option<Time>,
+    /// When the attempt under way was begun.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt_time: Option<Time>,
+    /// Not before this time the next attempt begins.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_time: Option<Time>,
+    /// When the run ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub completion_time: Option<Time>,
+    /// Steps done and to do of the attempt under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub progress: Option<RunProgress>,
+    /// Rows that the run wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<i64>,
+    /// The stage's tables at the versions that this run left them at.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64))]
+    pub outputs: Vec<TableVersion>,
+    /// The failed attempts, newest first, at most five.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 5))]
+    pub failures: Vec<AttemptFailure>,
+}
+
+const fn not_seen() -> i64 {
+    -1
+}
+
+impl Default for StageRunStatus {
+    fn default() -> Self {
+        Self {
+            observed_generation: not_seen(),
+            conditions: Vec::new(),
+            attempt: 0,
+            failed_attempts: 0,
+            job: None,
+            start_time: None,
+            attempt_time: None,
+            retry_time: None,
+            completion_time: None,
+            progress: None,
+            rows: None,
+            outputs: Vec::new(),
+            failures: Vec::new(),
+        }
+    }
+}
+
+/// Steps of a run.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RunProgress {
+    /// Steps done.
+    pub done: i32,
+    /// Steps in all; 0 while not known yet.
+    pub total: i32,
+    /// The step under way, for example a dbt model's name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub current: Option<String>,
+}
+
+/// One failed attempt.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AttemptFailure {
+    /// Number of the attempt.
+    pub attempt: i32,
+    /// CamelCase word for why.
+    pub reason: String,
+    /// The last lines of the worker's error: node, message, what to do.
+    #[schemars(length(max = 2048))]
+    pub message: String,
+    /// Exit code of the worker, when it had one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i32>,
+    /// When the attempt ended.
+    pub time: Time,
+}

@@ -1,0 +1,61 @@
+//! The two contracts between operator and workers survive the way through JSON.
+
+use medallion_crds::launch::report::{FailureReport, ProvisionReport, Report};
+use medallion_crds::launch::{ExitCode, TERMINATION_BYTES};
+use medallion_crds::pipeline::{Dependency, DependencyState};
+use medallion_crds::progress::Progress;
+
+#[test]
+fn a_termination_message_fits_and_stays_readable_whatever_it_has_to_say() {
+    let dependencies = (0..12)
+        .map(|number| Dependency {
+            name: format!("Topic/{number}"),
+            state: DependencyState::Missing,
+            message: Some("é".repeat(2000)),
+        })
+        .collect();
+    let report = Report::Provision(ProvisionReport {
+        dependencies,
+        contract_version: Some("a".repeat(64)),
+    });
+    let text = report.to_termination_message();
+    assert!(text.len() <= TERMINATION_BYTES, "{} bytes", text.len());
+    let Report::Provision(read) = serde_json::from_str(&text).unwrap() else {
+        panic!("{text}")
+    };
+    assert_eq!(read.dependencies.len(), 12);
+
+    let failure = Report::Failure(FailureReport {
+        reason: "TestFailed".into(),
+        message: "\"\\\n".repeat(4000),
+    });
+    let text = failure.to_termination_message();
+    assert!(text.len() <= TERMINATION_BYTES, "{} bytes", text.len());
+    assert!(matches!(serde_json::from_str(&text).unwrap(), Report::Failure(read) if read.reason == "TestFailed"));
+}
+
+#[test]
+fn exit_codes_are_read_as_they_are_written() {
+    for code in [
+        ExitCode::Done,
+        ExitCode::Record,
+        ExitCode::Environment,
+        ExitCode::Fenced,
+        ExitCode::LossRisk,
+        ExitCode::Settings,
+    ] {
+        assert_eq!(ExitCode::from_code(i32::from(code.code())), Some(code));
+    }
+    assert_eq!(ExitCode::from_code(137), None);
+}
+
+/// What a worker does not know is absent, never zero.
+#[test]
+fn unknown_progress_stays_unknown() {
+    let text = r#"{"identity": {"pipelineUid": "p", "podUid": "q", "stage": "persist", "settingsHash": "h"},
+        "time": "2026-01-02T03:04:05Z"}"#;
+    let progress: Progress = serde_json::from_str(text).unwrap();
+    assert_eq!(progress.work.lag, None);
+    let written = serde_json::to_string(&progress).unwrap();
+    assert!(!written.contains("lag"), "{written}");
+}

@@ -1,0 +1,98 @@
+//! The committed CustomResourceDefinitions are the generated ones, and say what users rely on.
+
+use std::path::Path;
+
+use medallion_crds::manifests::manifests;
+use serde_json::Value;
+
+fn committed(name: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(name);
+    std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+#[test]
+fn the_committed_files_are_the_generated_ones() {
+    for (name, text) in manifests().unwrap() {
+        assert!(
+            committed(name) == text,
+            "crds/{name} is out of date: run `cargo run --release -p medallion-crds --bin crdgen`"
+        );
+    }
+}
+
+/// Every field that `kubectl explain` shows has words, down to the last leaf.
+#[test]
+fn every_field_is_documented() {
+    fn walk(path: &str, schema: &Value, missing: &mut Vec<String>) {
+        if schema
+            .get("description")
+            .is_none_or(|text| text.as_str().is_none_or(str::is_empty))
+        {
+            missing.push(path.to_owned());
+        }
+        if let Some(properties) = schema.get("properties").and_then(Value::as_object) {
+            for (name, child) in properties {
+                walk(&format!("{path}.{name}"), child, missing);
+            }
+        }
+        if let Some(properties) = schema
+            .get("items")
+            .and_then(|items| items.get("properties"))
+            .and_then(Value::as_object)
+        {
+            for (name, child) in properties {
+                walk(&format!("{path}[].{name}"), child, missing);
+            }
+        }
+    }
+    let mut missing = Vec::new();
+    for (name, text) in manifests().unwrap() {
+        let definition: Value = serde_saphyr::from_str(&text).unwrap();
+        let schema = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"];
+        for part in ["spec", "status"] {
+            walk(&format!("{name}:{part}"), &schema[part], &mut missing);
+        }
+    }
+    assert!(missing.is_empty(), "no doc comment: {missing:#?}");
+}
+
+/// The API server warns about unsigned formats, refuses costly rules on unbounded lists, and would let a status grow.
+#[test]
+fn integers_are_signed_and_lists_bounded() {
+    fn walk(path: &str, schema: &Value, bad: &mut Vec<String>) {
+        if schema["format"]
+            .as_str()
+            .is_some_and(|format| format.starts_with("uint"))
+        {
+            bad.push(format!("{path}: unsigned"));
+        }
+        if schema["type"] == "array" && schema.get("maxItems").is_none() {
+            bad.push(format!("{path}: no maxItems"));
+        }
+        if let Some(properties) = schema.get("properties").and_then(Value::as_object) {
+            for (name, child) in properties {
+                walk(&format!("{path}.{name}"), child, bad);
+            }
+        }
+        if let Some(items) = schema.get("items") {
+            walk(&format!("{path}[]"), items, bad);
+        }
+    }
+    let mut bad = Vec::new();
+    for (name, text) in manifests().unwrap() {
+        let definition: Value = serde_saphyr::from_str(&text).unwrap();
+        walk(
+            name,
+            &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"],
+            &mut bad,
+        );
+    }
+    assert!(bad.is_empty(), "{bad:#?}");
+}
+
+#[test]
+fn the_definitions_stay_far_below_the_annotation_limit_of_kubectl_apply() {
+    for (name, text) in manifests().unwrap() {
+        assert!(text.len() < 200_000, "{name} has {} bytes", text.len());
+    }
+}

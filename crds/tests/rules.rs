@@ -1,0 +1,115 @@
+//! What the CEL rules accept and refuse, with the words that a user reads. The API tier repeats this on a real API server.
+
+use medallion_crds::{Pipeline, StageRun};
+use rstest::rstest;
+use serde_json::{Value, json};
+
+fn smallest() -> Value {
+    serde_saphyr::from_str(include_str!("../examples/smallest.yaml")).unwrap()
+}
+
+/// The smallest Pipeline with some values set, by JSON Pointer; `Value::Null` removes.
+fn pipeline(changes: &[(&str, Value)]) -> Pipeline {
+    let mut object = smallest();
+    for (pointer, value) in changes {
+        let (parent, name) = pointer.rsplit_once('/').unwrap();
+        let parent = object.pointer_mut(parent).unwrap().as_object_mut().unwrap();
+        if value.is_null() {
+            parent.remove(name);
+        } else {
+            parent.insert(name.to_owned(), value.clone());
+        }
+    }
+    serde_json::from_value(object).unwrap()
+}
+
+#[test]
+fn the_smallest_pipeline_is_accepted_and_its_defaults_are_explicit() {
+    let smallest = pipeline(&[]);
+    smallest.validate_cel().unwrap();
+    let spec = serde_json::to_value(&smallest.spec).unwrap();
+    assert_eq!(spec["management"], "External");
+    assert_eq!(spec["stages"]["bronze"]["flush"]["maxAgeSeconds"], 60);
+    assert_eq!(spec["stages"]["silver"]["retry"]["limit"], 3);
+    assert_eq!(spec["deadLetters"]["maxCount"], 100);
+}
+
+#[rstest]
+#[case::name_too_long("/metadata/name", json!("a".repeat(41)), "at most 40 characters")]
+#[case::name_with_dot("/metadata/name", json!("a.b"), "must begin with a letter")]
+#[case::dead_letters_into_the_topic("/spec/kafka/deadLetterTopic", json!("purchase_orders"), "must differ from topic")]
+#[case::no_warehouse("/spec/warehouse/redshift", Value::Null, "is required when type is Redshift")]
+#[case::two_warehouses("/spec/warehouse/redshift/clusterIdentifier", json!("shop"), "not both")]
+#[case::no_warehouse_address("/spec/warehouse/redshift/workgroupName", Value::Null, "not both")]
+#[case::tokens_missing("/spec/stages/ingest/authentication", json!({"type": "BearerTokens"}), "bearerTokens: is required")]
+#[case::tokens_not_wanted(
+    "/spec/stages/ingest/authentication",
+    json!({"type": "None", "bearerTokens": {"secretKeyRef": {"name": "a", "key": "b"}}}),
+    "only then allowed"
+)]
+fn a_pipeline_is_refused(#[case] pointer: &str, #[case] value: Value, #[case] message: &str) {
+    let error = pipeline(&[(pointer, value)]).validate_cel().unwrap_err().to_string();
+    assert!(error.contains(message), "{error}");
+}
+
+#[rstest]
+#[case("/spec/contract/key", json!("/other"))]
+#[case("/spec/contract/eventId", json!("/other"))]
+#[case("/spec/contract/eventTime", json!("/other"))]
+#[case("/spec/contract/version", json!("/added"))]
+#[case("/spec/aws/region", json!("eu-central-1"))]
+#[case("/spec/kafka/topic", json!("other"))]
+#[case("/spec/kafka/deadLetterTopic", json!("dlq.other"))]
+#[case("/spec/kafka/partitions", json!(7))]
+#[case("/spec/table/name", json!("other"))]
+#[case("/spec/lake/bronze/bucket", json!("other"))]
+#[case("/spec/lake/silver/bucket", json!("other"))]
+#[case("/spec/lake/gold/bucket", json!("other"))]
+#[case("/spec/warehouse/redshift/database", json!("other"))]
+#[case("/spec/warehouse/redshift/schema", json!("other"))]
+fn what_positions_rest_on_cannot_change(#[case] pointer: &str, #[case] value: Value) {
+    let changed = pipeline(&[(pointer, value)]);
+    changed.validate_cel().unwrap();
+    let error = changed.validate_cel_update(&pipeline(&[])).unwrap_err().to_string();
+    assert!(error.contains("is immutable"), "{error}");
+}
+
+#[rstest]
+#[case("/spec/suspend", json!(true))]
+#[case("/spec/management", json!("Managed"))]
+#[case("/spec/contract/schemaRef", json!({"name": "purchase-contract-v2", "key": "schema.json"}))]
+#[case("/spec/stages/persist", json!({"replicas": 3}))]
+#[case("/spec/dbt/project", json!("other"))]
+fn what_is_meant_to_change_can(#[case] pointer: &str, #[case] value: Value) {
+    pipeline(&[(pointer, value)])
+        .validate_cel_update(&pipeline(&[]))
+        .unwrap();
+}
+
+fn run(stage: &str, version: i64) -> StageRun {
+    serde_json::from_value(json!({
+        "apiVersion": "medallion.dev/v1alpha1", "kind": "StageRun",
+        "metadata": {"name": format!("purchase-orders-{stage}-000042"), "namespace": "shop"},
+        "spec": {
+            "pipelineRef": {"name": "purchase-orders"}, "stage": stage, "type": "Process",
+            "inputs": [{"name": "bronze", "version": version}],
+        },
+    }))
+    .unwrap()
+}
+
+#[test]
+fn a_run_never_changes() {
+    run("silver", 1).validate_cel().unwrap();
+    let error = run("silver", 2)
+        .validate_cel_update(&run("silver", 1))
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("is immutable"), "{error}");
+}
+
+#[test]
+fn a_stage_that_runs_all_the_time_has_no_runs() {
+    let error = run("bronze", 1).validate_cel().unwrap_err().to_string();
+    assert!(error.contains("must be silver, gold or warehouse"), "{error}");
+}
