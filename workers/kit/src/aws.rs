@@ -1,0 +1,35 @@
+//! The AWS configuration all workers share: region, credentials chain, time-outs and retries. Resolves credentials over the network when used.
+
+use std::time::Duration;
+
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use medallion_crds::launch::environment;
+
+/// The SDK's configuration for one region. Endpoints and credentials come by the SDK's standard environment, service
+/// account or instance. One attempt has 10 s, one call with its retries 60 s: longer waits are the worker's own to show.
+pub async fn configuration(region: &str) -> SdkConfig {
+    aws_config::defaults(BehaviorVersion::latest())
+        .region(Region::new(region.to_owned()))
+        .retry_config(
+            RetryConfig::standard()
+                .with_max_attempts(4)
+                .with_initial_backoff(Duration::from_millis(50))
+                .with_max_backoff(Duration::from_secs(5)),
+        )
+        .timeout_config(
+            TimeoutConfig::builder()
+                .connect_timeout(Duration::from_secs(3))
+                .operation_attempt_timeout(Duration::from_secs(10))
+                .operation_timeout(Duration::from_secs(60))
+                .build(),
+        )
+        .load()
+        .await
+}
+
+/// Whether S3 is addressed by path, as S3 look-alikes want it.
+pub fn s3_path_style() -> bool {
+    std::env::var(environment::S3_PATH_STYLE).is_ok_and(|value| value == "true")
+}

@@ -1,0 +1,150 @@
+//! Starts a worker, hands it its context, and ends the process as the launch contract says. Listens on the admin port.
+
+use std::future::Future;
+use std::process::ExitCode as ProcessExit;
+
+use jiff::Timestamp;
+use medallion_crds::Worker;
+use medallion_crds::launch::report::Report;
+use medallion_crds::launch::{ExitCode, Settings, environment};
+use medallion_crds::progress::Identity;
+use serde::de::DeserializeOwned;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+use crate::admin::{self, Admin};
+use crate::error::{ErrorClass, WorkerError};
+use crate::metrics::Metrics;
+use crate::progress::ProgressHandle;
+use crate::{settings, telemetry, termination};
+
+/// What a worker works with.
+pub struct Context<W> {
+    /// The settings file.
+    pub settings: Settings<W>,
+    /// Metrics behind `/metrics`.
+    pub metrics: Metrics,
+    /// What `/progress` answers.
+    pub progress: ProgressHandle,
+    /// Set to true when the worker can do its work; `/readyz` says so.
+    pub ready: watch::Sender<bool>,
+    /// Cancelled at SIGTERM or SIGINT: stop taking new work, finish what is in flight, return `Ok`.
+    pub shutdown: CancellationToken,
+}
+
+/// Runs the worker to its end and gives the process's exit code.
+pub fn start<W, R, F>(worker: Worker, run: R) -> ProcessExit
+where
+    W: DeserializeOwned,
+    R: FnOnce(Context<W>) -> F,
+    F: Future<Output = Result<Option<Report>, WorkerError>>,
+{
+    telemetry::start();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!(%error, "no runtime");
+            return ProcessExit::from(ExitCode::Environment.code());
+        }
+    };
+    let exit = runtime.block_on(run_to_end(worker, run));
+    // Threads of blocking calls (a lake commit, a poll) must not keep the process once its fate is written.
+    runtime.shutdown_background();
+    ProcessExit::from(exit.code())
+}
+
+async fn run_to_end<W, R, F>(worker: Worker, run: R) -> ExitCode
+where
+    W: DeserializeOwned,
+    R: FnOnce(Context<W>) -> F,
+    F: Future<Output = Result<Option<Report>, WorkerError>>,
+{
+    tracing::info!(worker = worker.as_str(), version = crate::VERSION, "started");
+    match with_context(worker, run).await {
+        Ok(report) => {
+            if let Some(report) = &report {
+                termination::leave(report);
+            }
+            tracing::info!("done");
+            ExitCode::Done
+        }
+        Err(error) => {
+            termination::leave(&Report::Failure(error.report()));
+            tracing::error!(class = ?error.class, reason = error.reason, message = error.message, "ended");
+            error.class.exit_code()
+        }
+    }
+}
+
+async fn with_context<W, R, F>(worker: Worker, run: R) -> Result<Option<Report>, WorkerError>
+where
+    W: DeserializeOwned,
+    R: FnOnce(Context<W>) -> F,
+    F: Future<Output = Result<Option<Report>, WorkerError>>,
+{
+    let settings = settings::load::<W>()?;
+    let variable = |name: &str| std::env::var(name).unwrap_or_default();
+    let identity = Identity {
+        pipeline_uid: settings.pipeline.uid.clone(),
+        pod_uid: variable(environment::POD_UID),
+        stage: settings.stage,
+        settings_hash: variable(environment::SETTINGS_HASH),
+    };
+    let metrics = Metrics::default();
+    let progress = ProgressHandle::new(identity, Timestamp::now);
+    let (ready, ready_receiver) = watch::channel(false);
+    let shutdown = shutdown_on_signal()?;
+    admin::serve(Admin {
+        metrics: metrics.clone(),
+        progress: progress.clone(),
+        ready: ready_receiver,
+    })
+    .await?;
+
+    let context = Context {
+        settings,
+        metrics,
+        progress: progress.clone(),
+        ready: ready.clone(),
+        shutdown: shutdown.clone(),
+    };
+    let outcome = run(context).await;
+    if let Err(error) = &outcome
+        && error.class == ErrorClass::LossRisk
+        && is_streaming(worker)
+    {
+        // Ending would only start the pod again, into the same risk: stay, unready, and say what is the matter.
+        tracing::error!(
+            reason = error.reason,
+            message = error.message,
+            "halted: data may be lost"
+        );
+        progress.loss_risk(error.reason, error.message.clone());
+        ready.send_replace(false);
+        shutdown.cancelled().await;
+    }
+    outcome
+}
+
+const fn is_streaming(worker: Worker) -> bool {
+    matches!(worker, Worker::Gateway | Worker::Consumer | Worker::Exporter)
+}
+
+fn shutdown_on_signal() -> Result<CancellationToken, WorkerError> {
+    let handler = |kind| {
+        signal(kind).map_err(|error| WorkerError::environment("NoSignalHandler", format!("signal handler: {error}")))
+    };
+    let (mut terminate, mut interrupt) = (handler(SignalKind::terminate())?, handler(SignalKind::interrupt())?);
+    let token = CancellationToken::new();
+    let cancelled = token.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("asked to stop");
+        cancelled.cancel();
+    });
+    Ok(token)
+}
