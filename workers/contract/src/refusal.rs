@@ -1,0 +1,78 @@
+//! Why an event is not taken: where, one word, and a sentence without the event's data. No network.
+
+use std::fmt;
+
+/// Longest message in bytes: refusals travel in HTTP answers and Kafka headers.
+const MAX_MESSAGE_BYTES: usize = 512;
+
+/// A record error: the event can never be taken as it is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Refusal {
+    /// JSON Pointer to the field; empty for the whole event.
+    pub field: String,
+    /// One CamelCase word out of a bounded set: metric label and dead-letter class.
+    pub reason: &'static str,
+    /// What is wrong, in words that do not repeat the event's data.
+    pub message: String,
+}
+
+impl Refusal {
+    pub(crate) fn new(field: impl Into<String>, reason: &'static str, message: impl Into<String>) -> Self {
+        let mut message = message.into();
+        if message.len() > MAX_MESSAGE_BYTES {
+            message.truncate(message.floor_char_boundary(MAX_MESSAGE_BYTES));
+        }
+        Self {
+            field: field.into(),
+            reason,
+            message,
+        }
+    }
+
+    /// The same refusal seen from the parent: one more segment in front of the pointer.
+    pub(crate) fn inside(mut self, segment: &str) -> Self {
+        self.field = format!("/{}{}", escape(segment), self.field);
+        self
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let field = if self.field.is_empty() { "event" } else { &self.field };
+        write!(formatter, "{field}: {}", self.message)
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+/// One segment of a JSON Pointer, escaped.
+pub(crate) fn escape(segment: &str) -> String {
+    segment.replace('~', "~0").replace('/', "~1")
+}
+
+/// What JSON Schema found, in our words. `error` is masked, so values of the event do not leak into answers and logs.
+pub(crate) fn from_schema_error(error: &jsonschema::ValidationError<'_>) -> Refusal {
+    use jsonschema::error::ValidationErrorKind as Kind;
+
+    let place = error.instance_path().as_str();
+    let (field, reason) = match error.kind() {
+        Kind::Required { property } => (
+            format!("{place}/{}", escape(property.as_str().unwrap_or_default())),
+            "MissingField",
+        ),
+        Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => (
+            format!("{place}/{}", escape(unexpected.first().map_or("", String::as_str))),
+            "UnknownField",
+        ),
+        Kind::Type { .. } => (place.to_owned(), "TypeMismatch"),
+        Kind::Format { .. } => (place.to_owned(), "FormatMismatch"),
+        Kind::Pattern { .. } => (place.to_owned(), "PatternMismatch"),
+        Kind::Enum { .. } | Kind::Constant { .. } => (place.to_owned(), "ValueNotAllowed"),
+        Kind::Minimum { .. } | Kind::Maximum { .. } | Kind::ExclusiveMinimum { .. } | Kind::ExclusiveMaximum { .. } => {
+            (place.to_owned(), "OutOfRange")
+        }
+        Kind::MinLength { .. } | Kind::MaxLength { .. } => (place.to_owned(), "LengthOutOfRange"),
+        _ => (place.to_owned(), "SchemaMismatch"),
+    };
+    Refusal::new(field, reason, error.masked().to_string())
+}

@@ -1,0 +1,138 @@
+//! Stories of people who write a contract: what they are told when it is wrong. No network.
+
+use medallion_contract::{ColumnType, Contract, ContractError, Pointers};
+use rstest::rstest;
+
+const POINTERS: Pointers<'static> = Pointers {
+    key: "/id",
+    event_id: "/event",
+    event_time: "/at",
+    version: None,
+};
+
+/// A good contract with one property more.
+fn schema_with(property: &str) -> String {
+    format!(
+        r#"{{"type":"object","required":["id","event","at"],"properties":{{
+            "id":{{"type":"string"}},"event":{{"type":"string"}},"at":{{"type":"string","format":"date-time"}}{property}}}}}"#
+    )
+}
+
+fn error(schema: &str, pointers: &Pointers<'_>) -> String {
+    Contract::compile(schema, pointers)
+        .expect_err("the contract is wrong")
+        .to_string()
+}
+
+#[rstest]
+#[case("{", &["contract schema", "not JSON", "correct"])]
+#[case("[]", &["must be an object", "properties"])]
+#[case("true", &["must be an object"])]
+#[case(r#"{"type":"object","properties":{}}"#, &["at least one property"])]
+#[case(r#"{"type":"object","type":"object"}"#, &["/type", "more than once"])]
+#[case(r#"{"$schema":"http://json-schema.org/draft-07/schema#"}"#, &["/$schema", "draft-07", "2020-12"])]
+#[case(&schema_with(r#","x":{"type":"strin"}"#), &["/properties/x/type"])]
+#[case(&schema_with(r#","x":{"type":"string","format":"datetime"}"#), &["datetime"])]
+#[case(&schema_with(r#","x":{"type":"string","pattern":"("}"#), &["/properties/x/pattern"])]
+#[case(&schema_with(r#","x":{"$ref":"https://example.com/x.json"}"#), &["/properties/x/$ref", "https://example.com/x.json", "$defs"])]
+#[case(&schema_with(r##","x":{"$ref":"#/$defs/x"}"##), &["#/$defs/x"])]
+#[case(&schema_with(r#","Buyer":{}"#), &["/properties/Buyer", "lower-case"])]
+#[case(&schema_with(r#","part_day":{}"#), &["/properties/part_day"])]
+#[case(&schema_with(r#","_x":{}"#), &["/properties/_x"])]
+#[case(&schema_with(r#","x":{"type":"integer","x-decimal":{"precision":3,"scale":1}}"#), &["/properties/x/x-decimal", "number"])]
+#[case(&schema_with(r#","x":{"type":"number","x-decimal":{"precision":39,"scale":1}}"#), &["/properties/x/x-decimal", "38"])]
+#[case(&schema_with(r#","x":{"type":"number","x-decimal":{"precision":3,"scale":4}}"#), &["0 <= S <= P"])]
+#[case(&schema_with(r#","x":{"type":"number","x-decimal":{"precision":3}}"#), &["scale"])]
+fn a_wrong_schema_is_told_what_where_and_how(#[case] schema: &str, #[case] words: &[&str]) {
+    let error = error(schema, &POINTERS);
+    for word in words {
+        assert!(error.contains(word), "`{word}` is missing in: {error}");
+    }
+}
+
+#[rstest]
+#[case(Pointers { key: "id", ..POINTERS }, &["key `id`", "JSON Pointer"])]
+#[case(Pointers { key: "", ..POINTERS }, &["JSON Pointer"])]
+#[case(Pointers { key: "/nothing", ..POINTERS }, &["key `/nothing`", "`nothing`", "`properties`"])]
+#[case(Pointers { key: "/maybe", ..POINTERS }, &["`maybe`", "`required`"])]
+#[case(Pointers { key: "/null", ..POINTERS }, &["/properties/null", "not null"])]
+#[case(Pointers { key: "/deep", ..POINTERS }, &["/properties/deep", "string, integer or number"])]
+#[case(Pointers { key: "/deep/maybe", ..POINTERS }, &["`maybe`", "`required` of /properties/deep"])]
+#[case(Pointers { key: "/loose/name", ..POINTERS }, &["/properties/loose", "\"type\": \"object\""])]
+#[case(Pointers { event_id: "/flag", ..POINTERS }, &["eventId", "/properties/flag"])]
+#[case(Pointers { event_time: "/id", ..POINTERS }, &["eventTime", "date-time"])]
+#[case(Pointers { version: Some("/id"), ..POINTERS }, &["version", "integer"])]
+fn a_wrong_pointer_is_told_what_where_and_how(#[case] pointers: Pointers<'_>, #[case] words: &[&str]) {
+    let schema = r#"{"type":"object","required":["id","event","at","null","deep","loose","flag"],"properties":{
+        "id":{"type":"string"},"event":{"type":"string"},"at":{"type":"string","format":"date-time"},
+        "maybe":{"type":"string"},"null":{"type":["string","null"]},"flag":{"type":"boolean"},
+        "deep":{"type":"object","properties":{"maybe":{"type":"string"}}},
+        "loose":{"required":["name"],"properties":{"name":{"type":"string"}}}}}"#;
+    let error = error(schema, &pointers);
+    for word in words {
+        assert!(error.contains(word), "`{word}` is missing in: {error}");
+    }
+}
+
+#[test]
+fn a_circle_of_references_is_an_error_and_no_endless_loop() {
+    let schema = schema_with(r##","x":{"$ref":"#/properties/x"}"##);
+    assert!(matches!(
+        Contract::compile(&schema, &POINTERS),
+        Err(ContractError::Invalid { .. })
+    ));
+}
+
+#[test]
+fn the_version_is_a_function_of_the_schema_and_not_of_its_writing() {
+    let text = schema_with("");
+    let spaced = text.replace(',', " ,\n ");
+    let version = |schema: &str| {
+        Contract::compile(schema, &POINTERS)
+            .expect("a contract")
+            .version()
+            .to_owned()
+    };
+    assert_eq!(version(&text), version(&spaced));
+    assert_eq!(version(&text).len(), 64);
+    assert_ne!(version(&text), version(&schema_with(r#","x":{"type":"string"}"#)));
+}
+
+#[test]
+fn the_type_table_is_pinned() {
+    // Tables in lakes and warehouses are made of these words.
+    let table: Vec<String> = crate::examples::shipment()
+        .columns()
+        .iter()
+        .map(|column| {
+            let kind = column.kind;
+            format!(
+                "{} {} | {} | {}",
+                column.name,
+                kind.arrow(),
+                kind.duckdb(),
+                kind.redshift()
+            )
+        })
+        .collect();
+    assert_eq!(
+        table,
+        [
+            "weighed_at Timestamp(µs, \"UTC\") | TIMESTAMPTZ | TIMESTAMPTZ",
+            "order Utf8 | VARCHAR | VARCHAR(65535)",
+            "sequence Int64 | BIGINT | BIGINT",
+            "revision Int64 | BIGINT | BIGINT",
+            "weight Decimal128(9, 3) | DECIMAL(9,3) | DECIMAL(9,3)",
+            "due Date32 | DATE | DATE",
+            "fragile Boolean | BOOLEAN | BOOLEAN",
+            "height Float64 | DOUBLE | DOUBLE PRECISION",
+            "note Utf8 | VARCHAR | VARCHAR(65535)",
+        ]
+    );
+    let text = crate::examples::purchase()
+        .columns()
+        .iter()
+        .filter(|column| column.kind == ColumnType::Text)
+        .count();
+    assert_eq!(text, 6);
+}
