@@ -1,0 +1,123 @@
+//! What can go wrong with a table, by what the caller must do about it. No network.
+
+use delta_kernel::KernelError;
+
+/// Why the lake could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum LakeError {
+    /// The object store did not answer as it should; trying again may help.
+    #[error("object store: {what}: {source}")]
+    Store {
+        /// What was being done, with the object's name.
+        what: String,
+        /// The store's own words.
+        source: object_store::Error,
+    },
+    /// The table's log could not be read or written; trying again may help.
+    #[error("table log: {what}: {source}")]
+    Log {
+        /// What was being done, with the table's address.
+        what: String,
+        /// The log library's own words.
+        source: Box<KernelError>,
+    },
+    /// A local file could not be read.
+    #[error("local file {path}: {source}")]
+    LocalFile {
+        /// The file.
+        path: String,
+        /// The system's own words.
+        source: std::io::Error,
+    },
+    /// There is no table at this address.
+    #[error("no table at {0}: it must be created first")]
+    NoTable(String),
+    /// The address cannot be used.
+    #[error("bad table address {address}: {reason}")]
+    BadAddress {
+        /// The address as given.
+        address: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The existing table is laid out differently from what its writer expects.
+    #[error("table {table} does not fit: {reason}")]
+    TableDiffers {
+        /// The table's address.
+        table: String,
+        /// Which column or partitioning differs, and how.
+        reason: String,
+    },
+    /// A file does not fit the table; committing it would break every reader.
+    #[error("file {file} does not fit the table: {reason}")]
+    FileDiffers {
+        /// The file's name under the table's root.
+        file: String,
+        /// Which column differs, and how.
+        reason: String,
+    },
+    /// A file that a commit wants to add is not in the store, or has another size.
+    #[error("file {file} cannot be committed: {reason}")]
+    MissingFile {
+        /// The file's name under the table's root.
+        file: String,
+        /// What was found instead.
+        reason: String,
+    },
+    /// An object of this name, but of other content, exists already.
+    #[error("file {0} exists already with other content: file names must never be used twice")]
+    FileExists(String),
+    /// The change contradicts itself.
+    #[error("bad change: {0}")]
+    BadChange(String),
+    /// Parquet or Arrow data that cannot be encoded or decoded.
+    #[error("parquet file {file}: {reason}")]
+    Parquet {
+        /// The file's name.
+        file: String,
+        /// The library's own words.
+        reason: String,
+    },
+    /// The log entries for the asked range have been cleaned up.
+    #[error("log entry {version} of {table} is gone: read the whole snapshot instead of the changes")]
+    LogGone {
+        /// The table's address.
+        table: String,
+        /// The first entry that is missing.
+        version: u64,
+    },
+    /// The table uses something that these writers never write.
+    #[error("table {table} uses {feature}, which is not supported")]
+    Unsupported {
+        /// The table's address.
+        table: String,
+        /// The feature.
+        feature: String,
+    },
+    /// A task of the lake ended without an answer.
+    #[error("internal: {0}")]
+    Internal(String),
+}
+
+impl LakeError {
+    /// Whether the same call may succeed later without anybody changing the data or the program.
+    pub fn is_transient(&self) -> bool {
+        matches!(
+            self,
+            Self::Store { .. } | Self::Log { .. } | Self::LocalFile { .. } | Self::Internal(_)
+        )
+    }
+
+    pub(crate) fn store(what: impl Into<String>) -> impl FnOnce(object_store::Error) -> Self {
+        let what = what.into();
+        move |source| Self::Store { what, source }
+    }
+
+    pub(crate) fn log(what: impl Into<String>) -> impl FnOnce(KernelError) -> Self {
+        let what = what.into();
+        move |source| Self::Log {
+            what,
+            source: Box::new(source),
+        }
+    }
+}

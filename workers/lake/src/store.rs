@@ -1,0 +1,216 @@
+//! The object stores behind the tables, one client per bucket. Opens connections when used.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::num::NonZero;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use delta_kernel_default_engine::executor::tokio::TokioMultiThreadExecutor;
+use delta_kernel_default_engine::{DefaultEngine, DefaultEngineBuilder};
+use object_store::aws::{AmazonS3Builder, S3ConditionalPut};
+use object_store::local::LocalFileSystem;
+use object_store::{ClientOptions, ObjectStore, RetryConfig};
+use tokio::runtime::{Handle, RuntimeFlavor};
+use url::Url;
+
+use crate::credentials::SdkCredentials;
+use crate::error::LakeError;
+use crate::table::Table;
+
+pub(crate) type Engine = DefaultEngine<TokioMultiThreadExecutor>;
+
+/// Log entries and checkpoints read ahead while a snapshot is loaded. The default of a thousand would hold as many
+/// files of the log in memory.
+const READ_AHEAD: NonZero<usize> = NonZero::new(16).expect("not zero");
+
+/// Where tables live: S3 or, for tests and trials, the local file system.
+#[derive(Clone)]
+pub struct LakeStore {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    kind: Kind,
+    runtime: Handle,
+    buckets: Mutex<HashMap<String, Bucket>>,
+}
+
+enum Kind {
+    S3(S3),
+    Local,
+    Given(Arc<dyn ObjectStore>),
+}
+
+struct S3 {
+    region: String,
+    endpoint: Option<String>,
+    path_style: bool,
+    credentials: Arc<SdkCredentials>,
+}
+
+/// One bucket's client, and the log library's engine on it.
+#[derive(Clone)]
+pub(crate) struct Bucket {
+    pub(crate) objects: Arc<dyn ObjectStore>,
+    pub(crate) engine: Arc<Engine>,
+}
+
+impl LakeStore {
+    /// S3 with credentials, endpoint and addressing from the SDK's standard environment and `MEDALLION_S3_PATH_STYLE`.
+    pub async fn from_env(region: &str) -> Result<Self, LakeError> {
+        let configuration = aws_config::defaults(BehaviorVersion::latest())
+            .region(Region::new(region.to_owned()))
+            .load()
+            .await;
+        Self::s3(&configuration)
+    }
+
+    /// S3 as an SDK configuration describes it. `AWS_ENDPOINT_URL_S3` and `MEDALLION_S3_PATH_STYLE` count as in
+    /// [`LakeStore::from_env`].
+    pub fn s3(configuration: &SdkConfig) -> Result<Self, LakeError> {
+        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let provider = configuration
+            .credentials_provider()
+            .ok_or_else(|| LakeError::Internal("the aws configuration has no credentials provider".to_owned()))?;
+        let region = configuration
+            .region()
+            .ok_or_else(|| LakeError::Internal("the aws configuration has no region".to_owned()))?
+            .to_string();
+        let endpoint = variable("AWS_ENDPOINT_URL_S3").or_else(|| configuration.endpoint_url().map(str::to_owned));
+        // An endpoint of one's own has no name per bucket, whatever the variable says.
+        let path_style = endpoint.is_some() || variable("MEDALLION_S3_PATH_STYLE").is_some_and(|value| value == "true");
+        let credentials = Arc::new(SdkCredentials::new(provider));
+        Self::new(Kind::S3(S3 {
+            region,
+            endpoint,
+            path_style,
+            credentials,
+        }))
+    }
+
+    /// The local file system, for `file://` tables.
+    pub fn local() -> Result<Self, LakeError> {
+        Self::new(Kind::Local)
+    }
+
+    /// A store of the caller's own, whatever the scheme of the tables' addresses.
+    pub fn given(objects: Arc<dyn ObjectStore>) -> Result<Self, LakeError> {
+        Self::new(Kind::Given(objects))
+    }
+
+    fn new(kind: Kind) -> Result<Self, LakeError> {
+        let runtime = Handle::try_current().map_err(|error| LakeError::Internal(error.to_string()))?;
+        // The log library blocks inside the runtime and would panic in a current-thread one.
+        if runtime.runtime_flavor() != RuntimeFlavor::MultiThread {
+            return Err(LakeError::Internal(
+                "the lake needs a multi-thread Tokio runtime".to_owned(),
+            ));
+        }
+        Ok(Self {
+            inner: Arc::new(Inner {
+                kind,
+                runtime,
+                buckets: Mutex::default(),
+            }),
+        })
+    }
+
+    /// The table at an address such as `s3://shop-bronze/purchase_orders`. Does not look whether it exists.
+    pub fn table(&self, address: &str) -> Result<Table, LakeError> {
+        let bad = |reason: String| LakeError::BadAddress {
+            address: address.to_owned(),
+            reason,
+        };
+        let mut url = Url::parse(address).map_err(|error| bad(error.to_string()))?;
+        if !url.path().ends_with('/') {
+            url.set_path(&format!("{}/", url.path()));
+        }
+        if url.path() == "/" {
+            return Err(bad("a table needs a folder of its own".to_owned()));
+        }
+        let bucket = self.bucket(&url).map_err(|error| match error {
+            LakeError::BadAddress { reason, .. } => bad(reason),
+            other => other,
+        })?;
+        Table::new(bucket, url)
+    }
+
+    fn bucket(&self, url: &Url) -> Result<Bucket, LakeError> {
+        let name = url.host_str().unwrap_or_default().to_owned();
+        let mut buckets = self.inner.buckets.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(bucket) = buckets.get(&name) {
+            return Ok(bucket.clone());
+        }
+        let bad = |reason: &str| LakeError::BadAddress {
+            address: url.to_string(),
+            reason: reason.to_owned(),
+        };
+        let objects: Arc<dyn ObjectStore> = match &self.inner.kind {
+            Kind::S3(s3) if url.scheme() == "s3" && !name.is_empty() => s3.client(&name)?,
+            Kind::S3(_) => return Err(bad("this store wants s3://bucket/folder")),
+            Kind::Local if url.scheme() == "file" => Arc::new(LocalFileSystem::new()),
+            Kind::Local => return Err(bad("this store wants file:///folder")),
+            Kind::Given(objects) => Arc::clone(objects),
+        };
+        let executor = Arc::new(TokioMultiThreadExecutor::new(self.inner.runtime.clone()));
+        let engine = DefaultEngineBuilder::new(Arc::clone(&objects))
+            .with_task_executor(executor)
+            .with_buffer_size(READ_AHEAD)
+            .build();
+        let bucket = Bucket {
+            objects,
+            engine: Arc::new(engine),
+        };
+        buckets.insert(name, bucket.clone());
+        Ok(bucket)
+    }
+}
+
+impl S3 {
+    fn client(&self, bucket: &str) -> Result<Arc<dyn ObjectStore>, LakeError> {
+        let retry = RetryConfig {
+            max_retries: 4,
+            retry_timeout: Duration::from_secs(30),
+            ..RetryConfig::default()
+        };
+        let client = ClientOptions::new()
+            .with_connect_timeout(Duration::from_secs(3))
+            .with_timeout(Duration::from_secs(30))
+            .with_allow_http(
+                self.endpoint
+                    .as_ref()
+                    .is_some_and(|endpoint| endpoint.starts_with("http://")),
+            );
+        let mut builder = AmazonS3Builder::new()
+            .with_bucket_name(bucket)
+            .with_region(&self.region)
+            .with_credentials(Arc::clone(&self.credentials) as _)
+            .with_virtual_hosted_style_request(!self.path_style)
+            .with_conditional_put(S3ConditionalPut::ETagMatch)
+            .with_retry(retry)
+            .with_client_options(client);
+        if let Some(endpoint) = &self.endpoint {
+            builder = builder.with_endpoint(endpoint);
+        }
+        let client = builder
+            .build()
+            .map_err(LakeError::store(format!("cannot make a client for bucket {bucket}")))?;
+        Ok(Arc::new(client))
+    }
+}
+
+impl fmt::Debug for LakeStore {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kind = match &self.inner.kind {
+            Kind::S3(_) => "s3",
+            Kind::Local => "local",
+            Kind::Given(_) => "given",
+        };
+        formatter
+            .debug_struct("LakeStore")
+            .field("kind", &kind)
+            .finish_non_exhaustive()
+    }
+}
