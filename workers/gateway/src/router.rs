@@ -1,0 +1,144 @@
+//! The HTTP interface as a router, the same under a listener and under a function's runtime. Opens no connection.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use http::StatusCode;
+use http::header::ALLOW;
+use medallion_contract::Contract;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+
+use crate::admission::admit;
+use crate::answer::answer;
+use crate::body::{BodyError, split};
+use crate::metrics::GatewayMetrics;
+use crate::pending::Pending;
+use crate::problem::Problem;
+use crate::publisher::Publisher;
+use crate::receive::{Media, receive};
+use crate::settings::Limits;
+use crate::tokens::Tokens;
+
+/// What all requests share.
+pub struct GatewayState {
+    /// The event contract.
+    pub contract: Arc<Contract>,
+    /// Where accepted events go.
+    pub publisher: Arc<dyn Publisher>,
+    /// Who may post; `None`: everybody.
+    pub tokens: Option<Tokens>,
+    /// What bounds work and memory.
+    pub limits: Limits,
+    /// Metrics.
+    pub metrics: GatewayMetrics,
+    /// What is waiting for the broker.
+    pub pending: Pending,
+    /// Bytes that requests may still take.
+    pub buffer: Arc<Semaphore>,
+}
+
+impl GatewayState {
+    /// State of a gateway that has taken nothing yet.
+    pub fn new(
+        contract: Arc<Contract>,
+        publisher: Arc<dyn Publisher>,
+        tokens: Option<Tokens>,
+        limits: Limits,
+        metrics: GatewayMetrics,
+    ) -> Self {
+        let buffer = Arc::new(Semaphore::new(limits.buffer_bytes));
+        Self {
+            contract,
+            publisher,
+            tokens,
+            limits,
+            metrics,
+            pending: Pending::default(),
+            buffer,
+        }
+    }
+}
+
+/// The routes.
+pub fn router(state: Arc<GatewayState>) -> Router {
+    Router::new()
+        .route("/v1/events", post(post_events).fallback(wrong_method))
+        .fallback(not_found)
+        .layer(middleware::from_fn_with_state(state.clone(), measure))
+        .with_state(state)
+}
+
+async fn post_events(State(state): State<Arc<GatewayState>>, request: Request) -> Response {
+    match take(&state, request).await {
+        Ok(response) => response,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+async fn take(state: &GatewayState, request: Request) -> Result<Response, Problem> {
+    let (head, body) = request.into_parts();
+    if state.tokens.as_ref().is_some_and(|tokens| !tokens.admit(&head.headers)) {
+        return Err(Problem::new(
+            StatusCode::UNAUTHORIZED,
+            "send a valid token as `Authorization: Bearer <token>`",
+        ));
+    }
+    let media = Media::of(&head.headers)?;
+    let limits = &state.limits;
+    let begun = Instant::now();
+    let body_deadline = begun + limits.body_timeout();
+    let received = receive(
+        &head.headers,
+        body,
+        media,
+        limits.body_bytes,
+        &state.buffer,
+        body_deadline,
+    )
+    .await?;
+    let events = split(&received.bytes, media.form, limits.events_per_request).map_err(|error| {
+        let status = match error {
+            BodyError::TooMany { .. } => StatusCode::PAYLOAD_TOO_LARGE,
+            BodyError::Malformed(_) | BodyError::Empty => StatusCode::BAD_REQUEST,
+        };
+        Problem::new(status, error.to_string())
+    })?;
+    let outcomes = admit(state, &events, begun + limits.request).await;
+    Ok(answer(&outcomes))
+}
+
+async fn wrong_method() -> Problem {
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "events are posted").with_header(ALLOW, "POST")
+}
+
+async fn not_found() -> Problem {
+    Problem::new(StatusCode::NOT_FOUND, "events are posted to /v1/events")
+}
+
+/// Counts requests, also those whose client goes away before the answer.
+async fn measure(State(state): State<Arc<GatewayState>>, request: Request, next: Next) -> Response {
+    let mut counted = Counted {
+        metrics: &state.metrics,
+        code: None,
+    };
+    state.metrics.request_begins();
+    let response = next.run(request).await;
+    counted.code = Some(response.status().as_u16());
+    response
+}
+
+struct Counted<'m> {
+    metrics: &'m GatewayMetrics,
+    code: Option<u16>,
+}
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.metrics.request_ends(self.code);
+    }
+}

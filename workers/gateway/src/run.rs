@@ -1,0 +1,137 @@
+//! The gateway's life: start, serve, watch the broker and the tokens, drain. Listens on the HTTP port and produces to Kafka.
+
+use std::net::Ipv4Addr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use medallion_contract::Contract;
+use medallion_crds::launch::report::Report;
+use medallion_crds::launch::{GatewaySettings, HTTP_PORT};
+use tokio::net::TcpListener;
+use tokio::time::MissedTickBehavior;
+use tokio_util::sync::CancellationToken;
+use worker_kit::{Context, ProgressHandle, WorkerError};
+
+use crate::metrics::GatewayMetrics;
+use crate::publisher::KafkaPublisher;
+use crate::router::{GatewayState, router};
+use crate::server::{self, Patience};
+use crate::settings::{Limits, pointers};
+use crate::tokens::Tokens;
+
+/// How often progress is brought up to date and the tokens are read.
+const TICK: Duration = Duration::from_secs(1);
+/// A client has so long to send a request's head, and an idle connection to send its next.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// How often the broker is asked for the topic.
+const TICKS_PER_PROBE: u32 = 5;
+/// How long the broker has to answer that.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Runs until SIGTERM.
+pub async fn run(context: Context<GatewaySettings>) -> Result<Option<Report>, WorkerError> {
+    let settings = &context.settings.worker;
+    let limits = Limits::from_settings(settings)?;
+    let contract = Contract::from_file(Path::new(&settings.contract.schema_path), &pointers(&settings.contract))
+        .map_err(|error| WorkerError::settings("BadContract", error.to_string()))?;
+    // The queue's time ends before the request's, so that the producer's own answer can still be told.
+    let delivery_timeout = limits.request.saturating_sub(limits.request / 10);
+    let publisher = KafkaPublisher::new(
+        &settings.kafka,
+        contract.version(),
+        delivery_timeout,
+        limits.buffer_bytes,
+    )
+    .map_err(|error| WorkerError::settings("BadSettings", format!("kafka producer: {error}")))?;
+    let publisher = Arc::new(publisher);
+    let state = Arc::new(GatewayState::new(
+        Arc::new(contract),
+        publisher.clone(),
+        settings.tokens_path.as_ref().map(Tokens::at),
+        limits,
+        GatewayMetrics::register(&context.metrics),
+    ));
+
+    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, HTTP_PORT))
+        .await
+        .map_err(|error| {
+            WorkerError::environment("PortTaken", format!("cannot listen on port {HTTP_PORT}: {error}"))
+        })?;
+    let patience = Patience {
+        head: HEAD_TIMEOUT,
+        grace: limits.request,
+    };
+    let close = CancellationToken::new();
+    let server = tokio::spawn(server::serve(listener, router(state.clone()), close.clone(), patience));
+
+    let ended = tokio::select! {
+        () = context.shutdown.cancelled() => Ok(None),
+        error = watch(&state, &publisher, &context) => Err(error),
+    };
+    context.ready.send_replace(false);
+    if ended.is_ok() {
+        tracing::info!(seconds = limits.drain.as_secs(), "draining");
+        tokio::time::sleep(limits.drain).await;
+    }
+    close.cancel();
+    if let Err(error) = server.await {
+        tracing::error!(%error, "the listener ended badly");
+    }
+    let flushed = tokio::task::spawn_blocking(move || publisher.flush(limits.request)).await;
+    if !matches!(flushed, Ok(Ok(()))) {
+        tracing::warn!("some events were not acknowledged before the end; their clients were told so");
+    }
+    ended
+}
+
+/// Keeps progress, tokens and readiness up to date; ends only with an error that the process cannot heal.
+async fn watch(
+    state: &GatewayState,
+    publisher: &Arc<KafkaPublisher>,
+    context: &Context<GatewaySettings>,
+) -> WorkerError {
+    let mut ticks = tokio::time::interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut tick: u32 = 0;
+    let mut broker_trouble = None;
+    loop {
+        ticks.tick().await;
+        if let Some(message) = publisher.fatal_error() {
+            return WorkerError::environment(
+                "ProducerFailed",
+                format!("the producer can send no more: {message}; a new process can"),
+            );
+        }
+        let token_trouble = state.tokens.as_ref().and_then(|tokens| tokens.reload().err());
+        if tick.is_multiple_of(TICKS_PER_PROBE) {
+            let probed = publisher.clone();
+            let probe = tokio::task::spawn_blocking(move || probed.probe(PROBE_TIMEOUT)).await;
+            broker_trouble = probe.map_or_else(|error| Some(error.to_string()), Result::err);
+        }
+        tick = tick.wrapping_add(1);
+        if let Some(message) = state.pending.take_failure() {
+            broker_trouble.get_or_insert(message);
+        }
+
+        report(state, &context.progress);
+        match (&broker_trouble, &token_trouble) {
+            (Some(message), _) => context.progress.blocked("KafkaUnavailable", message.clone()),
+            (None, Some(error)) => context.progress.blocked("TokensUnreadable", error.to_string()),
+            (None, None) => {
+                context.progress.clear();
+                // Once ready it stays so until the end: a gateway that answers 503 tells clients more than none.
+                context.ready.send_replace(true);
+            }
+        }
+    }
+}
+
+fn report(state: &GatewayState, progress: &ProgressHandle) {
+    let snapshot = state.pending.snapshot();
+    progress.update(|work| {
+        work.lag = i64::try_from(snapshot.events).ok();
+        work.oldest_pending_time = snapshot.oldest;
+        work.last_commit_time = snapshot.last_acknowledged;
+    });
+}

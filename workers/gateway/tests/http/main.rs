@@ -1,0 +1,6 @@
+//! The HTTP interface as clients see it, on a publisher that does what the story needs. Loopback only.
+
+mod admission;
+mod bodies;
+mod listener;
+mod support;
