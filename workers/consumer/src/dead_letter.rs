@@ -1,0 +1,194 @@
+//! Dead letters: the record unchanged, with headers that say why and where from. Produces to Kafka.
+
+use std::time::Duration;
+
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use medallion_crds::Stage;
+use rdkafka::ClientConfig;
+use rdkafka::Message;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::{Header, Headers, OwnedHeaders, OwnedMessage};
+use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
+
+use crate::verdict::Flaw;
+
+/// Prefix of the headers, as the Kafka project has it for share groups.
+pub(crate) const HEADER_PREFIX: &str = "__dlq.errors.";
+/// Longest message in a header: enough for a person, never a payload.
+const MAX_MESSAGE_BYTES: usize = 512;
+/// The broker decides how large a dead letter may be, not the client.
+const MAX_RECORD_BYTES: &str = "16777216";
+
+/// A record with the reason why it is dead.
+#[derive(Clone, Debug)]
+pub struct DeadLetter<'r> {
+    /// The record as it was read.
+    pub record: &'r OwnedMessage,
+    /// Why it is dead.
+    pub flaw: &'r Flaw,
+}
+
+/// Where dead letters go.
+pub trait DeadLetterSink: Send + Sync + 'static {
+    /// Ends well only when the letter is stored for good.
+    fn send<'a>(&'a self, letter: DeadLetter<'a>) -> BoxFuture<'a, Result<(), String>>;
+}
+
+/// The dead-letter topic.
+pub struct KafkaDeadLetters {
+    producer: FutureProducer,
+    topic: String,
+    group: String,
+}
+
+impl KafkaDeadLetters {
+    /// A producer for the topic; it connects in the background.
+    pub fn new(bootstrap_servers: &[String], topic: &str, group: &str) -> Result<Self, KafkaError> {
+        let producer = ClientConfig::new()
+            .set("bootstrap.servers", bootstrap_servers.join(","))
+            .set("client.id", "medallion-consumer")
+            .set("acks", "all")
+            .set("enable.idempotence", "true")
+            .set("compression.type", "zstd")
+            .set("linger.ms", "5")
+            .set("message.timeout.ms", "20000")
+            .set("message.max.bytes", MAX_RECORD_BYTES)
+            .set("partitioner", "murmur2_random")
+            .create()?;
+        Ok(Self {
+            producer,
+            topic: topic.to_owned(),
+            group: group.to_owned(),
+        })
+    }
+
+    /// Why the producer can never send again, if so.
+    pub(crate) fn fatal_error(&self) -> Option<String> {
+        self.producer
+            .client()
+            .fatal_error()
+            .map(|(code, message)| format!("{code:?}: {message}"))
+    }
+
+    /// Waits until nothing is queued.
+    pub(crate) fn flush(&self, timeout: Duration) {
+        if let Err(error) = self.producer.flush(timeout) {
+            tracing::warn!(%error, "dead letters were not all acknowledged; their records will be read again");
+        }
+    }
+}
+
+impl DeadLetterSink for KafkaDeadLetters {
+    fn send<'a>(&'a self, letter: DeadLetter<'a>) -> BoxFuture<'a, Result<(), String>> {
+        let headers = headers(&letter, &self.group);
+        async move {
+            let mut record = FutureRecord::<[u8], [u8]>::to(&self.topic).headers(headers);
+            record.key = letter.record.key();
+            record.payload = letter.record.payload();
+            // A full queue is waited for; the message's own time limits the rest.
+            match self.producer.send(record, Duration::from_secs(20)).await {
+                Ok(_) => Ok(()),
+                Err((error, _)) => Err(explain(&error, &self.topic)),
+            }
+        }
+        .boxed()
+    }
+}
+
+fn explain(error: &KafkaError, topic: &str) -> String {
+    match error.rdkafka_error_code() {
+        Some(RDKafkaErrorCode::MessageSizeTooLarge) => {
+            format!(
+                "dead-letter topic {topic}: the broker does not take a record of this size; raise max.message.bytes of the topic above that of the events' topic"
+            )
+        }
+        _ => format!("dead-letter topic {topic}: {error}; trying again"),
+    }
+}
+
+/// The record's own headers unchanged, then ours. Together with the topic, partition and offset they hold, a letter that
+/// a restart has written twice is known as one.
+fn headers(letter: &DeadLetter<'_>, group: &str) -> OwnedHeaders {
+    let record = letter.record;
+    let mut headers = record.headers().cloned().unwrap_or_default();
+    let mut message = letter.flaw.message.as_str();
+    if message.len() > MAX_MESSAGE_BYTES {
+        message = &message[..message.floor_char_boundary(MAX_MESSAGE_BYTES)];
+    }
+    let (partition, offset) = (record.partition().to_string(), record.offset().to_string());
+    let values = [
+        ("topic", record.topic()),
+        ("partition", &partition),
+        ("offset", &offset),
+        ("group", group),
+        // A record error is not tried again: this delivery decided.
+        ("delivery.count", "1"),
+        ("message", message),
+        ("stage", Stage::Persist.as_str()),
+        ("class", letter.flaw.class),
+    ];
+    for (name, value) in values {
+        headers = headers.insert(Header {
+            key: &format!("{HEADER_PREFIX}{name}"),
+            value: Some(value),
+        });
+    }
+    headers
+}
+
+/// The newest value of one of our headers.
+pub(crate) fn header<'h>(headers: &'h impl Headers, name: &str) -> Option<&'h str> {
+    headers
+        .iter()
+        .filter(|header| header.key.strip_prefix(HEADER_PREFIX) == Some(name))
+        .last()
+        .and_then(|header| std::str::from_utf8(header.value?).ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::verdict::tests::record;
+
+    #[test]
+    fn the_headers_tell_where_it_came_from_and_why() {
+        let record = record(Some(b"poison"), Some("v"));
+        let flaw = Flaw {
+            class: "MalformedJson",
+            message: "é".repeat(400),
+        };
+        let headers = headers(
+            &DeadLetter {
+                record: &record,
+                flaw: &flaw,
+            },
+            "shop.orders",
+        );
+        let names: Vec<&str> = headers.iter().map(|header| header.key).collect();
+        assert_eq!(
+            names,
+            [
+                "medallion-contract-version",
+                "__dlq.errors.topic",
+                "__dlq.errors.partition",
+                "__dlq.errors.offset",
+                "__dlq.errors.group",
+                "__dlq.errors.delivery.count",
+                "__dlq.errors.message",
+                "__dlq.errors.stage",
+                "__dlq.errors.class",
+            ]
+        );
+        let value = |name| header(&headers, name).expect("a header");
+        assert_eq!(
+            (value("topic"), value("partition"), value("offset")),
+            ("events", "2", "41")
+        );
+        assert_eq!(
+            (value("group"), value("stage"), value("class")),
+            ("shop.orders", "persist", "MalformedJson")
+        );
+        assert_eq!(value("message").len(), 512);
+    }
+}

@@ -1,0 +1,29 @@
+//! Kafka to `DynamoDB`: one item per event, every record with one fate, offsets committed only over what is settled.
+//! Consumes from Kafka, writes to `DynamoDB`, produces dead letters.
+//!
+//! One record goes this way: [`poll`] (the only thread that touches the consumer) → [`ledger`] (what is in flight) →
+//! [`settle`] (until it is stored, known as a duplicate, or dead-lettered) with [`verdict`] (what it should become),
+//! [`table`] and [`dead_letter`] → [`ledger`] again, whose contiguous prefix is what [`poll`] commits.
+
+mod assignment;
+mod dead_letter;
+mod ledger;
+mod metrics;
+mod observe;
+mod poll;
+mod run;
+mod settings;
+mod settle;
+mod start;
+mod table;
+mod trouble;
+mod verdict;
+
+pub use dead_letter::{DeadLetter, DeadLetterSink, KafkaDeadLetters};
+pub use metrics::ConsumerMetrics;
+pub use poll::{Consumption, consume};
+pub use run::run;
+pub use settings::Limits;
+pub use settle::Settler;
+pub use table::{DynamoTable, Item, Put, Table, TableError};
+pub use trouble::Troubles;

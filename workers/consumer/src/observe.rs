@@ -1,0 +1,290 @@
+//! Measures what the consumer's own thread cannot: lag, and the dead letters that wait for a person. Asks the brokers; reads the dead-letter topic.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use medallion_crds::pipeline::DeadLetterReason;
+use medallion_crds::progress::DeadLetters;
+use rdkafka::ClientConfig;
+use rdkafka::Message;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::message::BorrowedMessage;
+use rdkafka::metadata::{MetadataPartition, MetadataTopic};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+
+use crate::dead_letter::header;
+use crate::ledger::Standing;
+
+/// One question to the brokers.
+const ASK_TIMEOUT: Duration = Duration::from_secs(3);
+/// Reading the newest dead letters takes no longer than this.
+const READ_TIMEOUT: Duration = Duration::from_secs(3);
+/// So many of the newest are shown.
+const NEWEST: usize = 10;
+/// The longest message of one that is shown.
+const MESSAGE_BYTES: usize = 512;
+
+/// Looks at the topics from outside the consumer group.
+pub(crate) struct Observer {
+    /// Its group holds, by committed offsets, up to where a person has acknowledged dead letters.
+    client: BaseConsumer,
+    topic: String,
+    dead_letter_topic: String,
+    waiting: Waiting,
+    /// Ends of the dead-letter partitions when the newest were last read, and what was read.
+    shown: (Vec<Span>, Vec<DeadLetterReason>),
+}
+
+/// What was seen.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Observation {
+    /// `None` before the first assignment.
+    pub(crate) lag: Option<i64>,
+    pub(crate) oldest_pending: Option<Timestamp>,
+    pub(crate) dead_letters: DeadLetters,
+}
+
+/// The part of a dead-letter partition that nobody has acknowledged.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Span {
+    partition: i32,
+    from: i64,
+    to: i64,
+}
+
+impl Observer {
+    pub(crate) fn new(
+        bootstrap_servers: &[String],
+        topic: &str,
+        dead_letter_topic: &str,
+        group: &str,
+    ) -> Result<Self, KafkaError> {
+        let client = ClientConfig::new()
+            .set("bootstrap.servers", bootstrap_servers.join(","))
+            .set("client.id", "medallion-consumer-observer")
+            .set("group.id", format!("{group}.dead-letters"))
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            .set("auto.offset.reset", "earliest")
+            .set("queued.max.messages.kbytes", "2048")
+            .create()?;
+        Ok(Self {
+            client,
+            topic: topic.to_owned(),
+            dead_letter_topic: dead_letter_topic.to_owned(),
+            waiting: Waiting::default(),
+            shown: (Vec::new(), Vec::new()),
+        })
+    }
+
+    /// Looks once. Blocks for some seconds at most.
+    pub(crate) fn observe(&mut self, standings: &[Standing], assigned: bool) -> Result<Observation, ObserveError> {
+        // Errors of outages long over wait in the queue; unread they would fill it and spoil what is read below.
+        while self.client.poll(Duration::ZERO).is_some() {}
+        self.partitions(&self.topic)?;
+        let mut lag = 0;
+        let mut oldest_pending: Option<Timestamp> = None;
+        let now = Timestamp::now();
+        for standing in standings {
+            let (_, end) = self
+                .client
+                .fetch_watermarks(&self.topic, standing.partition, ASK_TIMEOUT)?;
+            lag += (end - standing.mark).max(0);
+            let pending = self.waiting.since(standing, end, now);
+            oldest_pending = [oldest_pending, pending].into_iter().flatten().min();
+        }
+        let spans = self.unacknowledged()?;
+        let count = spans.iter().map(|span| span.to - span.from).sum();
+        if self.shown.0 != spans {
+            let newest = self.newest(&spans)?;
+            self.shown = (spans, newest);
+        }
+        let dead_letters = DeadLetters {
+            count,
+            newest: self.shown.1.clone(),
+        };
+        Ok(Observation {
+            lag: assigned.then_some(lag),
+            oldest_pending,
+            dead_letters,
+        })
+    }
+
+    fn partitions(&self, topic: &str) -> Result<Vec<i32>, ObserveError> {
+        let metadata = self.client.fetch_metadata(Some(topic), ASK_TIMEOUT)?;
+        let found = metadata.topics().first();
+        if let Some(error) = found.and_then(MetadataTopic::error).map(RDKafkaErrorCode::from) {
+            return Err(match error {
+                RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic => {
+                    ObserveError::TopicMissing(topic.to_owned())
+                }
+                other => ObserveError::Kafka(KafkaError::MetadataFetch(other)),
+            });
+        }
+        let partitions: Vec<i32> = found
+            .map(|found| found.partitions().iter().map(MetadataPartition::id).collect())
+            .unwrap_or_default();
+        if partitions.is_empty() {
+            Err(ObserveError::TopicMissing(topic.to_owned()))
+        } else {
+            Ok(partitions)
+        }
+    }
+
+    /// Of each dead-letter partition, what stands after the acknowledged offset.
+    fn unacknowledged(&self) -> Result<Vec<Span>, ObserveError> {
+        let mut asked = TopicPartitionList::new();
+        for partition in self.partitions(&self.dead_letter_topic)? {
+            asked.add_partition(&self.dead_letter_topic, partition);
+        }
+        let committed = self.client.committed_offsets(asked, ASK_TIMEOUT)?;
+        let spans = committed.elements().into_iter().map(|element| {
+            element.error()?;
+            let partition = element.partition();
+            let (first, end) = self
+                .client
+                .fetch_watermarks(&self.dead_letter_topic, partition, ASK_TIMEOUT)?;
+            let from = element.offset().to_raw().unwrap_or(first).max(first).min(end);
+            Ok(Span {
+                partition,
+                from,
+                to: end,
+            })
+        });
+        spans.collect::<KafkaResult<_>>().map_err(ObserveError::Kafka)
+    }
+
+    /// The newest unacknowledged dead letters of all partitions, newest first.
+    fn newest(&self, spans: &[Span]) -> Result<Vec<DeadLetterReason>, ObserveError> {
+        let mut wanted = TopicPartitionList::new();
+        let mut open: BTreeMap<i32, i64> = BTreeMap::new();
+        for span in spans.iter().filter(|span| span.to > span.from) {
+            let from = span.from.max(span.to - i64::try_from(NEWEST).unwrap_or(1));
+            wanted.add_partition_offset(&self.dead_letter_topic, span.partition, Offset::Offset(from))?;
+            open.insert(span.partition, span.to);
+        }
+        if open.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.client.assign(&wanted)?;
+        let letters = self.read(open);
+        self.client.unassign()?;
+        let mut letters = letters?;
+        letters.sort_by_key(|letter| std::cmp::Reverse(letter.time.0));
+        letters.truncate(NEWEST);
+        Ok(letters)
+    }
+
+    fn read(&self, mut open: BTreeMap<i32, i64>) -> Result<Vec<DeadLetterReason>, ObserveError> {
+        let deadline = Instant::now() + READ_TIMEOUT;
+        let mut letters = Vec::new();
+        while !open.is_empty() && Instant::now() < deadline {
+            let Some(polled) = self.client.poll(Duration::from_millis(100)) else {
+                continue;
+            };
+            let message = polled?;
+            let partition = message.partition();
+            if open.get(&partition).is_some_and(|end| message.offset() + 1 >= *end) {
+                open.remove(&partition);
+            }
+            letters.push(reason_of(&message));
+        }
+        Ok(letters)
+    }
+}
+
+fn reason_of(message: &BorrowedMessage<'_>) -> DeadLetterReason {
+    let of = |name| {
+        message
+            .headers()
+            .and_then(|headers| header(headers, name))
+            .unwrap_or("unknown")
+    };
+    let mut text = of("message").to_owned();
+    text.truncate(text.floor_char_boundary(MESSAGE_BYTES));
+    let millis = message.timestamp().to_millis().unwrap_or_default();
+    DeadLetterReason {
+        reason: of("class").to_owned(),
+        message: text,
+        source: format!("{}/{}/{}", of("topic"), of("partition"), of("offset")),
+        time: Timestamp::from_millisecond(millis).unwrap_or_default().into(),
+    }
+}
+
+/// Why nothing was seen.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ObserveError {
+    #[error("topic {0} does not exist; create it, or correct spec.kafka")]
+    TopicMissing(String),
+    #[error("no answer from the brokers: {0}; trying again")]
+    Kafka(#[from] KafkaError),
+}
+
+impl ObserveError {
+    pub(crate) const fn reason(&self) -> &'static str {
+        match self {
+            Self::TopicMissing(_) => "TopicMissing",
+            Self::Kafka(_) => "KafkaUnavailable",
+        }
+    }
+}
+
+/// Remembers since when records wait in a partition of which none is in flight, where no record's own time is known.
+#[derive(Debug, Default)]
+struct Waiting(BTreeMap<i32, (i64, Timestamp)>);
+
+impl Waiting {
+    /// The time of the oldest unprocessed input of the partition, if any waits.
+    fn since(&mut self, standing: &Standing, end: i64, now: Timestamp) -> Option<Timestamp> {
+        if standing.in_flight {
+            self.0.remove(&standing.partition);
+            return Some(standing.oldest.unwrap_or(now));
+        }
+        if end <= standing.mark {
+            self.0.remove(&standing.partition);
+            return None;
+        }
+        let noticed = self.0.entry(standing.partition).or_insert((standing.mark, now));
+        if noticed.0 != standing.mark {
+            *noticed = (standing.mark, now);
+        }
+        Some(noticed.1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_waits_unread_grows_old_until_the_mark_moves() {
+        let at = |second| Timestamp::from_second(second).expect("a time");
+        let standing = |mark, oldest: Option<Timestamp>| Standing {
+            partition: 0,
+            mark,
+            in_flight: oldest.is_some(),
+            oldest,
+        };
+        let mut waiting = Waiting::default();
+        assert_eq!(waiting.since(&standing(5, None), 5, at(1)), None, "nothing waits");
+        assert_eq!(waiting.since(&standing(5, None), 9, at(2)), Some(at(2)));
+        assert_eq!(
+            waiting.since(&standing(5, None), 9, at(8)),
+            Some(at(2)),
+            "still the same wait"
+        );
+        assert_eq!(
+            waiting.since(&standing(6, None), 9, at(9)),
+            Some(at(9)),
+            "the mark has moved"
+        );
+        assert_eq!(
+            waiting.since(&standing(6, Some(at(3))), 9, at(10)),
+            Some(at(3)),
+            "the record's own time"
+        );
+        assert_eq!(waiting.since(&standing(9, None), 9, at(11)), None);
+    }
+}

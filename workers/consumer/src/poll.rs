@@ -1,0 +1,298 @@
+//! The polling thread: the only place that touches the consumer. Consumes from Kafka and commits offsets.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use rdkafka::ClientConfig;
+use rdkafka::Message;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::message::OwnedMessage;
+use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
+use worker_kit::WorkerError;
+
+use crate::assignment::Assignment;
+use crate::ledger::Ledger;
+use crate::settings::Limits;
+use crate::settle::Settler;
+use crate::trouble::Place;
+
+/// How long a poll waits for a record.
+const POLL: Duration = Duration::from_millis(100);
+/// How often marks are committed.
+const COMMIT_EVERY: Duration = Duration::from_millis(500);
+/// How long the thread waits for memory before it pauses the partitions, so that it can go on polling.
+const MEMORY_WAIT: Duration = Duration::from_millis(200);
+/// At the end records in flight have so long to be settled; what remains is read again.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// What is consumed, and what happens to it.
+#[derive(Clone)]
+pub struct Consumption {
+    /// host:port of the brokers.
+    pub bootstrap_servers: Vec<String>,
+    /// Topic of the events.
+    pub topic: String,
+    /// Consumer group.
+    pub group: String,
+    /// What bounds work and memory.
+    pub limits: Limits,
+    /// Settles records.
+    pub settler: Arc<Settler>,
+    /// Stop, drain, commit and return.
+    pub shutdown: CancellationToken,
+    /// What is in flight.
+    pub(crate) ledger: Ledger,
+}
+
+impl Consumption {
+    /// Nothing consumed yet.
+    pub fn new(
+        bootstrap_servers: Vec<String>,
+        topic: impl Into<String>,
+        group: impl Into<String>,
+        limits: Limits,
+        settler: Arc<Settler>,
+        shutdown: CancellationToken,
+    ) -> Self {
+        let (topic, group) = (topic.into(), group.into());
+        Self {
+            bootstrap_servers,
+            topic,
+            group,
+            limits,
+            settler,
+            shutdown,
+            ledger: Ledger::default(),
+        }
+    }
+
+    fn consumer(&self) -> Result<BaseConsumer<Assignment>, KafkaError> {
+        let settler = &self.settler;
+        let context = Assignment::new(
+            self.topic.clone(),
+            self.ledger.clone(),
+            settler.metrics.clone(),
+            settler.troubles.clone(),
+            self.shutdown.clone(),
+        );
+        let consumer: BaseConsumer<Assignment> = ClientConfig::new()
+            .set("bootstrap.servers", self.bootstrap_servers.join(","))
+            .set("client.id", "medallion-consumer")
+            .set("group.id", &self.group)
+            .set("enable.auto.commit", "false")
+            .set("enable.auto.offset.store", "false")
+            // Where to begin is decided at assignment; librdkafka must never decide it.
+            .set("auto.offset.reset", "error")
+            .set("isolation.level", "read_committed")
+            .set("partition.assignment.strategy", "cooperative-sticky")
+            // No static membership: a killed pod's successor has another name, and its partitions must move within seconds.
+            .set("session.timeout.ms", "10000")
+            .set("heartbeat.interval.ms", "3000")
+            .set("max.poll.interval.ms", "300000")
+            .set(
+                "queued.max.messages.kbytes",
+                self.limits.read_ahead_kilobytes().to_string(),
+            )
+            .set("queued.min.messages", "10000")
+            .set("fetch.queue.backoff.ms", "50")
+            .set("fetch.wait.max.ms", "100")
+            // A topic that is made while the worker waits for it is seen soon.
+            .set("topic.metadata.refresh.interval.ms", "10000")
+            .set("socket.keepalive.enable", "true")
+            .create_with_context(context)?;
+        consumer.subscribe(&[&self.topic])?;
+        Ok(consumer)
+    }
+}
+
+/// Consumes until shutdown or until something happens that the process cannot heal. Blocks.
+pub fn consume(consumption: &Consumption, runtime: &Handle) -> Result<(), WorkerError> {
+    let consumer = consumption
+        .consumer()
+        .map_err(|error| WorkerError::settings("BadSettings", format!("kafka consumer: {error}")))?;
+    let outcome = poll_until_stopped(consumption, &consumer, runtime);
+    if !consumption.ledger.wait_settled(None, DRAIN_TIMEOUT) {
+        tracing::warn!("stopped with records in flight; they are read again");
+    }
+    if !consumer.assignment_lost() {
+        consumer.context().commit(&consumer, None, CommitMode::Sync);
+    }
+    // Dropping the consumer leaves the group, which gives the partitions back through the rebalance callback.
+    drop(consumer);
+    outcome
+}
+
+fn poll_until_stopped(
+    consumption: &Consumption,
+    consumer: &BaseConsumer<Assignment>,
+    runtime: &Handle,
+) -> Result<(), WorkerError> {
+    let mut committed = Instant::now();
+    let mut pressure = Pressure::default();
+    while !consumption.shutdown.is_cancelled() {
+        if committed.elapsed() >= COMMIT_EVERY {
+            committed = Instant::now();
+            consumer.context().commit(consumer, None, CommitMode::Async);
+        }
+        pressure.relieve(consumption, consumer);
+        let polled = consumer.poll(POLL);
+        if let Some(error) = consumer.context().take_failure() {
+            return Err(error);
+        }
+        match polled {
+            None => {}
+            Some(Ok(message)) => begin(consumption, message.detach(), runtime),
+            Some(Err(error)) => match reaction(&error, &consumption.topic) {
+                Reaction::Nothing => {}
+                Reaction::Wait(reason, message) => consumption.settler.troubles.set(Place::Kafka, reason, message),
+                Reaction::End(error) => return Err(error),
+            },
+        }
+    }
+    Ok(())
+}
+
+fn begin(consumption: &Consumption, record: OwnedMessage, runtime: &Handle) {
+    let time = record
+        .timestamp()
+        .to_millis()
+        .and_then(|millis| Timestamp::from_millisecond(millis).ok());
+    let bytes = record.payload().map_or(0, <[u8]>::len) + record.key().map_or(0, <[u8]>::len);
+    let Some(ticket) = consumption
+        .ledger
+        .begin(record.partition(), record.offset(), time, bytes)
+    else {
+        return;
+    };
+    let settler = consumption.settler.clone();
+    runtime.spawn(async move { settler.settle(record, ticket).await });
+}
+
+/// Keeps the records in memory within their bounds without ever stopping to poll.
+#[derive(Default)]
+struct Pressure {
+    /// The assignment at which everything was paused.
+    paused_at: Option<u64>,
+}
+
+impl Pressure {
+    fn relieve(&mut self, consumption: &Consumption, consumer: &BaseConsumer<Assignment>) {
+        let (ledger, limit) = (&consumption.ledger, consumption.limits.settling_bytes);
+        let bytes = ledger.bytes();
+        consumption
+            .settler
+            .metrics
+            .bytes_in_flight
+            .set(i64::try_from(bytes).unwrap_or(i64::MAX));
+        if bytes >= limit {
+            // A short wait is cheaper than a pause, which throws away what the client library has read ahead.
+            if ledger.wait_below(limit, MEMORY_WAIT) {
+                return;
+            }
+            // Partitions that were assigned since the last pause must be paused too.
+            let generation = ledger.generation();
+            if self.paused_at != Some(generation) {
+                match consumer.assignment().and_then(|assignment| consumer.pause(&assignment)) {
+                    Ok(()) => self.paused_at = Some(generation),
+                    Err(error) => tracing::warn!(%error, "partitions not paused"),
+                }
+            }
+        } else if self.paused_at.is_some() && bytes < limit / 2 {
+            match consumer
+                .assignment()
+                .and_then(|assignment| consumer.resume(&assignment))
+            {
+                Ok(()) => self.paused_at = None,
+                Err(error) => tracing::warn!(%error, "partitions not resumed"),
+            }
+        }
+    }
+}
+
+/// What to do about an error of the client library.
+#[derive(Clone, Debug, Eq, PartialEq)]
+enum Reaction {
+    Nothing,
+    /// It tries again by itself.
+    Wait(&'static str, String),
+    End(WorkerError),
+}
+
+fn reaction(error: &KafkaError, topic: &str) -> Reaction {
+    use RDKafkaErrorCode as Code;
+
+    let code = match error {
+        KafkaError::PartitionEOF(_) => return Reaction::Nothing,
+        KafkaError::MessageConsumptionFatal(code) => {
+            let message = format!("topic {topic}: the consumer can read no more: {code:?}; a new process can");
+            return Reaction::End(WorkerError::environment("ConsumerFailed", message));
+        }
+        KafkaError::MessageConsumption(code) => *code,
+        other => return Reaction::Wait("KafkaUnavailable", format!("topic {topic}: {other}; trying again")),
+    };
+    match code {
+        Code::OffsetOutOfRange | Code::AutoOffsetReset => Reaction::End(WorkerError::loss_risk(
+            "OffsetsLost",
+            format!(
+                "topic {topic}: the offset that is next is not in the log any more: records were deleted before they were read; restore them, or accept the loss by setting the group's offset to the log's beginning"
+            ),
+        )),
+        Code::PollExceeded => Reaction::End(WorkerError::environment(
+            "PollIntervalExceeded",
+            format!(
+                "topic {topic}: the group has given this member up because it did not poll in time; a new process joins again"
+            ),
+        )),
+        Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition => Reaction::Wait(
+            "TopicMissing",
+            format!("topic {topic} does not exist; create it, or correct spec.kafka.topic"),
+        ),
+        Code::TopicAuthorizationFailed | Code::GroupAuthorizationFailed | Code::ClusterAuthorizationFailed => {
+            Reaction::Wait(
+                "KafkaRefuses",
+                format!("topic {topic}: {code:?}; allow the consumer to read topic and group"),
+            )
+        }
+        _ => Reaction::Wait("KafkaUnavailable", format!("topic {topic}: {code:?}; trying again")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use worker_kit::ErrorClass;
+
+    use super::*;
+
+    #[rstest]
+    #[case(
+        KafkaError::MessageConsumption(RDKafkaErrorCode::OffsetOutOfRange),
+        Some(ErrorClass::LossRisk)
+    )]
+    #[case(
+        KafkaError::MessageConsumption(RDKafkaErrorCode::AutoOffsetReset),
+        Some(ErrorClass::LossRisk)
+    )]
+    #[case(
+        KafkaError::MessageConsumption(RDKafkaErrorCode::PollExceeded),
+        Some(ErrorClass::Environment)
+    )]
+    #[case(
+        KafkaError::MessageConsumptionFatal(RDKafkaErrorCode::Fatal),
+        Some(ErrorClass::Environment)
+    )]
+    #[case(KafkaError::MessageConsumption(RDKafkaErrorCode::AllBrokersDown), None)]
+    #[case(KafkaError::MessageConsumption(RDKafkaErrorCode::UnknownTopicOrPartition), None)]
+    #[case(KafkaError::MessageConsumption(RDKafkaErrorCode::BrokerTransportFailure), None)]
+    #[case(KafkaError::MessageConsumption(RDKafkaErrorCode::GroupAuthorizationFailed), None)]
+    fn only_what_cannot_heal_ends_the_worker(#[case] error: KafkaError, #[case] class: Option<ErrorClass>) {
+        match reaction(&error, "orders") {
+            Reaction::End(error) => assert_eq!(Some(error.class), class),
+            Reaction::Wait(_, message) => assert!(class.is_none() && message.contains("orders"), "{message}"),
+            Reaction::Nothing => panic!("{error} was overlooked"),
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! The consumer's life: start, consume, observe, drain. Consumes from Kafka, writes to `DynamoDB`, produces dead letters.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use medallion_contract::Contract;
+use medallion_crds::launch::ConsumerSettings;
+use medallion_crds::launch::report::Report;
+use rdkafka::error::KafkaError;
+use tokio::runtime::Handle;
+use tokio::sync::{Semaphore, watch};
+use worker_kit::{Context, ProgressHandle, WorkerError, aws};
+
+use crate::dead_letter::KafkaDeadLetters;
+use crate::metrics::ConsumerMetrics;
+use crate::observe::{Observation, Observer};
+use crate::poll::{Consumption, consume};
+use crate::settings::{Limits, pointers};
+use crate::settle::Settler;
+use crate::table::DynamoTable;
+use crate::trouble::{Place, Troubles};
+
+/// How often lag and dead letters are measured.
+const OBSERVE_EVERY: Duration = Duration::from_secs(2);
+/// At the end queued dead letters have so long.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Runs until SIGTERM.
+pub async fn run(context: Context<ConsumerSettings>) -> Result<Option<Report>, WorkerError> {
+    let settings = &context.settings.worker;
+    let limits = Limits::from_settings(settings)?;
+    let contract = Contract::from_file(Path::new(&settings.contract.schema_path), &pointers(&settings.contract))
+        .map_err(|error| WorkerError::settings("BadContract", error.to_string()))?;
+    let kafka = &settings.kafka;
+    let dead_letters = KafkaDeadLetters::new(&kafka.bootstrap_servers, &kafka.dead_letter_topic, &settings.group)
+        .map_err(|error| bad_client(&error))?;
+    let dead_letters = Arc::new(dead_letters);
+    let client = aws_sdk_dynamodb::Client::new(&aws::configuration(&context.settings.region).await);
+    let troubles = Troubles::new(context.progress.clone());
+    let settler = Arc::new(Settler {
+        contract: Arc::new(contract),
+        table: Arc::new(DynamoTable::new(client, &settings.table)),
+        dead_letters: dead_letters.clone(),
+        in_flight: Semaphore::new(limits.in_flight),
+        metrics: ConsumerMetrics::register(&context.metrics),
+        troubles: troubles.clone(),
+        progress: context.progress.clone(),
+    });
+    let outlook = Observer::new(
+        &kafka.bootstrap_servers,
+        &kafka.topic,
+        &kafka.dead_letter_topic,
+        &settings.group,
+    )
+    .map_err(|error| bad_client(&error))?;
+    let consumption = Consumption::new(
+        kafka.bootstrap_servers.clone(),
+        &kafka.topic,
+        &settings.group,
+        limits,
+        settler,
+        context.shutdown.child_token(),
+    );
+
+    // Blocking threads of their own: one that only polls, one that only looks.
+    let polling = tokio::task::spawn_blocking({
+        let consumption = consumption.clone();
+        move || consume(&consumption, &Handle::current())
+    });
+    let watching = tokio::task::spawn_blocking({
+        let (consumption, dead_letters) = (consumption.clone(), dead_letters.clone());
+        let (progress, ready) = (context.progress.clone(), context.ready.clone());
+        move || observe(outlook, &consumption, &dead_letters, &progress, &ready)
+    });
+
+    let consumed = polling.await.map_err(|error| ended_badly(&error))?;
+    consumption.shutdown.cancel();
+    let observed = watching.await.map_err(|error| ended_badly(&error))?;
+    context.ready.send_replace(false);
+    tokio::task::spawn_blocking(move || dead_letters.flush(FLUSH_TIMEOUT))
+        .await
+        .map_err(|error| ended_badly(&error))?;
+    consumed.and(observed).map(|()| None)
+}
+
+/// Measures until shutdown; ends the consumption if the dead-letter producer can send no more.
+fn observe(
+    mut observer: Observer,
+    consumption: &Consumption,
+    dead_letters: &KafkaDeadLetters,
+    progress: &ProgressHandle,
+    ready: &watch::Sender<bool>,
+) -> Result<(), WorkerError> {
+    let stop = &consumption.shutdown;
+    let troubles = &consumption.settler.troubles;
+    while !stop.is_cancelled() {
+        if let Some(message) = dead_letters.fatal_error() {
+            stop.cancel();
+            let message = format!("the dead-letter producer can send no more: {message}; a new process can");
+            return Err(WorkerError::environment("ProducerFailed", message));
+        }
+        let assigned = consumption.ledger.generation() > 0;
+        match observer.observe(&consumption.ledger.standings(), assigned) {
+            Ok(observation) => {
+                troubles.clear(Place::Kafka);
+                report(&observation, consumption, progress);
+                ready.send_replace(true);
+            }
+            Err(error) => {
+                troubles.set(Place::Kafka, error.reason(), error.to_string());
+                // What is not known is absent, never the last value for ever.
+                progress.update(|work| work.lag = None);
+            }
+        }
+        let pause = tokio::time::timeout(OBSERVE_EVERY, stop.cancelled());
+        let _ = Handle::current().block_on(pause);
+    }
+    Ok(())
+}
+
+fn report(observation: &Observation, consumption: &Consumption, progress: &ProgressHandle) {
+    let metrics = &consumption.settler.metrics;
+    metrics.dead_letters.set(observation.dead_letters.count);
+    if let Some(lag) = observation.lag {
+        metrics.lag.set(lag);
+    }
+    progress.update(|work| {
+        work.lag = observation.lag;
+        work.oldest_pending_time = observation.oldest_pending;
+        work.dead_letters = Some(observation.dead_letters.clone());
+    });
+}
+
+fn bad_client(error: &KafkaError) -> WorkerError {
+    WorkerError::settings("BadSettings", format!("kafka client: {error}"))
+}
+
+fn ended_badly(error: &tokio::task::JoinError) -> WorkerError {
+    WorkerError::environment("ThreadFailed", format!("a thread of the consumer ended badly: {error}"))
+}

@@ -1,0 +1,169 @@
+//! One fate for every record, whatever the table does. Loopback only.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use rdkafka::Message;
+use rdkafka::message::Headers;
+use worker_kit::ErrorClass;
+
+use crate::support::{Brokers, MemoryTable, PARTITIONS, Running, event, eventually};
+
+const ROOMY: usize = 8 << 20;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_record_is_stored_duplicate_or_dead_and_all_offsets_are_committed() {
+    let (brokers, table) = (Brokers::new(), Arc::new(MemoryTable::default()));
+    for number in 0..40 {
+        brokers.produce(
+            i32::try_from(number).expect("small") % PARTITIONS,
+            &event(&number.to_string(), number),
+        );
+    }
+    brokers.produce(0, &event("0", 0));
+    brokers.produce(1, "poison");
+    brokers.produce(2, &event("0", 0).replace("2024", "2023"));
+    let running = Running::start(&brokers, &table, ROOMY);
+    eventually("all settled", || {
+        running.count("stored") + running.count("duplicate") + running.count("dead_lettered") == 43
+    })
+    .await;
+    let counts = (running.count("stored"), running.count("dead_lettered"));
+    running.stop().await.expect("a good end");
+    // Of the three with one id, whichever came first is stored; the same data again is a duplicate, other data is dead.
+    assert_eq!(counts.0, 40);
+    assert_eq!(table.len(), 40);
+    assert!((2..=3).contains(&counts.1), "poison, and one or two of the reused id");
+    assert_eq!(brokers.committed(), [Some(11), Some(11), Some(11), Some(10)]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dead_letter_keeps_the_record_and_says_why() {
+    let (brokers, table) = (Brokers::new(), Arc::new(MemoryTable::default()));
+    brokers.produce(3, &event("1", 1));
+    brokers.produce(3, "poison");
+    brokers.produce(3, &event("1", 1).replace("2024", "2023"));
+    let running = Running::start(&brokers, &table, ROOMY);
+    eventually("the poison is dead-lettered", || running.count("dead_lettered") == 2).await;
+    running.stop().await.expect("a good end");
+    let letters = brokers.dead_letters();
+    let header = |letter: &rdkafka::message::OwnedMessage, name: &str| {
+        let headers = letter.headers().expect("headers");
+        let found = headers
+            .iter()
+            .find(|header| header.key == name)
+            .and_then(|header| header.value);
+        String::from_utf8(found.expect(name).to_vec()).expect("text")
+    };
+    assert_eq!(letters.len(), 2);
+    let poison = letters
+        .iter()
+        .find(|letter| letter.payload() == Some(b"poison"))
+        .expect("the poison");
+    assert_eq!(poison.key(), Some(b"a key".as_slice()));
+    assert_eq!(header(poison, "trace"), "t1");
+    assert_eq!(header(poison, "__dlq.errors.class"), "MalformedJson");
+    assert_eq!(
+        (
+            header(poison, "__dlq.errors.partition"),
+            header(poison, "__dlq.errors.offset")
+        ),
+        ("3".into(), "1".into())
+    );
+    let classes: Vec<String> = letters
+        .iter()
+        .map(|letter| header(letter, "__dlq.errors.class"))
+        .collect();
+    assert!(classes.contains(&"EventIdReused".to_owned()), "{classes:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_is_down_blocks_and_nothing_is_dead_lettered() {
+    let (brokers, table) = (Brokers::new(), Arc::new(MemoryTable::default()));
+    table.down.store(true, Ordering::SeqCst);
+    for number in 0..5 {
+        brokers.produce(0, &event(&number.to_string(), number));
+    }
+    let running = Running::start(&brokers, &table, ROOMY);
+    eventually("it says that it is blocked", || {
+        running.trouble().as_deref() == Some("TableUnavailable")
+    })
+    .await;
+    eventually("it tries again", || table.puts.load(Ordering::SeqCst) > 20).await;
+    assert_eq!(
+        brokers.committed()[0].unwrap_or(0),
+        0,
+        "nothing is settled, so nothing is committed"
+    );
+    table.down.store(false, Ordering::SeqCst);
+    eventually("it goes on by itself", || running.count("stored") == 5).await;
+    eventually("and says so", || running.trouble().is_none()).await;
+    running.stop().await.expect("a good end");
+    assert_eq!(brokers.dead_letters().len(), 0);
+    assert_eq!(brokers.committed()[0], Some(5));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_offset_is_committed_past_a_record_in_flight() {
+    let (brokers, table) = (Brokers::new(), Arc::new(MemoryTable::default()));
+    table.held.lock().expect("held").push("3".to_owned());
+    for number in 0..10 {
+        brokers.produce(0, &event(&number.to_string(), number));
+    }
+    let running = Running::start(&brokers, &table, ROOMY);
+    eventually("all others are stored", || running.count("stored") == 9).await;
+    eventually("the settled prefix is committed", || brokers.committed()[0] == Some(3)).await;
+
+    table.release();
+    eventually("all are stored", || table.len() == 10).await;
+    eventually("all is committed", || brokers.committed()[0] == Some(10)).await;
+    running.stop().await.expect("a good end");
+    assert_eq!(brokers.dead_letters().len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_stays_within_its_bounds_and_everything_arrives() {
+    let (brokers, table) = (Brokers::new(), Arc::new(MemoryTable::default()));
+    table.down.store(true, Ordering::SeqCst);
+    let padded = |number: usize| format!("{}{}", event(&number.to_string(), number), " ".repeat(100_000));
+    for number in 0..40 {
+        brokers.produce(0, &padded(number));
+    }
+    let running = Running::start(&brokers, &table, 1 << 20);
+    eventually("it is blocked", || running.trouble().is_some()).await;
+    let bytes = || {
+        let text = running.metrics.text();
+        let line = text
+            .lines()
+            .find(|line| line.starts_with("medallion_consumer_bytes_in_flight "))
+            .expect("a gauge")
+            .to_owned();
+        line.rsplit(' ')
+            .next()
+            .expect("a value")
+            .parse::<usize>()
+            .expect("a number")
+    };
+    eventually("the bound is reached", || bytes() >= 1 << 20).await;
+    assert!(bytes() < (1 << 20) + 200_000, "{} bytes in flight", bytes());
+    table.down.store(false, Ordering::SeqCst);
+    eventually("everything arrives", || table.len() == 40).await;
+    running.stop().await.expect("a good end");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_whose_offset_lies_beyond_the_log_halts_as_loss_risk() {
+    let (brokers, table) = (Brokers::new(), Arc::new(MemoryTable::default()));
+    brokers.produce(1, &event("1", 1));
+    brokers.commit(1, 500);
+    let error = Running::start(&brokers, &table, ROOMY)
+        .end()
+        .await
+        .expect_err("it must halt");
+    assert_eq!((error.class, error.reason), (ErrorClass::LossRisk, "OffsetsLost"));
+    assert!(
+        error.message.contains("partition 1") && error.message.contains("500"),
+        "{error}"
+    );
+    assert_eq!(table.len(), 0, "nothing was skipped and nothing was begun");
+}

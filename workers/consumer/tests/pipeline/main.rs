@@ -1,0 +1,5 @@
+//! The whole consumer between librdkafka's mock brokers and a table in memory. Loopback only.
+
+mod delivery;
+mod rebalance;
+mod support;

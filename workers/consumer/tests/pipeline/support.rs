@@ -1,0 +1,279 @@
+//! Mock brokers, a table in memory that fails when told to, and a running consumer. Loopback only.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use consumer::{
+    ConsumerMetrics, Consumption, Item, KafkaDeadLetters, Limits, Put, Settler, Table, TableError, Troubles, consume,
+};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use jiff::Timestamp;
+use medallion_contract::{Contract, Pointers};
+use medallion_crds::progress::Identity;
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::message::{Header, OwnedHeaders, OwnedMessage};
+use rdkafka::mocking::MockCluster;
+use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, Semaphore};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use worker_kit::{Metrics, ProgressHandle, WorkerError};
+
+pub const TOPIC: &str = "events";
+pub const DEAD_LETTERS: &str = "dlq.events";
+pub const GROUP: &str = "shop.orders";
+pub const PARTITIONS: i32 = 4;
+
+/// Nothing here takes longer unless it is broken.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+const SCHEMA: &str = r#"{"type":"object","required":["id","part","at"],"properties":{
+    "id":{"type":"string"},"part":{"type":"integer"},"at":{"type":"string","format":"date-time"}}}"#;
+
+pub fn event(id: &str, part: usize) -> String {
+    format!(r#"{{"id":"{id}","part":{part},"at":"2024-01-02T03:04:05Z"}}"#)
+}
+
+pub struct Brokers {
+    pub cluster: MockCluster<'static, DefaultProducerContext>,
+    producer: BaseProducer,
+}
+
+impl Brokers {
+    pub fn new() -> Self {
+        let cluster = MockCluster::new(1).expect("mock brokers");
+        cluster.create_topic(TOPIC, PARTITIONS, 1).expect("a topic");
+        cluster.create_topic(DEAD_LETTERS, 1, 1).expect("a topic");
+        let producer = ClientConfig::new()
+            .set("bootstrap.servers", cluster.bootstrap_servers())
+            .create()
+            .expect("a producer");
+        Self { cluster, producer }
+    }
+
+    pub fn produce(&self, partition: i32, payload: &str) {
+        let headers = OwnedHeaders::new().insert(Header {
+            key: "trace",
+            value: Some("t1"),
+        });
+        let record = BaseRecord::to(TOPIC)
+            .partition(partition)
+            .key("a key")
+            .payload(payload)
+            .headers(headers);
+        self.producer.send(record).map_err(|(error, _)| error).expect("queued");
+        self.producer.flush(PATIENCE).expect("produced");
+    }
+
+    fn reader(&self, group: &str) -> BaseConsumer {
+        ClientConfig::new()
+            .set("bootstrap.servers", self.cluster.bootstrap_servers())
+            .set("group.id", group)
+            .set("enable.auto.commit", "false")
+            .create()
+            .expect("a consumer")
+    }
+
+    /// Committed offset of each partition.
+    pub fn committed(&self) -> Vec<Option<i64>> {
+        let mut asked = TopicPartitionList::new();
+        asked.add_partition_range(TOPIC, 0, PARTITIONS - 1);
+        let committed = self
+            .reader(GROUP)
+            .committed_offsets(asked, PATIENCE)
+            .expect("committed offsets");
+        committed
+            .elements()
+            .iter()
+            .map(|element| element.offset().to_raw().filter(|offset| *offset >= 0))
+            .collect()
+    }
+
+    /// Sets the group's offset, as a person would.
+    pub fn commit(&self, partition: i32, offset: i64) {
+        let mut offsets = TopicPartitionList::new();
+        offsets
+            .add_partition_offset(TOPIC, partition, Offset::Offset(offset))
+            .expect("an offset");
+        let reader = self.reader(GROUP);
+        reader
+            .commit(&offsets, rdkafka::consumer::CommitMode::Sync)
+            .expect("committed");
+    }
+
+    /// Everything in the dead-letter topic.
+    pub fn dead_letters(&self) -> Vec<OwnedMessage> {
+        let reader = self.reader("a reader");
+        let mut all = TopicPartitionList::new();
+        all.add_partition_offset(DEAD_LETTERS, 0, Offset::Beginning)
+            .expect("an offset");
+        reader.assign(&all).expect("assigned");
+        let (_, end) = reader.fetch_watermarks(DEAD_LETTERS, 0, PATIENCE).expect("watermarks");
+        let begun = Instant::now();
+        let mut letters = Vec::new();
+        while i64::try_from(letters.len()).expect("few") < end && begun.elapsed() < PATIENCE {
+            if let Some(message) = reader.poll(Duration::from_millis(200)) {
+                letters.push(message.expect("a letter").detach());
+            }
+        }
+        letters
+    }
+}
+
+/// A table in memory.
+#[derive(Default)]
+pub struct MemoryTable {
+    pub items: Mutex<BTreeMap<(String, String), Item>>,
+    pub puts: AtomicUsize,
+    /// While true every put meets an environment error.
+    pub down: AtomicBool,
+    /// Event ids whose puts wait until they are let go.
+    pub held: Mutex<Vec<String>>,
+    pub let_go: Notify,
+}
+
+impl MemoryTable {
+    pub fn len(&self) -> usize {
+        self.items.lock().expect("items").len()
+    }
+
+    fn is_held(&self, item: &Item) -> bool {
+        self.held.lock().expect("held").contains(&item.event_id)
+    }
+
+    pub fn release(&self) {
+        self.held.lock().expect("held").clear();
+        self.let_go.notify_waiters();
+    }
+}
+
+impl Table for MemoryTable {
+    fn put<'a>(&'a self, item: &'a Item) -> BoxFuture<'a, Result<Put, TableError>> {
+        async move {
+            loop {
+                let let_go = self.let_go.notified();
+                tokio::pin!(let_go);
+                let_go.as_mut().enable();
+                if !self.is_held(item) {
+                    break;
+                }
+                let_go.await;
+            }
+            self.puts.fetch_add(1, Ordering::SeqCst);
+            if self.down.load(Ordering::SeqCst) {
+                return Err(TableError::Environment {
+                    reason: "TableUnavailable",
+                    message: "down".to_owned(),
+                });
+            }
+            let mut items = self.items.lock().expect("items");
+            let key = (item.key.clone(), item.event_id.clone());
+            if let Some(old) = items.get(&key) {
+                return Ok(Put::Exists {
+                    digest: Some(old.digest.clone()),
+                    source: Some(old.source.clone()),
+                });
+            }
+            items.insert(key, item.clone());
+            Ok(Put::Stored)
+        }
+        .boxed()
+    }
+}
+
+/// A consumer at work.
+pub struct Running {
+    pub progress: ProgressHandle,
+    pub metrics: Metrics,
+    shutdown: CancellationToken,
+    task: Option<JoinHandle<Result<(), WorkerError>>>,
+}
+
+impl Running {
+    pub fn start(brokers: &Brokers, table: &Arc<MemoryTable>, settling_bytes: usize) -> Self {
+        let pointers = Pointers {
+            key: "/part",
+            event_id: "/id",
+            event_time: "/at",
+            version: None,
+        };
+        let contract = Contract::compile(SCHEMA, &pointers).expect("a contract");
+        let metrics = Metrics::default();
+        let progress = ProgressHandle::new(Identity::default(), Timestamp::now);
+        let servers = vec![brokers.cluster.bootstrap_servers()];
+        let dead_letters = KafkaDeadLetters::new(&servers, DEAD_LETTERS, GROUP).expect("a producer");
+        let settler = Settler {
+            contract: Arc::new(contract),
+            table: table.clone(),
+            dead_letters: Arc::new(dead_letters),
+            in_flight: Semaphore::new(64),
+            metrics: ConsumerMetrics::register(&metrics),
+            troubles: Troubles::new(progress.clone()),
+            progress: progress.clone(),
+        };
+        let shutdown = CancellationToken::new();
+        let limits = Limits {
+            in_flight: 64,
+            settling_bytes,
+        };
+        let consumption = Consumption::new(servers, TOPIC, GROUP, limits, Arc::new(settler), shutdown.clone());
+        let task = tokio::task::spawn_blocking(move || consume(&consumption, &Handle::current()));
+        Self {
+            progress,
+            metrics,
+            shutdown,
+            task: Some(task),
+        }
+    }
+
+    /// Asks it to stop and waits for its end.
+    pub async fn stop(self) -> Result<(), WorkerError> {
+        self.shutdown.cancel();
+        self.end().await
+    }
+
+    /// Waits for its end.
+    pub async fn end(mut self) -> Result<(), WorkerError> {
+        tokio::time::timeout(PATIENCE, self.task.take().expect("it ends once"))
+            .await
+            .expect("an end in time")
+            .expect("no panic")
+    }
+
+    /// How many records have had this fate.
+    pub fn count(&self, fate: &str) -> usize {
+        let text = self.metrics.text();
+        let lines = text.lines().filter(|line| {
+            line.starts_with("medallion_consumer_records_total") && line.contains(&format!("fate=\"{fate}\""))
+        });
+        lines
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<usize>().ok())
+            .sum()
+    }
+
+    pub fn trouble(&self) -> Option<String> {
+        self.progress.snapshot().work.trouble.map(|trouble| trouble.reason)
+    }
+}
+
+impl Drop for Running {
+    /// A story that fails must not leave a thread that polls for ever.
+    fn drop(&mut self) {
+        self.shutdown.cancel();
+    }
+}
+
+/// Waits for something that must come to pass.
+pub async fn eventually(what: &str, mut holds: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !holds() {
+        assert!(begun.elapsed() < PATIENCE, "in vain: {what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
