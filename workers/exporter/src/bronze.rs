@@ -1,0 +1,200 @@
+//! The Bronze table as the exporter's sink: a file per shard and date, one commit for all. Writes to S3.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
+use medallion_contract::{BronzeBatchBuilder, Contract, PARTITION_COLUMN};
+use medallion_lake::{Change, LakeError, NewFile, Outcome, PartitionValues, Snapshot, Table, partition_folder};
+use uuid::Uuid;
+use worker_kit::WorkerError;
+
+use crate::item::StreamRecord;
+use crate::lineage::Pending;
+use crate::position::Committed;
+use crate::sequence::Sequence;
+use crate::sink::{Flushed, Sink, SinkError};
+
+/// Where a test can hold the exporter: its files are uploaded, its commit is not made.
+pub const BETWEEN_PUT_AND_COMMIT: &str = "between-put-and-commit";
+
+/// Buffers rows per shard and commits them to the Bronze table.
+pub struct BronzeSink {
+    table: Table,
+    contract: Arc<Contract>,
+    schema: SchemaRef,
+    /// Part of every file name: no other process ever uses it.
+    epoch: Uuid,
+    base: Option<Snapshot>,
+    shards: BTreeMap<String, Buffer>,
+    unwritten: Vec<Unwritten>,
+    written: Vec<NewFile>,
+}
+
+struct Buffer {
+    rows: BronzeBatchBuilder,
+    first: Sequence,
+    last: Sequence,
+}
+
+struct Unwritten {
+    name: String,
+    partition: PartitionValues,
+    batch: RecordBatch,
+}
+
+impl BronzeSink {
+    /// A sink for a table that may not exist yet.
+    pub fn new(table: Table, contract: Contract) -> Self {
+        let schema = contract.bronze_table_schema();
+        Self {
+            table,
+            contract: Arc::new(contract),
+            schema,
+            epoch: Uuid::new_v4(),
+            base: None,
+            shards: BTreeMap::new(),
+            unwritten: Vec::new(),
+            written: Vec::new(),
+        }
+    }
+
+    /// Turns the buffers into files to write. After a failure there is nothing in the buffers, and the files wait.
+    fn close_buffers(&mut self) -> Result<(), SinkError> {
+        for (shard, mut buffer) in std::mem::take(&mut self.shards) {
+            let partitions = buffer.rows.finish().map_err(|error| {
+                SinkError::End(WorkerError::record(
+                    "RowsNotEncodable",
+                    format!("rows of shard {shard}: {error}"),
+                ))
+            })?;
+            for rows in partitions {
+                let partition = PartitionValues::from([(PARTITION_COLUMN.to_owned(), Some(rows.part_date))]);
+                let folder = partition_folder(&partition);
+                let name = format!(
+                    "{folder}/{}.parquet",
+                    range(&shard, &buffer.first, &buffer.last, self.epoch)
+                );
+                self.unwritten.push(Unwritten {
+                    name,
+                    partition,
+                    batch: rows.batch,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    async fn write_files(&mut self) -> Result<(), SinkError> {
+        while let Some(next) = self.unwritten.last() {
+            let file = self
+                .table
+                .write_file(&next.name, &next.partition, vec![next.batch.clone()])
+                .await;
+            self.written.push(file.map_err(sink_error)?);
+            self.unwritten.pop();
+        }
+        Ok(())
+    }
+}
+
+impl Sink for BronzeSink {
+    async fn load(&mut self) -> Result<Committed, SinkError> {
+        let base = self
+            .table
+            .open_or_create(&self.schema, &[PARTITION_COLUMN])
+            .await
+            .map_err(sink_error)?;
+        let committed = Committed::from_positions(base.positions()).map_err(|reason| {
+            SinkError::End(WorkerError::loss_risk(
+                "PositionsUnreadable",
+                format!(
+                    "the positions in the log of {} cannot be read: {reason}",
+                    self.table.address()
+                ),
+            ))
+        })?;
+        self.base = Some(base);
+        Ok(committed)
+    }
+
+    fn version(&self) -> Option<u64> {
+        self.base.as_ref().map(Snapshot::version)
+    }
+
+    fn append(&mut self, shard: &str, record: &StreamRecord) {
+        let contract = &self.contract;
+        let buffer = self.shards.entry(shard.to_owned()).or_insert_with(|| Buffer {
+            rows: BronzeBatchBuilder::new(Arc::clone(contract)),
+            first: record.sequence.clone(),
+            last: record.sequence.clone(),
+        });
+        buffer.rows.append(&record.change(shard), record.payload.as_deref());
+        buffer.last.clone_from(&record.sequence);
+    }
+
+    fn bytes(&self) -> usize {
+        self.shards.values().map(|buffer| buffer.rows.bytes()).sum()
+    }
+
+    async fn commit(&mut self, pending: &Pending) -> Result<Flushed, SinkError> {
+        let Some(base) = self.base.clone() else {
+            return Err(SinkError::End(WorkerError::environment(
+                "BronzeNotOpen",
+                "commit before load",
+            )));
+        };
+        self.close_buffers()?;
+        self.write_files().await?;
+        if !self.written.is_empty() {
+            worker_kit::hold_point(BETWEEN_PUT_AND_COMMIT).await;
+        }
+        let mut change = Change::append(self.written.clone()).add_columns(base.missing_columns(&self.schema));
+        change.positions = pending.to_positions();
+        change.forget = pending.to_forgotten().collect();
+        let rows = change.rows();
+        let snapshot = match self.table.commit(&base, &change).await.map_err(sink_error)? {
+            Outcome::Committed(snapshot) | Outcome::AlreadyCommitted(snapshot) => snapshot,
+            Outcome::Conflict(found) => {
+                return Err(SinkError::End(WorkerError::fenced(
+                    "AnotherExporter",
+                    format!(
+                        "another exporter has moved the positions of {} (version {}): this one ends without a commit",
+                        self.table.address(),
+                        found.version()
+                    ),
+                )));
+            }
+        };
+        self.written.clear();
+        let version = snapshot.version();
+        self.base = Some(snapshot);
+        Ok(Flushed { version, rows })
+    }
+}
+
+/// Name of a file: the range it covers, and who wrote it.
+fn range(shard: &str, first: &Sequence, last: &Sequence, epoch: Uuid) -> String {
+    let plain: String = shard
+        .chars()
+        .map(|character| {
+            if character.is_ascii_alphanumeric() {
+                character
+            } else {
+                '-'
+            }
+        })
+        .collect();
+    format!("{plain}-{first}-{last}-{}", epoch.simple())
+}
+
+fn sink_error(error: LakeError) -> SinkError {
+    let message = error.to_string();
+    match error {
+        LakeError::TableDiffers { .. } => SinkError::End(WorkerError::settings("BronzeTableDiffers", message)),
+        LakeError::BadAddress { .. } => SinkError::End(WorkerError::settings("BadBronzeAddress", message)),
+        _ if error.is_transient() => SinkError::Retry(WorkerError::environment("LakeUnavailable", message)),
+        _ => SinkError::End(WorkerError::environment("LakeFailed", message)),
+    }
+}

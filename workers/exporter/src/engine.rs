@@ -1,0 +1,421 @@
+//! The exporter's loop: what readers tell goes into the lineage and the sink, and is committed by bytes and age. Drives source and sink.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use worker_kit::{ProgressHandle, WorkerError};
+
+use crate::flush::FlushRule;
+use crate::lineage::{Lineage, LossRisk, Start};
+use crate::metrics::ExporterMetrics;
+use crate::reader::{self, Message, Shared, Told};
+use crate::sink::{Sink, SinkError};
+use crate::source::{SourceError, StreamSource};
+
+/// Pages in memory that are not taken in yet: each is at most one answer of the stream, 1 MB.
+const PAGES: usize = 16;
+/// How often the stream is asked for new shards, and how often while one is awaited.
+const LISTING_EVERY: SignedDuration = SignedDuration::from_secs(10);
+const LISTING_SOON: SignedDuration = SignedDuration::from_secs(1);
+/// Without rows, the log still learns this often that everything has been read.
+const HEARTBEAT: SignedDuration = SignedDuration::from_hours(1);
+const LONGEST_RETRY: Duration = Duration::from_secs(10);
+/// What is buffered at SIGTERM is committed if that takes no longer; else it is read again.
+const LAST_COMMIT: Duration = Duration::from_secs(20);
+
+/// Where the time comes from; tests have their own.
+pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
+
+/// How the engine reads and writes.
+#[derive(Clone, Copy, Debug)]
+pub struct EngineSettings {
+    /// When to write.
+    pub flush: FlushRule,
+    /// First pause after an empty answer of a shard.
+    pub poll: Duration,
+}
+
+/// Moves changes from a stream to a table.
+pub struct Engine<S: StreamSource, K: Sink> {
+    source: Arc<S>,
+    sink: K,
+    settings: EngineSettings,
+    clock: Clock,
+    progress: ProgressHandle,
+    metrics: ExporterMetrics,
+    ready: watch::Sender<bool>,
+}
+
+impl<S: StreamSource, K: Sink> Engine<S, K> {
+    /// An engine that has not begun.
+    pub fn new(
+        source: S,
+        sink: K,
+        settings: EngineSettings,
+        clock: Clock,
+        progress: ProgressHandle,
+        metrics: ExporterMetrics,
+        ready: watch::Sender<bool>,
+    ) -> Self {
+        Self {
+            source: Arc::new(source),
+            sink,
+            settings,
+            clock,
+            progress,
+            metrics,
+            ready,
+        }
+    }
+
+    /// Works until it is asked to stop or must end.
+    pub async fn run(mut self, shutdown: &CancellationToken) -> Result<(), WorkerError> {
+        let Some((lineage, starts)) = self.begin(shutdown).await? else {
+            return Ok(());
+        };
+        let (tell, heard) = mpsc::channel(2 * PAGES);
+        let shared = Arc::new(Shared {
+            source: Arc::clone(&self.source),
+            arn: lineage.arn().to_owned(),
+            poll: self.settings.poll,
+            clock: Arc::clone(&self.clock),
+            pages: Arc::new(Semaphore::new(PAGES)),
+            tell,
+        });
+        let now = (self.clock)();
+        let mut walk = Walk {
+            engine: self,
+            lineage,
+            shared,
+            readers: JoinSet::new(),
+            troubles: BTreeMap::new(),
+            next_listing: now + LISTING_SOON,
+            last_commit: now,
+            waiting_since: None,
+            oldest: None,
+            waiting_rows: 0,
+        };
+        walk.start(starts);
+        walk.engine.ready.send_replace(true);
+        walk.run(heard, shutdown).await
+    }
+
+    /// Reads the log and the first listing, for as long as it takes. `None`: asked to stop meanwhile.
+    async fn begin(&mut self, shutdown: &CancellationToken) -> Result<Option<(Lineage, Vec<Start>)>, WorkerError> {
+        let mut pause = self.settings.poll;
+        loop {
+            let trouble = match self.try_begin().await {
+                Ok(begun) => {
+                    self.progress.clear();
+                    // What an earlier process committed last may not have been seen by anybody yet.
+                    let version = self.sink.version().and_then(|version| i64::try_from(version).ok());
+                    self.progress.update(|work| work.position = version);
+                    return Ok(Some(begun));
+                }
+                Err(SinkError::End(error)) => return Err(error),
+                Err(SinkError::Retry(error)) => error,
+            };
+            self.metrics.troubles.inc();
+            tracing::warn!(reason = trouble.reason, message = trouble.message, "cannot begin yet");
+            self.progress.blocked(trouble.reason, trouble.message);
+            tokio::select! {
+                () = shutdown.cancelled() => return Ok(None),
+                () = tokio::time::sleep(pause) => pause = (pause * 2).min(LONGEST_RETRY),
+            }
+        }
+    }
+
+    async fn try_begin(&mut self) -> Result<(Lineage, Vec<Start>), SinkError> {
+        let committed = self.sink.load().await?;
+        let listing = self
+            .source
+            .list()
+            .await
+            .map_err(|error| SinkError::Retry(unreadable(&error)))?;
+        let now = (self.clock)();
+        let fresh = committed.stream.is_none();
+        let mut lineage = Lineage::resume(&listing.arn, committed, now).map_err(|risk| SinkError::End(loss(&risk)))?;
+        let starts = lineage
+            .list(&listing.arn, &listing.shards, now)
+            .map_err(|risk| SinkError::End(loss(&risk)))?;
+        tracing::info!(
+            arn = listing.arn,
+            shards = listing.shards.len(),
+            reading = starts.len(),
+            fresh,
+            "begun"
+        );
+        Ok((lineage, starts))
+    }
+}
+
+/// An engine that is under way.
+struct Walk<S: StreamSource, K: Sink> {
+    engine: Engine<S, K>,
+    lineage: Lineage,
+    shared: Arc<Shared<S>>,
+    readers: JoinSet<()>,
+    /// Who does not answer, and what it said.
+    troubles: BTreeMap<String, String>,
+    next_listing: Timestamp,
+    last_commit: Timestamp,
+    /// Since when something waits to be committed.
+    waiting_since: Option<Timestamp>,
+    /// When the oldest change that waits was made.
+    oldest: Option<Timestamp>,
+    waiting_rows: i64,
+}
+
+impl<S: StreamSource, K: Sink> Walk<S, K> {
+    async fn run(
+        &mut self,
+        mut heard: mpsc::Receiver<Message>,
+        shutdown: &CancellationToken,
+    ) -> Result<(), WorkerError> {
+        self.note_positions();
+        while !shutdown.is_cancelled() {
+            tokio::select! {
+                () = shutdown.cancelled() => break,
+                Some(message) = heard.recv() => self.hear(message)?,
+                () = tokio::time::sleep(self.until_next_step()) => {}
+            }
+            if self.now() >= self.next_listing {
+                self.list().await?;
+            }
+            if self.is_commit_due() {
+                self.commit(shutdown).await?;
+            }
+        }
+        self.readers.abort_all();
+        if self.waiting_since.is_some() {
+            let done = tokio::time::timeout(LAST_COMMIT, self.commit(&CancellationToken::new())).await;
+            done.unwrap_or_else(|_| {
+                tracing::warn!("the last commit took too long; its rows will be read again");
+                Ok(())
+            })?;
+        }
+        Ok(())
+    }
+
+    fn hear(&mut self, message: Message) -> Result<(), WorkerError> {
+        let shard = message.shard;
+        let now = self.now();
+        match message.told {
+            Told::Page {
+                records,
+                closed,
+                asked_at,
+                gap,
+            } => {
+                self.healed(&shard);
+                if gap {
+                    self.lineage.gap(&shard, now).map_err(|risk| loss(&risk))?;
+                }
+                if records.is_empty() {
+                    self.lineage.empty(&shard, asked_at);
+                }
+                for record in &records {
+                    self.take(&shard, record);
+                }
+                if closed {
+                    let starts = self.lineage.close(&shard, now).map_err(|risk| loss(&risk))?;
+                    tracing::info!(shard, "shard read to its end");
+                    self.next_listing = now;
+                    self.start(starts);
+                }
+            }
+            Told::Gone => {
+                self.lineage.gap(&shard, now).map_err(|risk| loss(&risk))?;
+                tracing::warn!(shard, "the stream has dropped a shard that was read to its end");
+                let starts = self.lineage.close(&shard, now).map_err(|risk| loss(&risk))?;
+                self.next_listing = now;
+                self.start(starts);
+            }
+            Told::Trouble(text) => self.trouble(&shard, format!("shard {shard}: {text}")),
+        }
+        self.note_positions();
+        Ok(())
+    }
+
+    fn take(&mut self, shard: &str, record: &crate::item::StreamRecord) {
+        let metrics = &self.engine.metrics;
+        metrics.records.inc();
+        if !self.lineage.advance(shard, &record.sequence, record.changed_at) {
+            metrics.repeated.inc();
+            return;
+        }
+        if record.expired {
+            metrics.expired.inc();
+            return;
+        }
+        self.engine.sink.append(shard, record);
+        self.waiting_rows += 1;
+        if self.oldest.is_none_or(|oldest| record.changed_at < oldest) {
+            self.oldest = Some(record.changed_at);
+        }
+    }
+
+    /// Keeps what `/progress` says about waiting input true.
+    fn note_positions(&mut self) {
+        if self.waiting_since.is_none() && (self.waiting_rows > 0 || self.lineage.has_pending()) {
+            self.waiting_since = Some(self.now());
+        }
+        self.engine
+            .metrics
+            .buffered_bytes
+            .set(i64::try_from(self.engine.sink.bytes()).unwrap_or(i64::MAX));
+        let (lag, oldest) = (self.waiting_rows, self.oldest);
+        self.engine.progress.update(|work| {
+            work.lag = Some(lag);
+            work.oldest_pending_time = oldest;
+        });
+    }
+
+    async fn list(&mut self) -> Result<(), WorkerError> {
+        let now = self.now();
+        match self.engine.source.list().await {
+            Ok(listing) => {
+                self.healed(LISTING);
+                let starts = self
+                    .lineage
+                    .list(&listing.arn, &listing.shards, now)
+                    .map_err(|risk| loss(&risk))?;
+                self.start(starts);
+                let soon = self.lineage.awaits_children();
+                self.next_listing = now + if soon { LISTING_SOON } else { LISTING_EVERY };
+                self.note_positions();
+            }
+            Err(error) => {
+                self.next_listing = now + LISTING_SOON;
+                self.trouble(LISTING, error.to_string());
+            }
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, starts: Vec<Start>) {
+        for start in starts {
+            tracing::info!(
+                shard = start.shard,
+                after = start.after.as_ref().map(ToString::to_string),
+                "reading"
+            );
+            self.readers.spawn(reader::read(Arc::clone(&self.shared), start));
+        }
+        while self.readers.try_join_next().is_some() {}
+        self.engine
+            .metrics
+            .shards
+            .set(i64::try_from(self.readers.len()).unwrap_or(i64::MAX));
+    }
+
+    fn is_commit_due(&self) -> bool {
+        let now = self.now();
+        self.engine
+            .settings
+            .flush
+            .is_due(self.engine.sink.bytes(), self.waiting_since, now)
+            || (now.duration_since(self.last_commit) >= HEARTBEAT
+                && self.lineage.as_of() > self.lineage.committed_as_of())
+    }
+
+    /// Commits what waits, for as long as it takes. Returns early, with nothing decided, when asked to stop.
+    async fn commit(&mut self, shutdown: &CancellationToken) -> Result<(), WorkerError> {
+        let pending = self.lineage.pending();
+        let began = tokio::time::Instant::now();
+        let mut pause = self.engine.settings.poll;
+        let flushed = loop {
+            match self.engine.sink.commit(&pending).await {
+                Ok(flushed) => break flushed,
+                Err(SinkError::End(error)) => return Err(error),
+                Err(SinkError::Retry(error)) => {
+                    self.engine.metrics.troubles.inc();
+                    tracing::warn!(
+                        reason = error.reason,
+                        message = error.message,
+                        "commit failed, trying again"
+                    );
+                    self.engine.progress.blocked(error.reason, error.message);
+                }
+            }
+            tokio::select! {
+                () = shutdown.cancelled() => return Ok(()),
+                () = tokio::time::sleep(pause) => pause = (pause * 2).min(LONGEST_RETRY),
+            }
+        };
+        self.lineage.committed(pending);
+        let now = self.now();
+        self.last_commit = now;
+        self.waiting_since = None;
+        self.waiting_rows = 0;
+        self.oldest = None;
+        self.engine.metrics.commits.inc();
+        self.engine.metrics.rows.inc_by(flushed.rows);
+        self.engine.metrics.commit_seconds.set(began.elapsed().as_secs_f64());
+        tracing::info!(version = flushed.version, rows = flushed.rows, "committed");
+        self.engine.progress.update(|work| {
+            work.position = i64::try_from(flushed.version).ok();
+            if flushed.rows > 0 {
+                work.last_commit_time = Some(now);
+                work.rows = i64::try_from(flushed.rows).ok();
+            }
+        });
+        self.report_troubles();
+        self.note_positions();
+        Ok(())
+    }
+
+    fn trouble(&mut self, who: &str, text: String) {
+        self.engine.metrics.troubles.inc();
+        tracing::warn!(message = text, "the stream does not answer");
+        self.troubles.insert(who.to_owned(), text);
+        self.report_troubles();
+    }
+
+    fn healed(&mut self, who: &str) {
+        if self.troubles.remove(who).is_some() {
+            self.report_troubles();
+        }
+    }
+
+    fn report_troubles(&self) {
+        match self.troubles.values().next() {
+            Some(text) => self.engine.progress.blocked(STREAM_UNREADABLE, text.clone()),
+            None => self.engine.progress.clear(),
+        }
+    }
+
+    fn until_next_step(&self) -> Duration {
+        let now = self.now();
+        let listing = self.next_listing.duration_since(now);
+        let flush = self.engine.settings.flush.remaining(self.waiting_since, now);
+        let wait = flush.map_or(listing, |flush| flush.min(listing));
+        // A step too early costs nothing; a duration below zero would be refused.
+        Duration::try_from(wait).unwrap_or_default()
+    }
+
+    fn now(&self) -> Timestamp {
+        (self.engine.clock)()
+    }
+}
+
+const LISTING: &str = "listing";
+const STREAM_UNREADABLE: &str = "StreamUnreadable";
+
+fn unreadable(error: &SourceError) -> WorkerError {
+    let reason = if matches!(error, SourceError::Missing(_)) {
+        "StreamMissing"
+    } else {
+        STREAM_UNREADABLE
+    };
+    WorkerError::environment(reason, error.to_string())
+}
+
+fn loss(risk: &LossRisk) -> WorkerError {
+    WorkerError::loss_risk(risk.reason(), risk.to_string())
+}

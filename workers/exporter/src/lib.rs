@@ -1,0 +1,37 @@
+//! The exporter: changes of a `DynamoDB` table, from its stream, to the Bronze table, positions inside the commit. Talks to `DynamoDB` and S3.
+//!
+//! ```text
+//! source (shards, pages) -> reader per shard -> engine { lineage: what may be read, and where it stands;
+//!                                                       flush: when to write }    -> sink (files, one commit)
+//! ```
+//!
+//! The Bronze table's log is the only record of progress. Whatever is not committed is read again after a start, and a
+//! commit holds the rows and the shards' positions together, so nothing is lost and nothing is there twice.
+
+mod bronze;
+mod dynamodb;
+mod engine;
+mod flush;
+mod item;
+mod lineage;
+mod metrics;
+mod position;
+mod reader;
+mod run;
+mod sequence;
+mod settings;
+mod sink;
+mod source;
+
+pub use bronze::{BETWEEN_PUT_AND_COMMIT, BronzeSink};
+pub use dynamodb::DynamoDbSource;
+pub use engine::{Clock, Engine, EngineSettings};
+pub use flush::FlushRule;
+pub use item::StreamRecord;
+pub use lineage::{Lineage, Listed, LossRisk, Pending, RETENTION, Start};
+pub use metrics::ExporterMetrics;
+pub use position::{Committed, Position, StreamPosition};
+pub use run::run;
+pub use sequence::Sequence;
+pub use sink::{Flushed, Sink, SinkError};
+pub use source::{Listing, Page, SourceError, StreamSource};

@@ -1,0 +1,282 @@
+//! Stories of shards: who may be read when, what is remembered, what is a risk. No network.
+
+use super::*;
+
+const HOUR: i64 = 3600;
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_800_000_000 + second).expect("time")
+}
+
+fn listed(shards: &[(&str, Option<&str>)]) -> Vec<Listed> {
+    let shard = |(id, parent): &(&str, Option<&str>)| Listed {
+        id: (*id).to_owned(),
+        parent: parent.map(str::to_owned),
+    };
+    shards.iter().map(shard).collect()
+}
+
+fn sequence(number: u64) -> Sequence {
+    Sequence::new(number.to_string())
+}
+
+fn fresh() -> Lineage {
+    Lineage::resume("arn:1", Committed::default(), at(0)).expect("nothing to lose yet")
+}
+
+fn names(starts: Vec<Start>) -> Vec<(String, Option<u64>)> {
+    let number = |after: Sequence| after.as_str().parse().expect("number");
+    starts
+        .into_iter()
+        .map(|start| (start.shard, start.after.map(number)))
+        .collect()
+}
+
+fn position(sequence: Option<u64>, closed: bool) -> Position {
+    Position {
+        sequence: sequence.map(self::sequence),
+        closed,
+    }
+}
+
+fn committed(as_of: i64, shards: &[(&str, Position)]) -> Committed {
+    Committed {
+        stream: Some(StreamPosition {
+            arn: "arn:1".to_owned(),
+            as_of: Some(at(as_of)),
+        }),
+        shards: shards
+            .iter()
+            .map(|(id, position)| ((*id).to_owned(), position.clone()))
+            .collect(),
+    }
+}
+
+#[test]
+fn a_fresh_table_begins_at_the_oldest_record_of_the_oldest_shards() {
+    let mut lineage = fresh();
+    // `a` comes from a shard that was trimmed long ago: with nothing read yet, nothing of ours can be missing.
+    let shards = listed(&[("a", Some("trimmed")), ("b", Some("a")), ("c", Some("a")), ("d", None)]);
+    let starts = lineage.list("arn:1", &shards, at(0)).expect("no risk");
+    assert_eq!(names(starts), [("a".to_owned(), None), ("d".to_owned(), None)]);
+    assert_eq!(
+        lineage.pending().shards.len(),
+        4,
+        "every shard that was seen is remembered with the first commit"
+    );
+}
+
+#[test]
+fn children_are_read_when_their_parent_has_been_read_to_its_end() {
+    let mut lineage = fresh();
+    lineage.list("arn:1", &listed(&[("a", None)]), at(0)).expect("no risk");
+    assert!(lineage.advance("a", &sequence(1), at(0)));
+    assert_eq!(
+        names(
+            lineage
+                .list("arn:1", &listed(&[("a", None), ("b", Some("a"))]), at(1))
+                .expect("no risk")
+        ),
+        []
+    );
+    assert_eq!(
+        names(lineage.close("a", at(2)).expect("no risk")),
+        [("b".to_owned(), None)]
+    );
+    let pending = lineage.pending();
+    assert_eq!(pending.shards["a"], position(Some(1), true));
+    assert_eq!(
+        pending.shards["b"],
+        position(None, false),
+        "an empty child is committed without rows"
+    );
+    // A child that is listed after its parent was read to its end begins at once.
+    let later = lineage.list(
+        "arn:1",
+        &listed(&[("a", None), ("b", Some("a")), ("c", Some("a"))]),
+        at(3),
+    );
+    assert_eq!(names(later.expect("no risk")), [("c".to_owned(), None)]);
+}
+
+#[test]
+fn a_restart_goes_on_behind_what_is_committed() {
+    let log = committed(
+        0,
+        &[
+            ("a", position(Some(5), true)),
+            ("b", position(Some(7), false)),
+            ("c", position(None, false)),
+        ],
+    );
+    let mut lineage = Lineage::resume("arn:1", log, at(60)).expect("no risk");
+    let shards = listed(&[("a", None), ("b", Some("a")), ("c", Some("a")), ("d", Some("b"))]);
+    let starts = lineage.list("arn:1", &shards, at(60)).expect("no risk");
+    assert_eq!(names(starts), [("b".to_owned(), Some(7)), ("c".to_owned(), None)]);
+    assert!(
+        !lineage.advance("b", &sequence(7), at(60)),
+        "a record that is committed is dropped"
+    );
+    assert!(lineage.advance("b", &sequence(10), at(60)), "ten comes after seven");
+}
+
+#[test]
+fn what_is_committed_is_not_pending_and_what_moves_meanwhile_is() {
+    let mut lineage = fresh();
+    lineage
+        .list("arn:1", &listed(&[("a", None), ("b", None)]), at(0))
+        .expect("no risk");
+    lineage.advance("a", &sequence(1), at(0));
+    let pending = lineage.pending();
+    lineage.advance("b", &sequence(2), at(0));
+    lineage.committed(pending);
+    assert!(lineage.has_pending());
+    assert_eq!(
+        lineage.pending().shards.keys().collect::<Vec<_>>(),
+        ["b"],
+        "only changed shards are written"
+    );
+    let rest = lineage.pending();
+    lineage.committed(rest);
+    assert!(!lineage.has_pending());
+}
+
+#[test]
+fn another_stream_is_a_risk_at_the_start_and_later() {
+    let other = Lineage::resume("arn:2", committed(0, &[]), at(0)).expect_err("risk");
+    assert_eq!(other.reason(), "StreamReplaced");
+    let mut lineage = fresh();
+    lineage.list("arn:1", &listed(&[("a", None)]), at(0)).expect("no risk");
+    let other = lineage.list("arn:2", &listed(&[("x", None)]), at(1)).expect_err("risk");
+    assert!(other.to_string().contains("arn:2"), "{other}");
+}
+
+#[test]
+fn a_break_longer_than_the_streams_memory_is_a_risk() {
+    let log = committed(0, &[("a", position(Some(1), false))]);
+    assert!(Lineage::resume("arn:1", log.clone(), at(24 * HOUR)).is_ok());
+    let risk = Lineage::resume("arn:1", log, at(24 * HOUR + 1)).expect_err("risk");
+    assert_eq!(risk.reason(), "StreamRetentionPassed");
+}
+
+#[test]
+fn a_child_that_begins_too_late_is_a_risk() {
+    let log = committed(0, &[("a", position(Some(1), false))]);
+    let mut lineage = Lineage::resume("arn:1", log, at(23 * HOUR)).expect("no risk yet");
+    lineage
+        .list("arn:1", &listed(&[("a", None), ("b", Some("a"))]), at(23 * HOUR))
+        .expect("no risk yet");
+    // Its first records may be gone, and reading from the oldest one would hide it.
+    let risk = lineage.close("a", at(25 * HOUR)).expect_err("risk");
+    assert_eq!(risk.reason(), "StreamRetentionPassed");
+}
+
+#[test]
+fn a_parent_that_nobody_knows_is_a_risk_when_a_second_listing_says_the_same() {
+    let mut lineage =
+        Lineage::resume("arn:1", committed(0, &[("a", position(Some(1), false))]), at(0)).expect("no risk");
+    let shards = listed(&[("a", None), ("x", Some("never seen"))]);
+    let starts = lineage.list("arn:1", &shards, at(0)).expect("a listing may be behind");
+    assert_eq!(
+        names(starts),
+        [("a".to_owned(), Some(1))],
+        "the stranger is not read meanwhile"
+    );
+    let risk = lineage.list("arn:1", &shards, at(10)).expect_err("risk");
+    assert_eq!(risk.reason(), "ParentShardUnknown");
+    assert!(risk.to_string().contains("never seen"));
+}
+
+#[test]
+fn a_late_listing_clears_a_suspect() {
+    let mut lineage =
+        Lineage::resume("arn:1", committed(0, &[("a", position(Some(1), false))]), at(0)).expect("no risk");
+    lineage
+        .list("arn:1", &listed(&[("a", None), ("c", Some("b"))]), at(0))
+        .expect("suspicious only");
+    let both = listed(&[("a", None), ("b", Some("a")), ("c", Some("b"))]);
+    assert_eq!(names(lineage.list("arn:1", &both, at(10)).expect("explained")), []);
+    assert_eq!(
+        names(lineage.close("a", at(11)).expect("no risk")),
+        [("b".to_owned(), None)]
+    );
+}
+
+#[test]
+fn a_gap_is_a_risk_unless_the_position_is_young() {
+    let log = committed(0, &[("a", position(Some(1), false))]);
+    let mut lineage = Lineage::resume("arn:1", log, at(0)).expect("no risk");
+    lineage.list("arn:1", &listed(&[("a", None)]), at(0)).expect("no risk");
+    assert_eq!(
+        lineage.gap("a", at(22 * HOUR)),
+        Ok(()),
+        "nothing younger than the retention can have been trimmed"
+    );
+    assert_eq!(
+        lineage.gap("a", at(23 * HOUR)).expect_err("risk").reason(),
+        "StreamTrimmed"
+    );
+}
+
+#[test]
+fn a_closed_shard_is_remembered_until_the_stream_forgets_it_and_its_children_are_in_the_log() {
+    let log = committed(0, &[("a", position(Some(5), true)), ("b", position(Some(9), false))]);
+    let mut lineage = Lineage::resume("arn:1", log, at(0)).expect("no risk");
+    lineage
+        .list("arn:1", &listed(&[("a", None), ("b", Some("a"))]), at(0))
+        .expect("no risk");
+    assert!(lineage.pending().forget.is_empty(), "the stream still lists it");
+    lineage
+        .list("arn:1", &listed(&[("b", Some("a")), ("c", Some("a"))]), at(1))
+        .expect("its child is known by it");
+    assert!(lineage.pending().forget.is_empty(), "a child is not in the log yet");
+    let pending = lineage.pending();
+    lineage.committed(pending);
+    let pending = lineage.pending();
+    assert_eq!(pending.forget, BTreeSet::from(["a".to_owned()]));
+    lineage.committed(pending);
+    assert!(!lineage.has_pending());
+    assert_eq!(
+        names(
+            lineage
+                .list("arn:1", &listed(&[("b", Some("a")), ("c", Some("a"))]), at(2))
+                .expect("known")
+        ),
+        []
+    );
+}
+
+#[test]
+fn how_far_everything_is_read_is_said_by_the_slowest_shard() {
+    let log = committed(0, &[("a", position(Some(1), false)), ("b", position(Some(1), false))]);
+    let mut lineage = Lineage::resume("arn:1", log, at(60)).expect("no risk");
+    lineage
+        .list("arn:1", &listed(&[("a", None), ("b", None)]), at(60))
+        .expect("no risk");
+    lineage.advance("a", &sequence(2), at(1000));
+    assert_eq!(lineage.as_of(), Some(at(0)), "b may be far behind");
+    lineage.empty("b", at(2000));
+    assert_eq!(lineage.as_of(), Some(at(0)), "one empty answer proves nothing");
+    lineage.empty("b", at(2300));
+    assert_eq!(
+        lineage.as_of(),
+        Some(at(1000)),
+        "b has been at its tip for five minutes, a has read up to here"
+    );
+    lineage.advance("b", &sequence(3), at(2400));
+    lineage.empty("b", at(2500));
+    assert_eq!(lineage.pending().stream.as_of, Some(at(1000)));
+}
+
+#[test]
+fn a_closed_shard_without_children_is_asked_for_again_soon() {
+    let mut lineage = fresh();
+    lineage.list("arn:1", &listed(&[("a", None)]), at(0)).expect("no risk");
+    assert!(!lineage.awaits_children());
+    lineage.close("a", at(1)).expect("no risk");
+    assert!(lineage.awaits_children());
+    lineage
+        .list("arn:1", &listed(&[("a", None), ("b", Some("a"))]), at(2))
+        .expect("no risk");
+    assert!(!lineage.awaits_children());
+}

@@ -1,0 +1,47 @@
+//! Puts the exporter together from its settings. Talks to `DynamoDB` and S3.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use medallion_contract::{Contract, Pointers};
+use medallion_crds::launch::ExporterSettings;
+use medallion_crds::launch::report::Report;
+use medallion_lake::LakeStore;
+use worker_kit::{Context, WorkerError};
+
+use crate::bronze::BronzeSink;
+use crate::dynamodb::DynamoDbSource;
+use crate::engine::Engine;
+use crate::metrics::ExporterMetrics;
+use crate::settings::engine_settings;
+
+/// Exports until it is asked to stop.
+pub async fn run(context: Context<ExporterSettings>) -> Result<Option<Report>, WorkerError> {
+    let settings = &context.settings.worker;
+    let engine_settings = engine_settings(settings)?;
+    let pointers = Pointers {
+        key: &settings.contract.key,
+        event_id: &settings.contract.event_id,
+        event_time: &settings.contract.event_time,
+        version: settings.contract.version.as_deref(),
+    };
+    let contract = Contract::from_file(Path::new(&settings.contract.schema_path), &pointers)
+        .map_err(|error| WorkerError::settings("BadContract", error.to_string()))?;
+    let configuration = worker_kit::aws::configuration(&context.settings.region).await;
+    let table = LakeStore::s3(&configuration)
+        .and_then(|store| store.table(&settings.lake.bronze_table))
+        .map_err(|error| WorkerError::settings("BadBronzeAddress", error.to_string()))?;
+    let engine = Engine::new(
+        DynamoDbSource::new(&configuration, &settings.table),
+        BronzeSink::new(table.clone(), contract),
+        engine_settings,
+        Arc::new(Timestamp::now),
+        context.progress.clone(),
+        ExporterMetrics::register(&context.metrics),
+        context.ready.clone(),
+    );
+    let ended = engine.run(&context.shutdown).await;
+    table.settle().await;
+    ended.map(|()| None)
+}

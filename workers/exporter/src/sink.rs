@@ -1,0 +1,46 @@
+//! Where the exporter's rows go. Implementations write Bronze, or keep rows for tests.
+
+use std::future::Future;
+
+use worker_kit::WorkerError;
+
+use crate::item::StreamRecord;
+use crate::lineage::Pending;
+use crate::position::Committed;
+
+/// What a commit made visible.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Flushed {
+    /// Version of the table.
+    pub version: u64,
+    /// Rows of this commit.
+    pub rows: u64,
+}
+
+/// Why rows could not be committed.
+#[derive(Clone, Debug)]
+pub enum SinkError {
+    /// Something outside does not work: the same commit is tried again.
+    Retry(WorkerError),
+    /// This process must end.
+    End(WorkerError),
+}
+
+/// A table that takes rows and positions in one commit.
+pub trait Sink: Send + 'static {
+    /// What the table's log says about progress.
+    fn load(&mut self) -> impl Future<Output = Result<Committed, SinkError>> + Send;
+
+    /// Version of the table as it was loaded or committed last; `None` before it was loaded.
+    fn version(&self) -> Option<u64>;
+
+    /// Adds a row to the next commit.
+    fn append(&mut self, shard: &str, record: &StreamRecord);
+
+    /// Bytes of the next commit's rows in memory.
+    fn bytes(&self) -> usize;
+
+    /// Commits the rows and the positions. After [`SinkError::Retry`] it is called again with the same positions, and
+    /// without rows in between.
+    fn commit(&mut self, pending: &Pending) -> impl Future<Output = Result<Flushed, SinkError>> + Send;
+}

@@ -1,0 +1,229 @@
+//! The sink on a Bronze table in a local folder: what stands in the rows, what a second exporter learns. No network.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use exporter::{BronzeSink, Committed, Pending, Position, Sequence, Sink, SinkError, StreamPosition, StreamRecord};
+use jiff::Timestamp;
+use medallion_contract::{ChangeKind, Contract, Pointers};
+use medallion_lake::{LakeStore, Table};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use worker_kit::ErrorClass;
+
+const SCHEMA: &str = r#"{
+    "$schema": "https://json-schema.org/draft/2020-12/schema",
+    "type": "object",
+    "required": ["id", "order", "at"],
+    "properties": {
+        "id": {"type": "string"},
+        "order": {"type": "string"},
+        "amount": {"type": "number", "x-decimal": {"precision": 18, "scale": 2}},
+        "at": {"type": "string", "format": "date-time"}
+    }
+}"#;
+
+fn contract() -> Contract {
+    let pointers = Pointers {
+        key: "/order",
+        event_id: "/id",
+        event_time: "/at",
+        version: None,
+    };
+    Contract::compile(SCHEMA, &pointers).expect("contract")
+}
+
+fn table(folder: &tempfile::TempDir) -> Table {
+    let store = LakeStore::local().expect("store");
+    store
+        .table(&format!("file://{}/orders", folder.path().display()))
+        .expect("table")
+}
+
+fn record(number: u64, kind: ChangeKind, payload: Option<&str>, at: &str) -> StreamRecord {
+    StreamRecord {
+        sequence: Sequence::new(format!("{number:021}")),
+        kind,
+        key: format!("order-{number}"),
+        event_id: format!("e-{number}"),
+        payload: payload.map(str::to_owned),
+        contract: Some("v1".to_owned()),
+        digest: None,
+        source: Some(format!("topic/0/{number}")),
+        changed_at: at.parse().expect("time"),
+        expired: false,
+    }
+}
+
+fn pending(shard: &str, number: u64) -> Pending {
+    let position = Position {
+        sequence: Some(Sequence::new(format!("{number:021}"))),
+        closed: false,
+    };
+    let as_of: Timestamp = "2026-03-01T00:00:00Z".parse().expect("time");
+    Pending {
+        shards: BTreeMap::from([(shard.to_owned(), position)]),
+        forget: BTreeSet::new(),
+        stream: StreamPosition {
+            arn: "arn:1".to_owned(),
+            as_of: Some(as_of),
+        },
+    }
+}
+
+/// Partition and rows of each file, by the log and the Parquet reader.
+async fn read(table: &Table) -> Vec<(Option<String>, String, RecordBatch)> {
+    let mut all = Vec::new();
+    for file in table.existing().await.expect("table").files().await.expect("files") {
+        let reader = std::fs::File::open(file.url.trim_start_matches("file://")).expect("file");
+        for batch in ParquetRecordBatchReaderBuilder::try_new(reader)
+            .expect("parquet")
+            .build()
+            .expect("reader")
+        {
+            all.push((
+                file.partition["part_date"].clone(),
+                file.name.clone(),
+                batch.expect("batch"),
+            ));
+        }
+    }
+    all.sort_by(|one, other| one.1.cmp(&other.1));
+    all
+}
+
+fn texts(batch: &RecordBatch, column: &str) -> Vec<Option<String>> {
+    let column = batch
+        .column_by_name(column)
+        .unwrap_or_else(|| panic!("column {column}"))
+        .as_string::<i32>();
+    column.iter().map(|text| text.map(str::to_owned)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_change_becomes_a_row_of_its_day_whatever_it_holds() {
+    let folder = tempfile::tempdir().expect("folder");
+    let table = table(&folder);
+    let mut sink = BronzeSink::new(table.clone(), contract());
+    assert_eq!(sink.load().await.expect("a new table"), Committed::default());
+
+    let good = r#"{"id": "e-1", "order": "order-1", "amount": 12.30, "at": "2026-02-28T23:00:00Z", "later": true}"#;
+    let broken = r#"{"id": 7}"#;
+    sink.append(
+        "shardId-1",
+        &record(1, ChangeKind::Insert, Some(good), "2026-02-28T23:59:59Z"),
+    );
+    sink.append(
+        "shardId-1",
+        &record(2, ChangeKind::Modify, Some(broken), "2026-03-01T00:00:00Z"),
+    );
+    sink.append(
+        "shardId-1",
+        &record(3, ChangeKind::Remove, None, "2026-03-01T00:00:01Z"),
+    );
+    assert!(sink.bytes() > 0);
+    let flushed = sink.commit(&pending("shardId-1", 3)).await.expect("committed");
+    assert_eq!((flushed.version, flushed.rows, sink.bytes()), (1, 3, 0));
+
+    let files = read(&table).await;
+    assert_eq!(files.len(), 2, "a file per date");
+    let (date, name, rows) = &files[0];
+    assert_eq!(date.as_deref(), Some("2026-02-28"));
+    assert!(
+        name.starts_with("part_date=2026-02-28/shardId-1-000000000000000000001-000000000000000000003-"),
+        "{name}"
+    );
+    assert_eq!(texts(rows, "_change"), [Some("INSERT".to_owned())]);
+    assert_eq!(texts(rows, "_source"), [Some("topic/0/1".to_owned())]);
+    assert_eq!(texts(rows, "_extra"), [Some(r#"{"later":true}"#.to_owned())]);
+    let amount = rows.column_by_name("amount").expect("amount");
+    assert_eq!(amount.as_primitive::<arrow::datatypes::Decimal128Type>().value(0), 1230);
+
+    let (date, _, rows) = &files[1];
+    assert_eq!(date.as_deref(), Some("2026-03-01"));
+    assert_eq!(
+        texts(rows, "_change"),
+        [Some("MODIFY".to_owned()), Some("REMOVE".to_owned())]
+    );
+    assert_eq!(
+        texts(rows, "_key"),
+        [Some("order-2".to_owned()), Some("order-3".to_owned())]
+    );
+    assert_eq!(
+        texts(rows, "_extra"),
+        [Some(broken.to_owned()), None],
+        "what does not fit is kept as it is"
+    );
+    assert!(
+        rows.column_by_name("id").expect("id").is_null(0),
+        "and its typed columns are null"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn positions_without_rows_are_committed_and_read_back() {
+    let folder = tempfile::tempdir().expect("folder");
+    let table = table(&folder);
+    let mut sink = BronzeSink::new(table.clone(), contract());
+    sink.load().await.expect("a new table");
+    let positions = pending("shardId-1", 9);
+    let flushed = sink.commit(&positions).await.expect("committed");
+    assert_eq!((flushed.version, flushed.rows), (1, 0));
+    let committed = BronzeSink::new(table, contract()).load().await.expect("positions");
+    assert_eq!(
+        (committed.stream, committed.shards),
+        (Some(positions.stream), positions.shards)
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_exporter_is_told_apart_and_adds_nothing() {
+    let folder = tempfile::tempdir().expect("folder");
+    let table = table(&folder);
+    let mut zombie = BronzeSink::new(table.clone(), contract());
+    zombie.load().await.expect("a new table");
+    let mut successor = BronzeSink::new(table.clone(), contract());
+    successor.load().await.expect("the same table");
+    let payload = r#"{"id": "e", "order": "o", "at": "2026-03-01T00:00:00Z"}"#;
+    for number in 1..=3 {
+        successor.append(
+            "shardId-1",
+            &record(number, ChangeKind::Insert, Some(payload), "2026-03-01T00:00:00Z"),
+        );
+    }
+    successor.commit(&pending("shardId-1", 3)).await.expect("committed");
+    // The zombie has read less of the same shard, and its files are there already when it finds out.
+    zombie.append(
+        "shardId-1",
+        &record(1, ChangeKind::Insert, Some(payload), "2026-03-01T00:00:00Z"),
+    );
+    let Err(SinkError::End(error)) = zombie.commit(&pending("shardId-1", 1)).await else {
+        panic!("the row would be there twice");
+    };
+    assert_eq!(error.class, ErrorClass::Fenced);
+    let rows: usize = read(&table).await.iter().map(|(_, _, batch)| batch.num_rows()).sum();
+    assert_eq!(rows, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_of_another_contract_is_not_written_to() {
+    let folder = tempfile::tempdir().expect("folder");
+    let table = table(&folder);
+    let mut sink = BronzeSink::new(table.clone(), contract());
+    sink.load().await.expect("a new table");
+    let other = SCHEMA.replace(
+        r#""type": "number", "x-decimal": {"precision": 18, "scale": 2}"#,
+        r#""type": "integer""#,
+    );
+    let pointers = Pointers {
+        key: "/order",
+        event_id: "/id",
+        event_time: "/at",
+        version: None,
+    };
+    let other = Contract::compile(&other, &pointers).expect("contract");
+    let Err(SinkError::End(error)) = BronzeSink::new(table, other).load().await else {
+        panic!("readers would break");
+    };
+    assert_eq!(error.class, ErrorClass::Settings);
+    assert!(error.message.contains("amount"), "{error}");
+}

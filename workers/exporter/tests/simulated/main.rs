@@ -1,0 +1,7 @@
+//! The exporter against a simulated stream: splits, closings, expiry, trims, new streams, kills at every call. No network.
+
+mod kills;
+mod log;
+mod risks;
+mod stream;
+mod world;

@@ -1,0 +1,276 @@
+//! A simulated stream that grows while it is asked, and fails as it is told. No network.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use exporter::{Clock, Listed, Listing, Page, Sequence, SourceError, StreamRecord, StreamSource};
+use jiff::Timestamp;
+use medallion_contract::ChangeKind;
+
+use crate::world::Death;
+
+/// What happens to the stream next.
+#[derive(Clone, Copy, Debug)]
+pub enum Event {
+    /// An item is written.
+    Write(u8),
+    /// The shard of this key closes; two children divide its keys, or one goes on with them.
+    Split(u8),
+}
+
+pub const KEYS: u8 = 16;
+/// Small pages, so that there are many places to be killed at.
+const PAGE: usize = 3;
+
+#[derive(Debug, Default)]
+pub struct Shard {
+    parent: Option<String>,
+    keys: Vec<u8>,
+    records: Vec<StreamRecord>,
+    closed: bool,
+    trimmed: usize,
+}
+
+#[derive(Default)]
+struct State {
+    arn: String,
+    shards: BTreeMap<String, Shard>,
+    events: Vec<Event>,
+    written: u64,
+    generation: u64,
+    asked: u64,
+    trimmed_answers: u32,
+    hidden: Vec<String>,
+}
+
+/// The stream. Clones are the same stream.
+#[derive(Clone)]
+pub struct SimulatedStream {
+    state: Arc<Mutex<State>>,
+    clock: Clock,
+    death: Death,
+    /// Every so many questions remain without an answer, or with an expired iterator.
+    unreliable: bool,
+}
+
+impl SimulatedStream {
+    pub fn new(clock: Clock, death: Death, events: Vec<Event>, unreliable: bool) -> Self {
+        let root = Shard {
+            keys: (0..KEYS).collect(),
+            ..Shard::default()
+        };
+        let mut events = events;
+        events.reverse();
+        let state = State {
+            arn: "arn:stream/1".to_owned(),
+            shards: BTreeMap::from([("shard-0".to_owned(), root)]),
+            events,
+            ..State::default()
+        };
+        Self {
+            state: Arc::new(Mutex::new(state)),
+            clock,
+            death,
+            unreliable,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("lock")
+    }
+
+    pub fn happen(&self, event: Event) {
+        self.lock().happen(event, (self.clock)());
+    }
+
+    pub fn replace_stream(&self) {
+        self.lock().arn = "arn:stream/2".to_owned();
+    }
+
+    /// Drops all records, as the stream does after its retention.
+    pub fn trim_everything(&self) {
+        for shard in self.lock().shards.values_mut() {
+            shard.trimmed = shard.records.len();
+        }
+    }
+
+    /// The next answers are "trimmed", although nothing is: one implementation does that with new tables.
+    pub fn claim_trimmed(&self, times: u32) {
+        self.lock().trimmed_answers = times;
+    }
+
+    pub fn forget_shard(&self, shard: &str) {
+        self.lock().shards.remove(shard);
+    }
+
+    pub fn hide_shard(&self, shard: &str) {
+        self.lock().hidden.push(shard.to_owned());
+    }
+
+    /// All records ever written, in order: key and sequence number.
+    pub fn written(&self) -> Vec<(String, u64)> {
+        let state = self.lock();
+        let mut all: Vec<(String, u64)> = state
+            .shards
+            .values()
+            .flat_map(|shard| &shard.records)
+            .map(|record| (record.key.clone(), record.sequence.as_str().parse().expect("number")))
+            .collect();
+        all.sort_by_key(|(_, sequence)| *sequence);
+        all
+    }
+
+    pub fn has_events(&self) -> bool {
+        !self.lock().events.is_empty()
+    }
+
+    pub fn parent(&self, shard: &str) -> Option<String> {
+        self.lock().shards[shard].parent.clone()
+    }
+
+    pub fn last_sequence(&self, shard: &str) -> Option<u64> {
+        self.lock().shards[shard]
+            .records
+            .last()
+            .map(|record| record.sequence.as_str().parse().expect("number"))
+    }
+
+    /// Every question may be the last, and lets the world go on a little.
+    async fn ask(&self) -> Result<(), SourceError> {
+        self.death.step().await;
+        let mut state = self.lock();
+        state.asked += 1;
+        let now = (self.clock)();
+        for _ in 0..2 {
+            if let Some(event) = state.events.pop() {
+                state.happen(event, now);
+            }
+        }
+        if self.unreliable && state.asked % 7 == 3 {
+            return Err(SourceError::Unavailable("the simulation is throttled".to_owned()));
+        }
+        if self.unreliable && state.asked % 11 == 5 {
+            state.generation += 1;
+        }
+        Ok(())
+    }
+}
+
+impl State {
+    fn open_shard_of(&self, key: u8) -> String {
+        let open = self
+            .shards
+            .iter()
+            .find(|(_, shard)| !shard.closed && shard.keys.contains(&key));
+        open.expect("every key has one open shard").0.clone()
+    }
+
+    fn happen(&mut self, event: Event, now: Timestamp) {
+        match event {
+            Event::Write(key) => {
+                self.written += 1;
+                let sequence = self.written;
+                let shard = self.open_shard_of(key);
+                self.shards.get_mut(&shard).expect("open").records.push(StreamRecord {
+                    sequence: Sequence::new(sequence.to_string()),
+                    kind: ChangeKind::Insert,
+                    key: format!("key-{key}"),
+                    event_id: format!("event-{sequence}"),
+                    payload: Some(format!(r#"{{"number": {sequence}}}"#)),
+                    contract: None,
+                    digest: None,
+                    source: None,
+                    changed_at: now,
+                    expired: false,
+                });
+            }
+            Event::Split(key) => {
+                let parent = self.open_shard_of(key);
+                let shard = self.shards.get_mut(&parent).expect("open");
+                shard.closed = true;
+                let keys = shard.keys.clone();
+                let parts = if keys.len() > 1 { keys.len().div_ceil(2) } else { 1 };
+                for part in keys.chunks(parts) {
+                    let id = format!("shard-{}", self.shards.len());
+                    let child = Shard {
+                        parent: Some(parent.clone()),
+                        keys: part.to_vec(),
+                        ..Shard::default()
+                    };
+                    self.shards.insert(id, child);
+                }
+            }
+        }
+    }
+}
+
+impl StreamSource for SimulatedStream {
+    async fn list(&self) -> Result<Listing, SourceError> {
+        self.ask().await?;
+        let state = self.lock();
+        let visible = state.shards.iter().filter(|(id, _)| !state.hidden.contains(id));
+        let shards = visible
+            .map(|(id, shard)| Listed {
+                id: id.clone(),
+                parent: shard.parent.clone(),
+            })
+            .collect();
+        Ok(Listing {
+            arn: state.arn.clone(),
+            shards,
+        })
+    }
+
+    async fn iterator(&self, arn: &str, shard: &str, after: Option<&Sequence>) -> Result<String, SourceError> {
+        self.ask().await?;
+        let mut state = self.lock();
+        assert_eq!(
+            arn, state.arn,
+            "nobody reads from a stream that the table does not have any more"
+        );
+        if state.trimmed_answers > 0 {
+            state.trimmed_answers -= 1;
+            return Err(SourceError::Trimmed);
+        }
+        let generation = state.generation;
+        let Some(found) = state.shards.get(shard) else {
+            return Err(SourceError::Gone);
+        };
+        let index = match after {
+            None => found.trimmed,
+            Some(after) => {
+                let place = found.records.iter().position(|record| &record.sequence == after);
+                let place = place.expect("nobody asks for a record that never was");
+                if place < found.trimmed {
+                    return Err(SourceError::Trimmed);
+                }
+                place + 1
+            }
+        };
+        Ok(format!("{generation}|{shard}|{index}"))
+    }
+
+    async fn page(&self, iterator: &str) -> Result<Page, SourceError> {
+        self.ask().await?;
+        let state = self.lock();
+        let mut parts = iterator.split('|');
+        let mut part = || parts.next().expect("iterator");
+        let (generation, shard, index): (&str, &str, usize) = (part(), part(), part().parse().expect("index"));
+        if generation != state.generation.to_string() {
+            return Err(SourceError::Expired);
+        }
+        let Some(found) = state.shards.get(shard) else {
+            return Err(SourceError::Gone);
+        };
+        if index < found.trimmed {
+            return Err(SourceError::Trimmed);
+        }
+        let records: Vec<StreamRecord> = found.records.iter().skip(index).take(PAGE).cloned().collect();
+        let end = index + records.len();
+        let finished = found.closed && end == found.records.len();
+        Ok(Page {
+            records,
+            next: (!finished).then(|| format!("{generation}|{shard}|{end}")),
+        })
+    }
+}

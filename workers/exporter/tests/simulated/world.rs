@@ -1,0 +1,174 @@
+//! A process that can be killed at any call, and simulated time. No network.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use exporter::{Clock, Engine, EngineSettings, ExporterMetrics, FlushRule};
+use jiff::{SignedDuration, Timestamp};
+use medallion_crds::progress::{Identity, Work};
+use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
+use worker_kit::{ProgressHandle, WorkerError};
+
+use crate::log::{Log, LogSink};
+use crate::stream::SimulatedStream;
+
+/// Counts calls and ends the process at one of them. Clones belong to the same process.
+#[derive(Clone)]
+pub struct Death {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    calls: AtomicU64,
+    at: AtomicU64,
+    came: Notify,
+}
+
+impl Death {
+    pub fn never() -> Self {
+        Self {
+            inner: Arc::new(Inner {
+                calls: AtomicU64::new(0),
+                at: AtomicU64::new(u64::MAX),
+                came: Notify::new(),
+            }),
+        }
+    }
+
+    /// The process dies so many calls from now.
+    pub fn after(&self, calls: u64) {
+        self.inner
+            .at
+            .store(self.inner.calls.load(Ordering::SeqCst) + calls, Ordering::SeqCst);
+    }
+
+    /// A call of the process. At its death it never returns.
+    pub async fn step(&self) {
+        if self.inner.calls.fetch_add(1, Ordering::SeqCst) == self.inner.at.load(Ordering::SeqCst) {
+            self.inner.came.notify_one();
+            std::future::pending::<()>().await;
+        }
+        tokio::task::yield_now().await;
+    }
+
+    pub async fn came(&self) {
+        self.inner.came.notified().await;
+    }
+}
+
+/// A clock that follows Tokio's, which the tests pause: waiting costs no time.
+pub fn clock() -> Clock {
+    let begin = tokio::time::Instant::now();
+    let base: Timestamp = "2026-03-01T12:00:00Z".parse().expect("time");
+    Arc::new(move || base + SignedDuration::try_from(begin.elapsed()).expect("duration"))
+}
+
+pub struct World {
+    pub stream: SimulatedStream,
+    pub log: Log,
+    pub death: Death,
+    pub clock: Clock,
+    pub unreliable: bool,
+    /// A process stays when all is committed, instead of being asked to stop.
+    pub stays: bool,
+}
+
+/// How a process ended.
+#[derive(Debug)]
+pub enum End {
+    Killed,
+    Stopped,
+    Failed(WorkerError),
+}
+
+impl World {
+    pub fn new(events: Vec<crate::stream::Event>, unreliable: bool) -> Self {
+        let (clock, death) = (clock(), Death::never());
+        let stream = SimulatedStream::new(Arc::clone(&clock), death.clone(), events, unreliable);
+        Self {
+            stream,
+            log: Log::default(),
+            death,
+            clock,
+            unreliable,
+            stays: false,
+        }
+    }
+
+    /// One process, until it is killed, fails, or everything written is committed.
+    pub async fn process(&self) -> (End, Work) {
+        let progress = ProgressHandle::new(Identity::default(), Timestamp::now);
+        let (ready, _) = watch::channel(false);
+        let settings = EngineSettings {
+            flush: FlushRule {
+                max_bytes: 1_000,
+                max_age: SignedDuration::from_secs(5),
+            },
+            poll: Duration::from_millis(100),
+        };
+        let sink = LogSink::new(self.log.clone(), self.death.clone(), self.unreliable);
+        let engine = Engine::new(
+            self.stream.clone(),
+            sink,
+            settings,
+            Arc::clone(&self.clock),
+            progress.clone(),
+            ExporterMetrics::default(),
+            ready,
+        );
+        let shutdown = CancellationToken::new();
+        let running = engine.run(&shutdown);
+        tokio::pin!(running);
+        let end = loop {
+            tokio::select! {
+                biased;
+                () = self.death.came() => break End::Killed,
+                ended = &mut running => break ended.map_or_else(End::Failed, |()| End::Stopped),
+                () = tokio::time::sleep(Duration::from_secs(1)) => {
+                    if self.is_complete() && !self.stays {
+                        shutdown.cancel();
+                    }
+                }
+            }
+        };
+        (end, progress.snapshot().work)
+    }
+
+    pub fn is_complete(&self) -> bool {
+        !self.stream.has_events() && self.log.state.lock().expect("lock").rows.len() >= self.stream.written().len()
+    }
+
+    /// Everything that was written is in the log, each item in order and exactly once, no child before its parent.
+    pub fn check(&self) {
+        let state = self.log.state.lock().expect("lock");
+        let mut found: Vec<(String, u64)> = state.rows.iter().map(|row| (row.key.clone(), row.sequence)).collect();
+        let mut last = std::collections::BTreeMap::new();
+        for (key, sequence) in &found {
+            let before = last.insert(key.clone(), *sequence);
+            assert!(
+                before.is_none_or(|before| before < *sequence),
+                "{key}: {sequence} after {before:?}"
+            );
+        }
+        found.sort_by_key(|(_, sequence)| *sequence);
+        assert_eq!(found, self.stream.written(), "every record once");
+        for row in &state.rows {
+            if let Some(parent) = self.stream.parent(&row.shard)
+                && let Some(end) = self.stream.last_sequence(&parent)
+            {
+                let parents = state
+                    .rows
+                    .iter()
+                    .find(|other| other.shard == parent && other.sequence == end);
+                let parents = parents.expect("the parent's last record is in the log");
+                assert!(
+                    parents.commit <= row.commit,
+                    "{} before its parent {parent} was read",
+                    row.shard
+                );
+            }
+        }
+    }
+}
