@@ -1,0 +1,196 @@
+//! What can go wrong in a load, and what must follow. No network.
+
+use std::error::Error as StdError;
+
+use aws_sdk_redshiftdata::error::ProvideErrorMetadata;
+use medallion_lake::LakeError;
+use thiserror::Error;
+use worker_kit::WorkerError;
+
+use crate::identifier::BadIdentifier;
+
+/// Why a load did not succeed.
+#[derive(Debug, Error)]
+pub enum LoadError {
+    /// The lake could not be read.
+    #[error("gold table {table}: {source}")]
+    Lake {
+        /// The table.
+        table: String,
+        /// The lake's own words.
+        source: LakeError,
+    },
+    /// A name cannot stand in SQL.
+    #[error(transparent)]
+    Name(#[from] BadIdentifier),
+    /// A table of the pipeline is not among the run's inputs.
+    #[error(
+        "table {table} of stages.warehouse.tables is not in gold, which has {known}: correct the name or add the model"
+    )]
+    NotInGold {
+        /// The table.
+        table: String,
+        /// What gold has.
+        known: String,
+    },
+    /// A Gold column has no place in the warehouse.
+    #[error("gold table {table}, column {column}: {reason}")]
+    BadColumn {
+        /// The table.
+        table: String,
+        /// The column.
+        column: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The table in the warehouse differs in more than missing columns.
+    #[error(
+        "table {table} cannot be loaded: {differences}; only new columns are added: rename the column in the model, or change the table in the warehouse"
+    )]
+    TableDiffers {
+        /// The table.
+        table: String,
+        /// Each difference.
+        differences: String,
+    },
+    /// A file that the log names is gone or is another one.
+    #[error("file {url} of gold table {table}: {reason}; the log names it, so rows are missing: restore the object")]
+    FileLost {
+        /// The table.
+        table: String,
+        /// The file.
+        url: String,
+        /// What was found instead.
+        reason: String,
+    },
+    /// A file could not be read or written.
+    #[error("object store: {what}: {reason}")]
+    Store {
+        /// What was being done.
+        what: String,
+        /// The store's own words.
+        reason: String,
+    },
+    /// The warehouse could not be asked.
+    #[error("data api: {what}: {reason}")]
+    Warehouse {
+        /// What was being done.
+        what: String,
+        /// Its own words.
+        reason: String,
+    },
+    /// The warehouse ran a statement and refused it.
+    #[error("statement {name}: cannot {title}: {message}")]
+    Statement {
+        /// The statement's name in the warehouse.
+        name: String,
+        /// What it does.
+        title: String,
+        /// The warehouse's own words.
+        message: String,
+    },
+    /// The warehouse could not run a statement now.
+    #[error("statement {name}: cannot {title} now: {message}")]
+    Unavailable {
+        /// The statement's name in the warehouse.
+        name: String,
+        /// What it does.
+        title: String,
+        /// The warehouse's own words.
+        message: String,
+    },
+    /// Another transaction was in the way.
+    #[error("statement {name}: another transaction was in the way: {message}")]
+    Conflict {
+        /// The statement's name in the warehouse.
+        name: String,
+        /// The warehouse's own words.
+        message: String,
+    },
+    /// A statement is longer than the warehouse takes.
+    #[error(
+        "statement {name}: to {title} takes {bytes} bytes, more than {limit}: load the table with mode ReplaceTable"
+    )]
+    TooLong {
+        /// The statement's name.
+        name: String,
+        /// What it does.
+        title: String,
+        /// Its length.
+        bytes: usize,
+        /// The longest there may be.
+        limit: usize,
+    },
+    /// The staged rows are not those of the manifests.
+    #[error("staging table {staging} for table {table} has {found} rows instead of {expected}: nothing was published")]
+    StagingDiffers {
+        /// The table.
+        table: String,
+        /// Its staging table.
+        staging: String,
+        /// Rows counted by the warehouse.
+        found: i64,
+        /// Rows counted by the files.
+        expected: u64,
+    },
+    /// Another run has loaded a table meanwhile.
+    #[error("run {run_uid} has loaded table {table} at version {version} meanwhile: nothing was published")]
+    Overtaken {
+        /// The table.
+        table: String,
+        /// The other run.
+        run_uid: String,
+        /// The version it loaded.
+        version: i64,
+    },
+}
+
+impl LoadError {
+    /// A failed read of the lake.
+    pub fn lake(table: &str) -> impl FnOnce(LakeError) -> Self {
+        let table = table.to_owned();
+        move |source| Self::Lake { table, source }
+    }
+}
+
+/// What an AWS service said; if it did not answer, the error and its causes, of which the error itself says only the
+/// outermost.
+pub fn said<E: StdError + ProvideErrorMetadata>(error: &E) -> String {
+    if let (Some(code), Some(message)) = (error.code(), error.message()) {
+        return format!("{code}: {message}");
+    }
+    let mut parts = vec![error.to_string()];
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        // Wrappers often repeat what they wrap.
+        if !parts.iter().any(|part| part.contains(&text)) {
+            parts.push(text);
+        }
+        cause = error.source();
+    }
+    parts.join(": ")
+}
+
+impl From<LoadError> for WorkerError {
+    fn from(error: LoadError) -> Self {
+        let message = error.to_string();
+        match error {
+            LoadError::Lake { source, .. } if source.is_transient() => Self::environment("LakeUnavailable", message),
+            LoadError::Lake { .. } => Self::record("GoldUnreadable", message),
+            LoadError::Name(_) | LoadError::BadColumn { .. } => Self::record("ColumnNotSupported", message),
+            LoadError::NotInGold { .. } => Self::record("TableNotInGold", message),
+            LoadError::TableDiffers { .. } => Self::record("TableDiffers", message),
+            LoadError::FileLost { .. } => Self::loss_risk("GoldFileLost", message),
+            LoadError::Store { .. } => Self::environment("ObjectStoreUnavailable", message),
+            LoadError::Warehouse { .. } | LoadError::Unavailable { .. } => {
+                Self::environment("WarehouseUnavailable", message)
+            }
+            LoadError::Statement { .. } => Self::record("StatementFailed", message),
+            LoadError::TooLong { .. } => Self::record("StatementTooLong", message),
+            LoadError::Conflict { .. } => Self::environment("SerializationConflict", message),
+            LoadError::StagingDiffers { .. } => Self::environment("StagedRowsDiffer", message),
+            LoadError::Overtaken { .. } => Self::fenced("OvertakenByAnotherRun", message),
+        }
+    }
+}

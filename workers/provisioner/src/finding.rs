@@ -1,0 +1,83 @@
+//! What was found about one dependency. No network.
+
+use std::error::Error;
+use std::future::Future;
+use std::time::Duration;
+
+use aws_sdk_s3::error::ProvideErrorMetadata;
+use medallion_crds::pipeline::{Dependency, DependencyState};
+
+/// What was found. Every state but `Exists` says more in words; where something must be done, what.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Finding {
+    /// There, and as it must be.
+    Exists,
+    /// Made just now.
+    Created(String),
+    /// Not there.
+    Missing(String),
+    /// There, but not as it must be.
+    Differs(String),
+    /// Could not be looked at.
+    Unknown(String),
+}
+
+impl Finding {
+    /// As the report has it.
+    pub fn of(self, name: String) -> Dependency {
+        let (state, message) = match self {
+            Self::Exists => (DependencyState::Exists, None),
+            Self::Created(message) => (DependencyState::Created, Some(message)),
+            Self::Missing(message) => (DependencyState::Missing, Some(message)),
+            Self::Differs(message) => (DependencyState::Differs, Some(message)),
+            Self::Unknown(message) => (DependencyState::Unknown, Some(message)),
+        };
+        Dependency { name, state, message }
+    }
+}
+
+/// Looks for no longer than the limit.
+pub async fn within(limit: Duration, name: String, look: impl Future<Output = Finding>) -> Dependency {
+    let finding = match tokio::time::timeout(limit, look).await {
+        Ok(finding) => finding,
+        Err(_) => Finding::Unknown(format!(
+            "no answer within {} s: check that it can be reached",
+            limit.as_secs()
+        )),
+    };
+    finding.of(name)
+}
+
+/// What an AWS service said; if it did not answer, the error and its causes, of which the error itself says only the
+/// outermost.
+pub fn said<E: Error + ProvideErrorMetadata>(error: &E) -> String {
+    if let (Some(code), Some(message)) = (error.code(), error.message()) {
+        return format!("{code}: {message}");
+    }
+    let mut parts = vec![error.to_string()];
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        // Wrappers often repeat what they wrap.
+        if !parts.iter().any(|part| part.contains(&text)) {
+            parts.push(text);
+        }
+        cause = error.source();
+    }
+    parts.join(": ")
+}
+
+/// What to add to every "missing" of a pipeline that only verifies.
+pub const OR_MANAGED: &str = "or set spec.management: Managed";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_does_not_answer_is_unknown_and_nobody_waits_for_it() {
+        let dependency = within(Duration::ZERO, "Topic/a".to_owned(), std::future::pending()).await;
+        assert_eq!(dependency.state, DependencyState::Unknown);
+        assert!(dependency.message.is_some_and(|message| message.contains("within 0 s")));
+    }
+}
