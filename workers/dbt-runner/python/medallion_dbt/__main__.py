@@ -1,0 +1,95 @@
+"""One JSON request per line on standard input, one JSON answer per line on standard output; progress lines in between."""
+
+import json
+import os
+import queue
+import sys
+import threading
+
+import duckdb
+
+from . import engine, publish, touched, views
+from .invoke import Failure, Project
+from .project import ProjectError, describe
+
+
+class Session:
+    """The state between requests: the parsed project."""
+
+    def __init__(self, send):
+        self.send, self.project = send, None
+
+    def answer(self, request: dict) -> dict:
+        """Does what is asked. Credentials come anew with each request that reads, so that they do not grow old."""
+        if "storage" in request:
+            engine.CURRENT.storage = request["storage"]
+        return getattr(self, f"do_{request['do']}")(request)
+
+    def do_open(self, request: dict) -> dict:
+        engine.CURRENT.scratch = request["scratch"]
+        engine.CURRENT.memory_bytes = request["memory_bytes"]
+        engine.CURRENT.threads = request["threads"]
+        self.project = Project(request["project"], lambda progress: self.send({"progress": progress}))
+        return describe(self.project.parse(), request["layer"])
+
+    def do_views(self, request: dict) -> dict:
+        with engine.connect() as connection:
+            views.create_context(connection, request["context"])
+            views.create(connection, request["views"])
+        return {}
+
+    def do_changes(self, request: dict) -> dict:
+        self.project.run(*request["models"])
+        return {}
+
+    def do_touched(self, request: dict) -> dict:
+        with engine.connect() as connection:
+            return {"partitions": touched.look_up(connection, request)}
+
+    def do_build(self, request: dict) -> dict:
+        self.project.build(request["layer"])
+        return {}
+
+    def do_export(self, request: dict) -> dict:
+        with engine.connect() as connection:
+            return publish.export(connection, request)
+
+
+def error(problem: Exception) -> dict:
+    """What the runner needs to tell a fault of the project from trouble outside."""
+    if isinstance(problem, Failure):
+        return {"kind": problem.kind, "node": problem.node, "message": problem.message, "count": problem.count}
+    # DuckDB tells bad SQL and bad data apart from what happens to files, network and memory.
+    project = isinstance(problem, (ProjectError, publish.Unfit, duckdb.ProgrammingError, duckdb.DataError))
+    message = str(problem) if project else f"{type(problem).__name__}: {problem}"
+    return {"kind": "project" if project else "environment", "node": None, "message": message, "count": 1}
+
+
+def read_lines(lines: queue.Queue) -> None:
+    """When the runner is gone there is nobody left to work for, in the middle of a query as well."""
+    for line in sys.stdin:
+        lines.put(line)
+    os._exit(0)
+
+
+def main() -> None:
+    # Standard output belongs to the answers: what dbt and its plugins print goes to standard error.
+    answers = os.fdopen(os.dup(1), "w", buffering=1)
+    os.dup2(2, 1)
+    lines: queue.Queue = queue.Queue()
+    threading.Thread(target=read_lines, args=(lines,), daemon=True).start()
+
+    def send(message: dict) -> None:
+        answers.write(json.dumps(message) + "\n")
+
+    session = Session(send)
+    while True:
+        request = json.loads(lines.get())
+        try:
+            send({"result": session.answer(request)})
+        except Exception as problem:  # Whatever it is, the runner must hear of it.
+            send({"error": error(problem)})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""Calls dbt in this process, reports each node's start, and turns failures into a node and a message. No network of its own."""
+
+import os
+import pathlib
+import re
+from collections.abc import Callable
+
+from dbt.cli.main import dbtRunner, dbtRunnerResult
+
+from .engine import CURRENT
+
+# What DuckDB says when something outside is in the way rather than the SQL.
+OUTSIDE = re.compile(r"\b(HTTP Error|HTTP(Exception)?|IO Error|Out of Memory Error|Connection Error|Could not establish)\b")
+
+# dbt names the variable, but not who asks for it.
+MISSING_VARIABLE = re.compile(r"Env var required but not provided: '([^']+)'")
+
+GOOD = {"success", "pass", "warn", "no-op", "skipped"}
+MAX_MESSAGE = 1500
+
+
+class Failure(Exception):
+    """A dbt command that did not succeed."""
+
+    def __init__(self, node: str | None, message: str, count: int = 1):
+        super().__init__(message)
+        self.node, self.message, self.count = node, message.strip()[:MAX_MESSAGE], count
+
+    @property
+    def kind(self) -> str:
+        return "environment" if OUTSIDE.search(self.message) else "project"
+
+
+class Project:
+    """A dbt project, parsed once and then used for every command."""
+
+    def __init__(self, path: str, progress: Callable[[dict], None]):
+        self.path, self.progress, self.manifest = path, progress, None
+
+    def parse(self):
+        """Uses what the image has parsed already, where nothing has changed since."""
+        baked = os.path.join(self.path, "target", "partial_parse.msgpack")
+        reuse = ["--partial-parse-file-path", baked] if os.path.exists(baked) else []
+        self.manifest = self.invoke("parse", *reuse).result
+        return self.manifest
+
+    def run(self, *select: str) -> None:
+        """Builds models and what they need, without tests."""
+        self.invoke("run", "--select", *[f"+{model}" for model in select])
+
+    def build(self, layer: str) -> None:
+        """Builds and tests a layer. Unit tests are for whoever changes the project: they prove nothing about the data."""
+        self.invoke("build", "--select", f"tag:{layer}", "--exclude-resource-type", "unit_test", "--fail-fast")
+
+    def invoke(self, command: str, *arguments: str) -> dbtRunnerResult:
+        runner = dbtRunner(manifest=self.manifest, callbacks=[self.watch])
+        outcome = runner.invoke([
+            command, *arguments,
+            "--project-dir", self.path, "--profiles-dir", self.path,
+            "--target-path", os.path.join(CURRENT.scratch, "target"), "--log-path", os.path.join(CURRENT.scratch, "logs"),
+            "--threads", str(CURRENT.threads),
+            "--no-version-check", "--no-send-anonymous-usage-stats", "--no-use-colors", "--quiet",
+        ])
+        if not outcome.success:
+            raise failure(outcome, self.path)
+        return outcome
+
+    def watch(self, event) -> None:
+        """dbt's events: the line "3 of 20 START ..." says which node begins, and how many there are."""
+        if event.info.name == "LogStartLine":
+            node = event.data.node_info.node_name
+            self.progress({"done": event.data.index - 1, "total": event.data.total, "node": node})
+
+
+def failure(outcome: dbtRunnerResult, project: str) -> Failure:
+    """The first node that failed, or the error that kept all nodes from running."""
+    results = getattr(outcome.result, "results", None) or []
+    failed = [result for result in results if str(result.status) not in GOOD]
+    if failed:
+        first = failed[0]
+        return Failure(first.node.name, str(first.message or first.status), len(failed))
+    if outcome.exception is not None:
+        message = str(outcome.exception)
+        missing = MISSING_VARIABLE.search(message)
+        return Failure(user_of(missing[1], project) if missing else None, message)
+    return Failure(None, "dbt did not succeed and did not say why; its log is among the run's artifacts")
+
+
+def user_of(variable: str, project: str) -> str | None:
+    """The file that asks for an environment variable: dbt does not say it."""
+    for path in sorted(pathlib.Path(project).rglob("*")):
+        if path.suffix in {".sql", ".yml", ".yaml"} and variable in path.read_text(errors="replace"):
+            return str(path.relative_to(project))
+    return None

@@ -1,0 +1,91 @@
+//! Why a run did not succeed, and what must follow. No network.
+
+use medallion_lake::LakeError;
+use thiserror::Error;
+use worker_kit::WorkerError;
+
+/// Why a run did not succeed.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// The settings contradict each other.
+    #[error("settings: {0}")]
+    Settings(String),
+    /// The dbt project, or the data by its tests, cannot be published as it is.
+    #[error("{}{message}{}", node.as_ref().map(|node| format!("{node}: ")).unwrap_or_default(), others(*.count))]
+    Project {
+        /// The first node that failed, where it was one.
+        node: Option<String>,
+        /// What dbt or the database said.
+        message: String,
+        /// How many nodes failed.
+        count: u32,
+    },
+    /// The project asks for something that the runner cannot do.
+    #[error("project: {0}")]
+    Unfit(String),
+    /// Python, `DuckDB` or something they need did not work.
+    #[error("{}{message}", node.as_ref().map(|node| format!("{node}: ")).unwrap_or_default())]
+    Outside {
+        /// The node that was under way.
+        node: Option<String>,
+        /// What went wrong.
+        message: String,
+    },
+    /// The dbt process ended in the middle.
+    #[error("the dbt process {0}")]
+    Process(String),
+    /// The lake.
+    #[error("{0}")]
+    Lake(#[from] LakeError),
+    /// Credentials for object storage.
+    #[error("no credentials for object storage: {0}")]
+    Credentials(String),
+    /// Another run has committed to a table since this one began.
+    #[error("table {table} has been committed to by {by} since this run began; this run ends without touching it")]
+    Fenced {
+        /// The table.
+        table: String,
+        /// UID of the other run.
+        by: String,
+    },
+    /// A table's position is not what runs write.
+    #[error("table {table}: position {found} is not one that a run has written; was the table made by something else?")]
+    Position {
+        /// The table.
+        table: String,
+        /// The text found.
+        found: String,
+    },
+    /// The pod was asked to stop.
+    #[error("asked to stop before everything was published; the next attempt goes on from there")]
+    Interrupted,
+}
+
+fn others(count: u32) -> String {
+    if count > 1 {
+        format!(" (and {} more)", count - 1)
+    } else {
+        String::new()
+    }
+}
+
+impl From<RunError> for WorkerError {
+    fn from(error: RunError) -> Self {
+        let message = error.to_string();
+        match error {
+            RunError::Settings(_) => Self::settings("BadSettings", message),
+            RunError::Project { .. } => Self::record("DbtFailed", message),
+            RunError::Unfit(_) => Self::record("DbtProjectUnfit", message),
+            RunError::Outside { .. } | RunError::Process(_) => Self::environment("DbtNotRunning", message),
+            RunError::Credentials(_) => Self::environment("NoCredentials", message),
+            RunError::Interrupted => Self::environment("Interrupted", message),
+            RunError::Fenced { .. } => Self::fenced("OtherRunCommitted", message),
+            RunError::Position { .. } => Self::loss_risk("UnknownPosition", message),
+            RunError::Lake(lake) => match lake {
+                LakeError::TableDiffers { .. } | LakeError::FileDiffers { .. } => Self::record("TableDiffers", message),
+                lake if lake.is_transient() => Self::environment("LakeNotAvailable", message),
+                _ => Self::record("LakeRefused", message),
+            },
+        }
+    }
+}

@@ -1,0 +1,79 @@
+//! The dbt-runner: one run of Silver or Gold, built and tested by dbt on `DuckDB`, then committed to the lake. Talks to object storage.
+//!
+//! The pure modules decide: [`plan`] the range and the tables to publish, [`touched`] the partitions to rewrite, [`views`]
+//! the files behind each view. [`source`] and [`sink`] are the lake, [`driver`] is the Python process with dbt, [`steps`]
+//! puts them in order. What a row means only the dbt project knows.
+
+pub mod artifacts;
+pub mod driver;
+pub mod error;
+pub mod metrics;
+pub mod plan;
+pub mod position;
+pub mod protocol;
+pub mod settings;
+pub mod sink;
+pub mod source;
+pub mod steps;
+pub mod storage;
+pub mod touched;
+pub mod types;
+pub mod views;
+
+use std::path::{Path, PathBuf};
+
+use medallion_crds::launch::report::{Report, RunReport};
+use medallion_crds::launch::{DbtRunnerSettings, SCRATCH_PATH};
+use medallion_lake::LakeStore;
+use worker_kit::{Context, WorkerError};
+
+use crate::artifacts::Keeper;
+use crate::driver::Python;
+use crate::error::RunError;
+use crate::metrics::RunMetrics;
+use crate::settings::LayerPlace;
+use crate::steps::Run;
+
+/// Runs the worker to its end.
+pub async fn run(context: Context<DbtRunnerSettings>) -> Result<Option<Report>, WorkerError> {
+    let scratch = std::env::var_os(driver::SCRATCH_VARIABLE).map_or_else(|| PathBuf::from(SCRATCH_PATH), PathBuf::from);
+    let place = LayerPlace::new(&context.settings)?;
+    let metrics = RunMetrics::new(&context.metrics);
+    let aws = if source::is_local(&place.folder)? {
+        None
+    } else {
+        Some(worker_kit::aws::configuration(&context.settings.region).await)
+    };
+    let store = match &aws {
+        Some(configuration) => LakeStore::s3(configuration),
+        None => LakeStore::local(),
+    };
+    let store = store.map_err(RunError::from)?;
+    context.ready.send_replace(true);
+
+    let run = Run {
+        settings: &context.settings,
+        place: &place,
+        store: &store,
+        aws: aws.as_ref(),
+        python: &Python::from_env(),
+        scratch: &scratch,
+        progress: &context.progress,
+        metrics: &metrics,
+        shutdown: &context.shutdown,
+    };
+    let outcome = run.execute().await.map_err(WorkerError::from);
+    let wanted = &context.settings.worker.run;
+    if let Some(keeper) = Keeper::new(aws.as_ref(), &place.folder, &wanted.uid, wanted.attempt) {
+        keep(&keeper, &scratch, &outcome).await;
+    }
+    outcome.map(|report| Some(Report::Run(report)))
+}
+
+async fn keep(keeper: &Keeper, scratch: &Path, outcome: &Result<RunReport, WorkerError>) {
+    let report = match outcome {
+        Ok(report) => Report::Run(report.clone()),
+        Err(error) => Report::Failure(error.report()),
+    };
+    keeper.keep(scratch, report.to_termination_message()).await;
+}

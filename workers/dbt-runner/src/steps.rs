@@ -1,0 +1,353 @@
+//! One run, step by step: describe, plan, read, build, test, upload, commit. Talks to object storage and the dbt process.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use aws_config::SdkConfig;
+use medallion_crds::launch::report::RunReport;
+use medallion_crds::launch::{DbtRunnerSettings, Settings};
+use medallion_crds::stage_run::RunProgress;
+use medallion_lake::LakeStore;
+use tokio_util::sync::CancellationToken;
+use worker_kit::ProgressHandle;
+
+use crate::driver::{Driver, Python};
+use crate::error::RunError;
+use crate::metrics::RunMetrics;
+use crate::plan::{Plan, Work, decide};
+use crate::position::{Position, Versions, from_list, to_list};
+use crate::protocol::{Exported, Layer, NodeStart, Replace, Request, RunContext, Storage, TouchedAnswer};
+use crate::settings::LayerPlace;
+use crate::sink::{self, Upload};
+use crate::source::{Needs, Target, read_input};
+use crate::storage::storage;
+use crate::touched::{Partitions, Touched, following};
+use crate::views::{Input, Layers, Own, Part, views};
+
+/// Rows of one Parquet file: some ten row groups, about as much as a reader takes in one go.
+const MAX_FILE_ROWS: u64 = 1_228_800;
+
+/// All that a run works with.
+pub struct Run<'r> {
+    /// The settings.
+    pub settings: &'r Settings<DbtRunnerSettings>,
+    /// Where the layer and its inputs live.
+    pub place: &'r LayerPlace,
+    /// The lake.
+    pub store: &'r LakeStore,
+    /// AWS; absent for a lake on the local file system.
+    pub aws: Option<&'r SdkConfig>,
+    /// Python with dbt.
+    pub python: &'r Python,
+    /// Folder to work in.
+    pub scratch: &'r Path,
+    /// What `/progress` answers.
+    pub progress: &'r ProgressHandle,
+    /// What `/metrics` answers.
+    pub metrics: &'r RunMetrics,
+    /// Cancelled when the pod is asked to stop.
+    pub shutdown: &'r CancellationToken,
+}
+
+impl Run<'_> {
+    /// Does the run and says what stands committed.
+    pub async fn execute(&self) -> Result<RunReport, RunError> {
+        let worker = &self.settings.worker;
+        let inputs = from_list(&worker.run.inputs)?;
+        self.step("parsing the project");
+        let mut driver = Driver::start(self.python, self.scratch)?;
+        let layer: Layer = driver.ask(&self.open_request(), |_| {}).await?;
+
+        self.step("reading the logs");
+        let mut targets = Vec::new();
+        for model in layer.tables.clone() {
+            targets.push(Target::open(self.store, &self.place.folder, model).await?);
+        }
+        let standings: Vec<_> = targets.iter().map(Target::standing).collect();
+        let work = match decide(&standings, &worker.run.uid, &inputs) {
+            Plan::AlreadyCommitted => return Ok(self.report(&targets, &BTreeMap::new(), &inputs, true, 0)),
+            Plan::Process(work) => work,
+        };
+        tracing::info!(after = ?work.after, until = ?work.until, publish = ?work.publish, "range decided");
+
+        let read = self.read_inputs(&layer, &work).await?;
+        let uploads = if has_news(&read) || targets.iter().any(|target| target.position.is_none()) {
+            self.build(&mut driver, &layer, &targets, &work, &read).await?
+        } else {
+            work.publish
+                .iter()
+                .map(|name| (name.clone(), Upload::nothing()))
+                .collect()
+        };
+        let versions = self.commit(&targets, &work, &uploads).await?;
+        let rows = uploads.values().map(Upload::rows).sum();
+        Ok(self.report(&targets, &versions, &work.until, false, rows))
+    }
+
+    fn open_request(&self) -> Request<'_> {
+        let worker = &self.settings.worker;
+        Request::Open {
+            project: &worker.project_path,
+            scratch: self.scratch.to_str().unwrap_or_default(),
+            layer: self.place.layers().own,
+            memory_bytes: worker.memory_bytes,
+            threads: worker.threads,
+        }
+    }
+
+    async fn read_inputs(&self, layer: &Layer, work: &Work) -> Result<BTreeMap<String, Input>, RunError> {
+        let needs = needs(layer, self.place.layers())?;
+        let mut inputs = BTreeMap::new();
+        for name in work.until.keys() {
+            let table = self.store.table(&self.place.input(name)?)?;
+            inputs.insert(name.clone(), read_input(name, &table, work, needs).await?);
+        }
+        Ok(inputs)
+    }
+
+    /// Builds and tests the layer, and uploads the new content of the tables to publish.
+    async fn build(
+        &self,
+        driver: &mut Driver,
+        layer: &Layer,
+        targets: &[Target],
+        work: &Work,
+        inputs: &BTreeMap<String, Input>,
+    ) -> Result<BTreeMap<String, Upload>, RunError> {
+        let mut own = self.own_tables(targets, work, inputs).await?;
+        self.make_views(driver, layer, inputs, &own).await?;
+        if own.values().any(|table| table.touched.is_none()) {
+            self.look_up_touched(driver, &mut own).await?;
+            self.make_views(driver, layer, inputs, &own).await?;
+        }
+
+        let publishing = i32::try_from(work.publish.len()).unwrap_or_default();
+        let storage = self.storage().await?;
+        let request = Request::Build {
+            storage: storage.as_ref(),
+            layer: self.place.layers().own,
+        };
+        let _: serde_json::Value = driver
+            .ask(&request, |node: NodeStart| {
+                self.progress(node.done, node.total + publishing, node.node)
+            })
+            .await?;
+        self.stop_if_asked()?;
+
+        let mut uploads = BTreeMap::new();
+        // The process tells attempts apart, and a process that was restarted in the middle of one.
+        let prefix = format!("{}-{}", self.settings.worker.run.uid, uuid::Uuid::new_v4().simple());
+        for target in targets
+            .iter()
+            .filter(|target| work.publish.contains(&target.model.name))
+        {
+            let model = &target.model;
+            self.step(&format!("writing {}", model.name));
+            let request = Request::Export {
+                table: &model.name,
+                key: &model.key,
+                partition_by: &model.partition_by,
+                max_file_rows: MAX_FILE_ROWS,
+            };
+            let exported: Exported = driver.ask(&request, |_| {}).await?;
+            let touched = own
+                .get(&model.name)
+                .and_then(|table| table.touched.clone())
+                .unwrap_or(Touched::Whole);
+            let upload = sink::upload(target, exported, &touched, &prefix).await?;
+            self.metrics.table(&model.name, upload.rows());
+            uploads.insert(model.name.clone(), upload);
+        }
+        Ok(uploads)
+    }
+
+    async fn own_tables(
+        &self,
+        targets: &[Target],
+        work: &Work,
+        inputs: &BTreeMap<String, Input>,
+    ) -> Result<BTreeMap<String, Own>, RunError> {
+        let changed: BTreeMap<String, Partitions> = inputs
+            .iter()
+            .map(|(name, input)| (name.clone(), input.changed.clone()))
+            .collect();
+        let mut own = BTreeMap::new();
+        for target in targets {
+            let model = target.model.clone();
+            let files = target.files_before(work.published_before.contains(&model.name)).await?;
+            let touched = if model.changes.is_some() {
+                None
+            } else {
+                let mut present: Vec<_> = inputs.values().map(|input| input.files.as_slice()).collect();
+                present.push(&files);
+                Some(following(&model, &changed, &present)?)
+            };
+            own.insert(model.name.clone(), Own { model, files, touched });
+        }
+        Ok(own)
+    }
+
+    async fn make_views(
+        &self,
+        driver: &mut Driver,
+        layer: &Layer,
+        inputs: &BTreeMap<String, Input>,
+        own: &BTreeMap<String, Own>,
+    ) -> Result<(), RunError> {
+        let run = &self.settings.worker.run;
+        let context = RunContext {
+            as_of: run.as_of.to_string(),
+            run_uid: run.uid.clone(),
+        };
+        let views = views(&layer.sources, self.place.layers(), inputs, own)?;
+        let storage = self.storage().await?;
+        let request = Request::Views {
+            storage: storage.as_ref(),
+            context: &context,
+            views: &views,
+        };
+        let _: serde_json::Value = driver.ask(&request, |_| {}).await?;
+        self.stop_if_asked()
+    }
+
+    /// Builds the models of changed rows, and looks up which partitions they concern.
+    async fn look_up_touched(&self, driver: &mut Driver, own: &mut BTreeMap<String, Own>) -> Result<(), RunError> {
+        let models: Vec<String> = own.values().filter_map(|table| table.model.changes.clone()).collect();
+        let storage = self.storage().await?;
+        let request = Request::Changes {
+            storage: storage.as_ref(),
+            models: &models,
+        };
+        let _: serde_json::Value = driver.ask(&request, |node: NodeStart| self.step(&node.node)).await?;
+        for table in own.values_mut() {
+            let Some(changes) = &table.model.changes else {
+                continue;
+            };
+            self.step(&format!("looking up the keys of {}", table.model.name));
+            let request = Request::Touched {
+                storage: storage.as_ref(),
+                table: &table.model.name,
+                changes,
+                key: &table.model.key,
+                partition_by: &table.model.partition_by,
+                files: table.files.iter().map(Into::into).collect(),
+            };
+            let answer: TouchedAnswer = driver.ask(&request, |_| {}).await?;
+            table.touched = Some(Touched::Partitions(answer.partitions.into_iter().collect()));
+        }
+        self.stop_if_asked()
+    }
+
+    /// Commits table by table, those that others read first.
+    async fn commit(
+        &self,
+        targets: &[Target],
+        work: &Work,
+        uploads: &BTreeMap<String, Upload>,
+    ) -> Result<BTreeMap<String, u64>, RunError> {
+        let run = &self.settings.worker.run;
+        let position = Position::new(&run.uid, run.attempt, &work.until);
+        let hold = format!("between-{}-table-commits", self.place.layers().own);
+        let mut versions = BTreeMap::new();
+        for target in targets {
+            let name = &target.model.name;
+            let Some(upload) = uploads.get(name) else {
+                continue;
+            };
+            if !versions.is_empty() {
+                worker_kit::hold_point(&hold).await;
+            }
+            self.stop_if_asked()?;
+            self.step(&format!("committing {name}"));
+            let version = sink::commit(target, upload, &position, &work.until, self.shutdown).await?;
+            tracing::info!(table = name, version, rows = upload.rows(), "committed");
+            versions.insert(name.clone(), version);
+        }
+        Ok(versions)
+    }
+
+    fn report(
+        &self,
+        targets: &[Target],
+        committed: &BTreeMap<String, u64>,
+        consumed: &Versions,
+        already_committed: bool,
+        rows: u64,
+    ) -> RunReport {
+        let run = &self.settings.worker.run;
+        let standing = targets
+            .iter()
+            .filter_map(|target| Some((target.model.name.clone(), target.snapshot.as_ref()?.version())));
+        let mut versions: Versions = standing.collect();
+        versions.extend(committed.clone());
+        RunReport {
+            run_uid: run.uid.clone(),
+            attempt: run.attempt,
+            already_committed,
+            inputs: to_list(consumed),
+            outputs: to_list(&versions),
+            rows: i64::try_from(rows).unwrap_or(i64::MAX),
+        }
+    }
+
+    async fn storage(&self) -> Result<Option<Storage>, RunError> {
+        match self.aws {
+            Some(configuration) => storage(configuration).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    fn step(&self, current: &str) {
+        tracing::info!(step = current, "step");
+        self.progress.update(|work| {
+            let run = work.run.get_or_insert(RunProgress {
+                done: 0,
+                total: 0,
+                current: None,
+            });
+            run.current = Some(current.to_owned());
+        });
+    }
+
+    fn progress(&self, done: i32, total: i32, current: String) {
+        self.progress.update(|work| {
+            work.run = Some(RunProgress {
+                done,
+                total,
+                current: Some(current),
+            })
+        });
+    }
+
+    fn stop_if_asked(&self) -> Result<(), RunError> {
+        if self.shutdown.is_cancelled() {
+            Err(RunError::Interrupted)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+fn has_news(inputs: &BTreeMap<String, Input>) -> bool {
+    inputs
+        .values()
+        .any(|input| !input.added.is_empty() || !input.changed.is_empty())
+}
+
+/// Which parts of the inputs the layer reads: lists of all files cost with the history, lists of new ones do not.
+fn needs(layer: &Layer, layers: Layers<'_>) -> Result<Needs, RunError> {
+    let mut needs = Needs::default();
+    for source in &layer.sources {
+        match layers.resolve(source)? {
+            Some((_, Part::New)) => needs.added = true,
+            Some((_, Part::Touched | Part::All)) => needs.files = true,
+            _ => {}
+        }
+    }
+    needs.files |= layer
+        .tables
+        .iter()
+        .any(|table| table.changes.is_none() && table.replace == Replace::Partitions);
+    needs.files |= !needs.added;
+    Ok(needs)
+}

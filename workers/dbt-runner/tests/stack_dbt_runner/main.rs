@@ -1,0 +1,282 @@
+//! Runs of the shop's project with real dbt and DuckDB on a lake in a local folder: what is rewritten, what is not, and what a failure leaves.
+//!
+//! Needs Python with dbt: `MEDALLION_PYTHON` names the interpreter, or `MEDALLION_STACK` the description of a local stack.
+
+mod shop;
+
+use dbt_runner::error::RunError;
+use medallion_crds::Stage;
+use shop::{Event, Shop};
+
+const BUYER: Option<&str> = Some("17850");
+
+fn event(id: &str, order: &str, at: &str, quantity: i32) -> Event {
+    Event {
+        id: id.to_owned(),
+        order: order.to_owned(),
+        buyer: BUYER.map(str::to_owned),
+        quantity,
+        at: at.to_owned(),
+    }
+}
+
+fn three_days() -> Vec<Event> {
+    vec![
+        event("a", "1-1", "2010-12-01T10:00:00Z", 1),
+        event("b", "2-1", "2010-12-02T10:00:00Z", 2),
+        event("c", "3-1", "2010-12-03T10:00:00Z", 3),
+    ]
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_order_moves_to_another_day_and_no_other_day_is_rewritten() -> anyhow::Result<()> {
+    let shop = Shop::open().await?;
+    shop.bronze(&three_days()).await?;
+    let silver = shop
+        .run(Stage::Silver, "silver-1", 1, shop.bronze_version().await?)
+        .await?;
+    assert_eq!(silver.rows, 3);
+    assert_eq!(
+        shop.rows("silver/order_lines", &["order_id", "event_id", "part_date"])
+            .await?,
+        ["1-1 a 2010-12-01", "2-1 b 2010-12-02", "3-1 c 2010-12-03"]
+    );
+    shop.run(Stage::Gold, "gold-1", 1, silver.outputs.clone()).await?;
+    assert_eq!(
+        shop.rows("gold/customer_value", &["buyer_id", "order_count", "net_amount"])
+            .await?,
+        ["17850 3 15.00"]
+    );
+
+    let (silver_before, gold_before) = (
+        shop.files("silver/order_lines").await?,
+        shop.files("gold/orders").await?,
+    );
+    // The first order moves to the second day; an event for the second that was overtaken comes late.
+    shop.bronze(&[
+        event("d", "1-1", "2010-12-02T12:00:00Z", 1),
+        event("e", "2-1", "2010-12-02T09:00:00Z", 9),
+    ])
+    .await?;
+    let silver = shop
+        .run(Stage::Silver, "silver-2", 1, shop.bronze_version().await?)
+        .await?;
+    assert_eq!(
+        shop.rows("silver/order_lines", &["order_id", "event_id", "part_date"])
+            .await?,
+        ["1-1 d 2010-12-02", "2-1 b 2010-12-02", "3-1 c 2010-12-03"]
+    );
+    shop.run(Stage::Gold, "gold-2", 1, silver.outputs.clone()).await?;
+    assert_eq!(
+        shop.rows("gold/daily_sales", &["part_date", "order_count", "net_amount"])
+            .await?,
+        ["2010-12-02 2 7.50", "2010-12-03 1 7.50"]
+    );
+    assert_eq!(
+        shop.rows("gold/customer_value", &["buyer_id", "active_days", "net_amount"])
+            .await?,
+        ["17850 2 15.00"]
+    );
+    for (table, before) in [("silver/order_lines", silver_before), ("gold/orders", gold_before)] {
+        let now = shop.files(table).await?;
+        assert_eq!(
+            now.get("2010-12-03"),
+            before.get("2010-12-03"),
+            "{table}: the untouched day keeps its files"
+        );
+        assert_ne!(
+            now.get("2010-12-02"),
+            before.get("2010-12-02"),
+            "{table}: the touched day is rewritten"
+        );
+        assert_eq!(
+            now.get("2010-12-01"),
+            None,
+            "{table}: nothing is left of the day that the order left"
+        );
+    }
+
+    let again = shop.run(Stage::Gold, "gold-3", 1, silver.outputs.clone()).await?;
+    assert!(again.already_committed);
+    assert_eq!(
+        again.outputs.len(),
+        5,
+        "downstream learns the versions of all tables: {:?}",
+        again.outputs
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_without_rows_commits_its_position_and_a_deleted_event_its_absence() -> anyhow::Result<()> {
+    let shop = Shop::open().await?;
+    shop.bronze(&[]).await?;
+    let empty = shop
+        .run(Stage::Silver, "silver-1", 1, shop.bronze_version().await?)
+        .await?;
+    assert_eq!(
+        (empty.rows, empty.outputs.len()),
+        (0, 1),
+        "the table exists, so that Gold can be made"
+    );
+    let gold = shop.run(Stage::Gold, "gold-1", 1, empty.outputs.clone()).await?;
+    assert_eq!((gold.rows, gold.outputs.len()), (0, 5));
+
+    shop.bronze(&three_days()).await?;
+    shop.run(Stage::Silver, "silver-2", 1, shop.bronze_version().await?)
+        .await?;
+    shop.bronze(&[]).await?;
+    let files = shop.files("silver/order_lines").await?;
+    let idle = shop
+        .run(Stage::Silver, "silver-3", 1, shop.bronze_version().await?)
+        .await?;
+    assert_eq!(idle.rows, 0);
+    assert_eq!(idle.inputs, shop.bronze_version().await?);
+    assert_eq!(
+        shop.files("silver/order_lines").await?,
+        files,
+        "the position moved and nothing else"
+    );
+
+    shop.bronze_removal("1-1", "a").await?;
+    let silver = shop
+        .run(Stage::Silver, "silver-4", 1, shop.bronze_version().await?)
+        .await?;
+    assert_eq!(shop.rows("silver/order_lines", &["order_id"]).await?, ["2-1", "3-1"]);
+    shop.run(Stage::Gold, "gold-2", 1, silver.outputs).await?;
+    assert_eq!(shop.rows("gold/orders", &["order_number"]).await?, ["2", "3"]);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_publishes_what_is_missing_and_nothing_else() -> anyhow::Result<()> {
+    let shop = Shop::open().await?;
+    shop.bronze(&three_days()).await?;
+    let silver = shop
+        .run(Stage::Silver, "silver-1", 1, shop.bronze_version().await?)
+        .await?;
+    // The last table of the layer cannot be committed to: somebody has made another table in its place.
+    shop.foreign_table("gold/customer_value").await?;
+    let error = shop
+        .run(Stage::Gold, "gold-1", 1, silver.outputs.clone())
+        .await
+        .unwrap_err();
+    assert!(matches!(error, RunError::Lake(_)), "{error}");
+    let published = shop.files("gold/daily_sales").await?;
+    assert_eq!(published.len(), 3, "the tables before it are out");
+
+    shop.remove("gold/customer_value")?;
+    let retry = shop.run(Stage::Gold, "gold-1", 2, silver.outputs.clone()).await?;
+    assert_eq!(retry.rows, 1, "only the customer's value was missing");
+    assert_eq!(
+        shop.files("gold/daily_sales").await?,
+        published,
+        "published work is not repeated"
+    );
+    assert_eq!(
+        shop.rows("gold/customer_value", &["buyer_id", "order_count"]).await?,
+        ["17850 3"]
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_with_a_project_is_named_and_nothing_is_published() -> anyhow::Result<()> {
+    let shop = Shop::open().await?;
+    shop.bronze(&three_days()).await?;
+    let cases = [
+        (
+            "models/marts/silver/order_lines.sql",
+            "select nonsense from nowhere",
+            "order_lines",
+            "nowhere",
+        ),
+        (
+            "tests/no_line_is_good_enough.sql",
+            "select * from {{ ref('order_lines') }}",
+            "no_line_is_good_enough",
+            "Got 3 results",
+        ),
+        (
+            "models/staging/needs.sql",
+            "select '{{ env_var(\"NOT_SET_ANYWHERE\") }}' as one",
+            "needs.sql",
+            "NOT_SET_ANYWHERE",
+        ),
+    ];
+    for (path, content, node, words) in cases {
+        let broken = shop.with_project_file(path, content)?;
+        let error = broken
+            .run(Stage::Silver, "silver-1", 1, shop.bronze_version().await?)
+            .await
+            .unwrap_err();
+        let text = error.to_string();
+        assert!(matches!(error, RunError::Project { .. }), "{path}: {text}");
+        assert!(text.contains(node) && text.contains(words), "{path}: {text}");
+        assert!(shop.files("silver/order_lines").await?.is_empty(), "{path}");
+    }
+    shop.run(Stage::Silver, "silver-1", 2, shop.bronze_version().await?)
+        .await?;
+    assert_eq!(
+        shop.files("silver/order_lines").await?.len(),
+        3,
+        "with the project mended the same run succeeds"
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_was_overtaken_while_it_computed_commits_nothing() -> anyhow::Result<()> {
+    let shop = Shop::open().await?;
+    shop.bronze(&three_days()).await?;
+    let inputs = shop.bronze_version().await?;
+    let (one, other) = tokio::join!(
+        shop.run(Stage::Silver, "silver-1", 1, inputs.clone()),
+        shop.run(Stage::Silver, "silver-2", 1, inputs.clone())
+    );
+    let fenced = [&one, &other]
+        .into_iter()
+        .filter(|outcome| matches!(outcome, Err(RunError::Fenced { .. })))
+        .count();
+    let done = [&one, &other].into_iter().filter(|outcome| outcome.is_ok()).count();
+    assert_eq!((done, fenced + done), (1, 2), "{one:?} {other:?}");
+    assert_eq!(
+        shop.rows("silver/order_lines", &["order_id"]).await?,
+        ["1-1", "2-1", "3-1"]
+    );
+    Ok(())
+}
+
+#[test]
+fn the_python_package_passes_its_own_tests() -> anyhow::Result<()> {
+    let python = shop::python()?;
+    let output = std::process::Command::new(&python.interpreter)
+        .args(["-m", "unittest", "discover", "--start-directory"])
+        .arg(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/python"))
+        .env("PYTHONPATH", python.package.unwrap_or_default())
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .output()?;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
+}
+
+#[test]
+fn the_shops_project_builds_on_nothing_and_passes_its_unit_tests() -> anyhow::Result<()> {
+    let python = shop::python()?;
+    let scratch = tempfile::tempdir()?;
+    let output = std::process::Command::new(&python.interpreter)
+        .args([
+            "-m",
+            "medallion_dbt.trial",
+            "--project",
+            concat!(env!("CARGO_MANIFEST_DIR"), "/../../dbt"),
+            "--scratch",
+        ])
+        .arg(scratch.path())
+        .env("PYTHONPATH", python.package.unwrap_or_default())
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .env(dbt_runner::driver::SCRATCH_VARIABLE, scratch.path())
+        .output()?;
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(())
+}

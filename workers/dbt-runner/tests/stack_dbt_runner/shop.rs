@@ -1,0 +1,322 @@
+//! A shop with a lake in a temporary folder, and what tests ask of it.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result};
+use arrow::datatypes::{DataType, Field, Schema};
+use arrow::util::display::array_value_to_string;
+use dbt_runner::driver::Python;
+use dbt_runner::error::RunError;
+use dbt_runner::metrics::RunMetrics;
+use dbt_runner::settings::LayerPlace;
+use dbt_runner::steps::Run;
+use jiff::Timestamp;
+use medallion_contract::{BronzeBatchBuilder, Change as Row, ChangeKind, Contract, PARTITION_COLUMN, Pointers};
+use medallion_crds::Stage;
+use medallion_crds::launch::report::RunReport;
+use medallion_crds::launch::{
+    ContractSettings, DbtRunnerSettings, LakeSettings, PipelineIdentity, RunSettings, Settings,
+};
+use medallion_crds::progress::Identity;
+use medallion_crds::stage_run::TableVersion;
+use medallion_lake::{Change, LakeStore, Outcome, PartitionValues};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+use worker_kit::{Metrics, ProgressHandle};
+
+/// A purchase.
+pub struct Event {
+    pub id: String,
+    pub order: String,
+    pub buyer: Option<String>,
+    pub quantity: i32,
+    pub at: String,
+}
+
+pub struct Shop {
+    folder: Arc<tempfile::TempDir>,
+    store: LakeStore,
+    contract: Arc<Contract>,
+    project: PathBuf,
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+pub fn python() -> Result<Python> {
+    let interpreter = match std::env::var_os("MEDALLION_PYTHON") {
+        Some(path) => PathBuf::from(path),
+        None => {
+            let stack =
+                std::env::var_os("MEDALLION_STACK").context("neither MEDALLION_PYTHON nor MEDALLION_STACK is set")?;
+            let stack: serde_json::Value = serde_json::from_slice(&std::fs::read(stack)?)?;
+            PathBuf::from(stack["bin"]["python"].as_str().context("the stack has no bin.python")?)
+        }
+    };
+    Ok(Python {
+        interpreter,
+        package: Some(Path::new(env!("CARGO_MANIFEST_DIR")).join("python")),
+    })
+}
+
+impl Shop {
+    /// An empty lake, with a Bronze table.
+    pub async fn open() -> Result<Self> {
+        let pointers = Pointers {
+            key: "/order_id",
+            event_id: "/event_id",
+            event_time: "/ordered_at",
+            version: None,
+        };
+        let schema = root().join("dbt/contract/purchase-contract-v1.schema.json");
+        let contract = Arc::new(Contract::from_file(&schema, &pointers)?);
+        let folder = Arc::new(tempfile::tempdir()?);
+        let shop = Self {
+            folder,
+            store: LakeStore::local()?,
+            contract,
+            project: root().join("dbt"),
+        };
+        shop.store
+            .table(&shop.address("bronze/purchase_orders"))?
+            .open_or_create(&shop.contract.bronze_table_schema(), &[PARTITION_COLUMN])
+            .await?;
+        Ok(shop)
+    }
+
+    /// The same shop with another file in its project.
+    pub fn with_project_file(&self, path: &str, content: &str) -> Result<Self> {
+        let project = tempfile::tempdir_in(self.folder.path())?.keep();
+        copy(&root().join("dbt"), &project)?;
+        std::fs::write(project.join(path), content)?;
+        Ok(Self {
+            folder: Arc::clone(&self.folder),
+            store: self.store.clone(),
+            contract: Arc::clone(&self.contract),
+            project,
+        })
+    }
+
+    fn address(&self, path: &str) -> String {
+        format!("file://{}/{path}", self.folder.path().display())
+    }
+
+    /// Commits events as the exporter does.
+    pub async fn bronze(&self, events: &[Event]) -> Result<()> {
+        let rows: Vec<_> = events
+            .iter()
+            .map(|event| {
+                let payload = json!({
+                    "event_id": event.id, "order_id": event.order, "line_number": 1, "buyer_id": event.buyer,
+                    "product_id": "85123A", "description": "WHITE HANGING HEART T-LIGHT HOLDER",
+                    "quantity": event.quantity, "unit_price": 2.5, "total_amount": 2.5 * f64::from(event.quantity),
+                    "country": "United Kingdom", "ordered_at": event.at,
+                });
+                (
+                    ChangeKind::Insert,
+                    event.order.as_str(),
+                    event.id.as_str(),
+                    Some(payload.to_string()),
+                )
+            })
+            .collect();
+        self.append(&rows).await
+    }
+
+    /// Commits the deletion of an item.
+    pub async fn bronze_removal(&self, order: &str, event: &str) -> Result<()> {
+        self.append(&[(ChangeKind::Remove, order, event, None)]).await
+    }
+
+    async fn append(&self, rows: &[(ChangeKind, &str, &str, Option<String>)]) -> Result<()> {
+        let table = self.store.table(&self.address("bronze/purchase_orders"))?;
+        let base = table.existing().await?;
+        let mut builder = BronzeBatchBuilder::new(Arc::clone(&self.contract));
+        for (number, (kind, key, event_id, payload)) in rows.iter().enumerate() {
+            let sequence = format!("{}{number:03}", base.version() + 1);
+            let row = Row {
+                kind: *kind,
+                key,
+                event_id,
+                contract: Some(self.contract.version()),
+                digest: None,
+                changed_at: Timestamp::UNIX_EPOCH,
+                shard: "shard-1",
+                sequence: &sequence,
+                source: None,
+            };
+            builder.append(&row, payload.as_deref());
+        }
+        let mut files = Vec::new();
+        for partition in builder.finish()? {
+            let values = PartitionValues::from([(PARTITION_COLUMN.to_owned(), Some(partition.part_date))]);
+            let name = format!("bronze-{}.parquet", base.version() + 1);
+            files.push(table.write_file(&name, &values, vec![partition.batch]).await?);
+        }
+        let position = json!({"sequence": base.version() + 1});
+        let outcome = table
+            .commit(
+                &base,
+                &Change::append(files).position("medallion.shard.shard-1", position),
+            )
+            .await?;
+        anyhow::ensure!(matches!(outcome, Outcome::Committed(_)));
+        Ok(())
+    }
+
+    /// What a run of Silver is given.
+    pub async fn bronze_version(&self) -> Result<Vec<TableVersion>> {
+        let snapshot = self
+            .store
+            .table(&self.address("bronze/purchase_orders"))?
+            .existing()
+            .await?;
+        Ok(vec![TableVersion {
+            name: "bronze".to_owned(),
+            version: i64::try_from(snapshot.version())?,
+        }])
+    }
+
+    /// One attempt of a run.
+    pub async fn run(
+        &self,
+        stage: Stage,
+        uid: &str,
+        attempt: i32,
+        inputs: Vec<TableVersion>,
+    ) -> Result<RunReport, RunError> {
+        let scratch = tempfile::tempdir_in(self.folder.path()).expect("scratch folder");
+        let settings = self.settings(stage, uid, attempt, inputs);
+        let python = python().expect("python with dbt");
+        let run = Run {
+            settings: &settings,
+            place: &LayerPlace::new(&settings)?,
+            store: &self.store,
+            aws: None,
+            python: &python,
+            scratch: scratch.path(),
+            progress: &ProgressHandle::new(Identity::default(), Timestamp::now),
+            metrics: &RunMetrics::new(&Metrics::default()),
+            shutdown: &CancellationToken::new(),
+        };
+        run.execute().await
+    }
+
+    fn settings(
+        &self,
+        stage: Stage,
+        uid: &str,
+        attempt: i32,
+        inputs: Vec<TableVersion>,
+    ) -> Settings<DbtRunnerSettings> {
+        Settings {
+            pipeline: PipelineIdentity {
+                namespace: "shop".into(),
+                name: "purchases".into(),
+                uid: "p".into(),
+            },
+            stage: Some(stage),
+            region: "eu-west-1".to_owned(),
+            worker: DbtRunnerSettings {
+                run: RunSettings {
+                    name: uid.to_owned(),
+                    uid: uid.to_owned(),
+                    attempt,
+                    as_of: "2010-12-10T00:00:00Z".parse().expect("a time"),
+                    inputs,
+                },
+                contract: ContractSettings {
+                    schema_path: String::new(),
+                    key: "/order_id".to_owned(),
+                    event_id: "/event_id".to_owned(),
+                    event_time: "/ordered_at".to_owned(),
+                    version: None,
+                },
+                lake: LakeSettings {
+                    bronze_table: self.address("bronze/purchase_orders"),
+                    silver: self.address("silver"),
+                    gold: self.address("gold"),
+                },
+                project_path: self.project.display().to_string(),
+                memory_bytes: 512 * 1024 * 1024,
+                threads: 2,
+            },
+        }
+    }
+
+    /// Names of a table's files by the value of the partition column; empty when there is no table.
+    pub async fn files(&self, table: &str) -> Result<BTreeMap<String, Vec<String>>> {
+        let mut by_day: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        if let Some(snapshot) = self.store.table(&self.address(table))?.snapshot().await? {
+            for file in snapshot.files().await? {
+                let day = file.partition.values().next().cloned().flatten().unwrap_or_default();
+                by_day.entry(day).or_default().push(file.name);
+            }
+        }
+        Ok(by_day)
+    }
+
+    /// Some columns of all rows of a table, read from its files, in order.
+    pub async fn rows(&self, table: &str, columns: &[&str]) -> Result<Vec<String>> {
+        let mut rows = Vec::new();
+        for file in self
+            .store
+            .table(&self.address(table))?
+            .existing()
+            .await?
+            .files()
+            .await?
+        {
+            let path = file.url.strip_prefix("file://").context("a local file")?;
+            for batch in ParquetRecordBatchReaderBuilder::try_new(File::open(path)?)?.build()? {
+                let batch = batch?;
+                for row in 0..batch.num_rows() {
+                    let texts = columns.iter().map(|column| match file.partition.get(*column) {
+                        Some(value) => Ok(value.clone().unwrap_or_default()),
+                        None => Ok(array_value_to_string(
+                            batch.column_by_name(column).context("the column")?,
+                            row,
+                        )?),
+                    });
+                    rows.push(texts.collect::<Result<Vec<_>>>()?.join(" "));
+                }
+            }
+        }
+        rows.sort();
+        Ok(rows)
+    }
+
+    /// A table of quite another kind.
+    pub async fn foreign_table(&self, table: &str) -> Result<()> {
+        let schema = Schema::new(vec![Field::new("buyer_id", DataType::Int64, true)]);
+        self.store
+            .table(&self.address(table))?
+            .open_or_create(&schema, &[])
+            .await?;
+        Ok(())
+    }
+
+    /// Takes a table away.
+    pub fn remove(&self, table: &str) -> Result<()> {
+        Ok(std::fs::remove_dir_all(self.folder.path().join(table))?)
+    }
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target)?
+        } else {
+            std::fs::copy(entry.path(), target).map(drop)?
+        }
+    }
+    Ok(())
+}

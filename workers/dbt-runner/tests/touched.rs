@@ -1,0 +1,157 @@
+//! Which partitions a run rewrites, and which files models see.
+
+use std::collections::BTreeMap;
+
+use dbt_runner::protocol::{Column, Replace, SourceName, TableModel, View};
+use dbt_runner::touched::{Partitions, Touched, differing, following};
+use dbt_runner::views::{Input, Layers, Own, views};
+use medallion_lake::{DataFile, PartitionValues};
+
+const GOLD: Layers<'static> = Layers {
+    before: "silver",
+    own: "gold",
+};
+
+fn day(date: &str) -> PartitionValues {
+    PartitionValues::from([("part_date".to_owned(), Some(date.to_owned()))])
+}
+
+fn file(name: &str, partition: PartitionValues) -> DataFile {
+    DataFile {
+        name: name.to_owned(),
+        url: format!("s3://lake/{name}"),
+        size: 1,
+        rows: Some(1),
+        partition,
+    }
+}
+
+fn model(name: &str, replace: Replace) -> TableModel {
+    let partition_by = if replace == Replace::Partitions {
+        vec!["part_date".to_owned()]
+    } else {
+        Vec::new()
+    };
+    let columns = vec![Column {
+        name: "part_date".to_owned(),
+        kind: "VARCHAR".to_owned(),
+    }];
+    TableModel {
+        name: name.to_owned(),
+        replace,
+        key: vec!["id".to_owned()],
+        partition_by,
+        changes: None,
+        columns,
+    }
+}
+
+fn source(schema: &str, name: &str) -> SourceName {
+    SourceName {
+        schema: schema.to_owned(),
+        name: name.to_owned(),
+    }
+}
+
+fn days(dates: &[&str]) -> Partitions {
+    dates.iter().map(|date| day(date)).collect()
+}
+
+fn files_of(views: &[View], name: &str) -> Vec<String> {
+    let view = views.iter().find(|view| view.name == name).expect("the view is made");
+    view.files
+        .iter()
+        .map(|file| file.url.rsplit('/').next().expect("a name").to_owned())
+        .collect()
+}
+
+#[test]
+fn a_day_that_became_empty_has_changed_too() {
+    let before = [file("a", day("1")), file("b", day("2")), file("c", day("3"))];
+    let now = [file("a", day("1")), file("d", day("3"))];
+    assert_eq!(differing(&before, &now), days(&["2", "3"]));
+    assert_eq!(differing(&[], &now), days(&["1", "3"]));
+    assert_eq!(differing(&now, &now), days(&[]));
+}
+
+#[test]
+fn gold_follows_the_days_that_silver_has_changed() {
+    let changed = BTreeMap::from([("order_lines".to_owned(), days(&["2"]))]);
+    let partitioned = following(&model("orders", Replace::Partitions), &changed, &[]).unwrap();
+    assert_eq!(partitioned, Touched::Partitions(days(&["2"])));
+    let whole = following(&model("customer_value", Replace::Table), &changed, &[]).unwrap();
+    assert_eq!(whole, Touched::Whole);
+}
+
+#[test]
+fn a_changed_input_without_partitions_touches_every_day_there_is() {
+    let changed = BTreeMap::from([("buyers".to_owned(), Partitions::from([PartitionValues::new()]))]);
+    let (lines, orders) = ([file("a", day("1"))], [file("b", day("2"))]);
+    let touched = following(&model("orders", Replace::Partitions), &changed, &[&lines, &orders]).unwrap();
+    assert_eq!(touched, Touched::Partitions(days(&["1", "2"])));
+}
+
+#[test]
+fn other_partition_columns_than_the_inputs_are_refused_by_name() {
+    let month = PartitionValues::from([("part_month".to_owned(), Some("2010-12".to_owned()))]);
+    let changed = BTreeMap::from([("order_lines".to_owned(), Partitions::from([month]))]);
+    let error = following(&model("orders", Replace::Partitions), &changed, &[])
+        .unwrap_err()
+        .to_string();
+    for word in ["orders", "order_lines", "part_date", "part_month"] {
+        assert!(error.contains(word), "{error}");
+    }
+}
+
+#[test]
+fn models_see_the_touched_days_and_no_other() {
+    let input = Input {
+        partition_by: vec!["part_date".to_owned()],
+        added: vec![file("new", day("2"))],
+        files: vec![file("old", day("1")), file("new", day("2"))],
+        changed: days(&["2", "3"]),
+        ..Input::default()
+    };
+    let own = Own {
+        model: model("customer_days", Replace::Partitions),
+        files: vec![file("one", day("1")), file("two", day("2")), file("three", day("3"))],
+        touched: Some(Touched::Partitions(days(&["2", "3"]))),
+    };
+    let sources = [
+        source("run", "context"),
+        source("silver", "order_lines_new"),
+        source("silver", "order_lines_touched"),
+        source("silver", "order_lines_all"),
+        source("gold", "customer_days_current"),
+        source("gold", "customer_days_kept"),
+    ];
+    let inputs = BTreeMap::from([("order_lines".to_owned(), input)]);
+    let mut tables = BTreeMap::from([("customer_days".to_owned(), own)]);
+    let made = views(&sources, GOLD, &inputs, &tables).unwrap();
+    assert_eq!(made.len(), 5, "the context is not a view over files");
+    assert_eq!(files_of(&made, "order_lines_new"), ["new"]);
+    assert_eq!(files_of(&made, "order_lines_touched"), ["new"]);
+    assert_eq!(files_of(&made, "order_lines_all"), ["old", "new"]);
+    assert_eq!(files_of(&made, "customer_days_current"), ["two", "three"]);
+    assert_eq!(files_of(&made, "customer_days_kept"), ["one"]);
+
+    // As long as nobody knows what is touched, the views that depend on it are not made.
+    tables.get_mut("customer_days").unwrap().touched = None;
+    assert_eq!(views(&sources, GOLD, &inputs, &tables).unwrap().len(), 3);
+}
+
+#[test]
+fn a_source_that_nobody_provides_is_named() {
+    let inputs = BTreeMap::from([("order_lines".to_owned(), Input::default())]);
+    for (schema, name) in [
+        ("silver", "order_lines"),
+        ("bronze", "bronze_new"),
+        ("silver", "lines_new"),
+        ("gold", "x_kept"),
+    ] {
+        let error = views(&[source(schema, name)], GOLD, &inputs, &BTreeMap::new())
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains(&format!("{schema}.{name}")), "{error}");
+    }
+}
