@@ -1,0 +1,231 @@
+//! Judges one attempt of a run from its Job and pods: evidence first, conditions second. No network.
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
+use medallion_crds::launch::ExitCode;
+use medallion_crds::launch::report::{Report, RunReport};
+use medallion_crds::{StageRun, StageRunStatus, labels};
+
+use crate::observed::Observed;
+use crate::pods::{self, JobEnd, Obstacle};
+use crate::{names, rules};
+
+/// How long after its deadline a Job may take to end; then it counts as stuck.
+const STUCK_SECONDS: i32 = 120;
+
+/// Where an attempt stands.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum AttemptState {
+    /// The intent is stored, the Job is not seen yet.
+    NotCreated,
+    /// The Job has no running pod yet.
+    Pending {
+        obstacle: Option<Obstacle>,
+        launch_hash: Option<String>,
+        job_uid: Option<String>,
+    },
+    /// The worker works.
+    Running { pod_uid: Option<String> },
+    /// The worker left the evidence of its commit.
+    Succeeded(RunReport),
+    /// The attempt is over without evidence.
+    Ended(Ending),
+    /// The Job should have ended long ago.
+    Stuck { job_uid: Option<String>, ending: Ending },
+}
+
+/// How an attempt ended without evidence.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Ending {
+    pub class: EndingClass,
+    /// CamelCase word for why.
+    pub reason: String,
+    /// What, where and what to do.
+    pub message: String,
+    pub exit_code: Option<i32>,
+    /// Digest of the launch settings the attempt was made from.
+    pub launch_hash: Option<String>,
+}
+
+/// What must follow an attempt without evidence.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum EndingClass {
+    /// Another attempt, as long as the limit allows.
+    Counted,
+    /// No further attempt can help: the input, the SQL, the settings or the data must change first.
+    Final,
+    /// Another attempt that the limit does not count: nobody failed, or nobody knows whether the work was done.
+    Free,
+}
+
+/// Judges the attempt that the run's status names.
+pub(crate) fn judge(
+    run: &StageRun,
+    status: &StageRunStatus,
+    observed: &Observed,
+    timeout_seconds: i32,
+    now: Timestamp,
+) -> AttemptState {
+    let name = names::attempt(&run.name_any(), status.attempt);
+    let Some(job) = observed.job(&name) else {
+        return if status.job.is_some() {
+            AttemptState::Ended(free(
+                "JobLost",
+                format!("Job {name} is gone and left no report; the next attempt finds out what was committed"),
+            ))
+        } else {
+            AttemptState::NotCreated
+        };
+    };
+    let pods = observed.pods_of_job(job);
+    if let Some(report) = pods.iter().find_map(|pod| evidence(pod, run)) {
+        return AttemptState::Succeeded(report);
+    }
+    let launch_hash = job.annotations().get(labels::LAUNCH_HASH).cloned();
+    if let Some(end) = pods::job_end(job) {
+        let mut ending = ended(&end, pods.first().copied(), &name, timeout_seconds);
+        ending.launch_hash = launch_hash;
+        return AttemptState::Ended(ending);
+    }
+    let begun = status.attempt_time.as_ref().map_or(now, |time| time.0);
+    if now >= stuck_time(begun, timeout_seconds) {
+        let mut ending = timed_out(timeout_seconds);
+        ending.launch_hash = launch_hash;
+        return AttemptState::Stuck {
+            job_uid: job.uid(),
+            ending,
+        };
+    }
+    match pods.first() {
+        Some(pod) if pods::has_started(pod) => AttemptState::Running { pod_uid: pod.uid() },
+        pod => AttemptState::Pending {
+            obstacle: pod.and_then(|pod| {
+                pods::obstacle(
+                    pod,
+                    observed.warning_of(pod),
+                    pod.namespace().as_deref().unwrap_or_default(),
+                )
+            }),
+            launch_hash,
+            job_uid: job.uid(),
+        },
+    }
+}
+
+/// When a Job that has not ended counts as stuck.
+pub(crate) fn stuck_time(begun: Timestamp, timeout_seconds: i32) -> Timestamp {
+    rules::later(begun, timeout_seconds.saturating_add(STUCK_SECONDS))
+}
+
+/// The report of this run's commit, from whichever attempt's pod.
+fn evidence(pod: &Pod, run: &StageRun) -> Option<RunReport> {
+    let terminated = pods::terminated(pod).filter(|terminated| terminated.exit_code == 0)?;
+    match pods::report(terminated)? {
+        Report::Run(report) if Some(&report.run_uid) == run.metadata.uid.as_ref() => Some(report),
+        _ => None,
+    }
+}
+
+fn ended(end: &JobEnd<'_>, newest: Option<&Pod>, name: &str, timeout_seconds: i32) -> Ending {
+    match end {
+        JobEnd::Complete => free(
+            "ReportLost",
+            format!("Job {name} ended well but its report is lost; the next attempt finds out what was committed"),
+        ),
+        JobEnd::Failed {
+            reason: "DeadlineExceeded",
+            ..
+        } => timed_out(timeout_seconds),
+        JobEnd::Failed { message, .. } => match newest {
+            Some(pod) if pods::is_disrupted(pod) => free(
+                "Disrupted",
+                format!("the pod was taken away: {message}; the attempt is made again"),
+            ),
+            Some(pod) => match pods::terminated(pod) {
+                Some(terminated) => worker_ended(terminated),
+                None => free(
+                    "PodLost",
+                    format!("the pod was lost before it ended: {message}; the attempt is made again"),
+                ),
+            },
+            None => free(
+                "PodLost",
+                format!(
+                    "the pod of Job {name} is gone and left no report: {message}; the next attempt finds out what was committed"
+                ),
+            ),
+        },
+    }
+}
+
+fn worker_ended(terminated: &k8s_openapi::api::core::v1::ContainerStateTerminated) -> Ending {
+    let code = terminated.exit_code;
+    let (reason, message) = match pods::report(terminated) {
+        Some(Report::Failure(failure)) => (Some(failure.reason), failure.message),
+        _ => (None, last_words(terminated.message.as_deref())),
+    };
+    let out_of_memory = terminated.reason.as_deref() == Some("OOMKilled");
+    let class = match ExitCode::from_code(code) {
+        Some(ExitCode::Record | ExitCode::LossRisk | ExitCode::Settings) => EndingClass::Final,
+        Some(ExitCode::Done | ExitCode::Fenced) => EndingClass::Free,
+        // Killed from outside: not the work's fault, and its commit may stand.
+        None if (code == 137 || code == 143) && !out_of_memory => EndingClass::Free,
+        Some(ExitCode::Environment) | None => EndingClass::Counted,
+    };
+    let (reason, message) = match reason {
+        Some(reason) => (reason, message),
+        None if out_of_memory => (
+            "OutOfMemory".to_owned(),
+            "the worker needed more memory than its limit; raise the worker's memory limit in the Helm values"
+                .to_owned(),
+        ),
+        None if class == EndingClass::Free => (
+            "Killed".to_owned(),
+            format!("the worker was killed (exit code {code}); the attempt is made again"),
+        ),
+        None => (
+            "WorkerFailed".to_owned(),
+            format!("the worker ended with exit code {code}: {message}"),
+        ),
+    };
+    Ending {
+        class,
+        reason,
+        message,
+        exit_code: Some(code),
+        launch_hash: None,
+    }
+}
+
+fn timed_out(timeout_seconds: i32) -> Ending {
+    Ending {
+        class: EndingClass::Counted,
+        reason: "TimedOut".to_owned(),
+        message: format!(
+            "the attempt took longer than timeoutSeconds ({timeout_seconds}); raise it, or look at what the worker waited for"
+        ),
+        exit_code: None,
+        launch_hash: None,
+    }
+}
+
+fn free(reason: &str, message: String) -> Ending {
+    Ending {
+        class: EndingClass::Free,
+        reason: reason.to_owned(),
+        message,
+        exit_code: None,
+        launch_hash: None,
+    }
+}
+
+/// The end of a log, as far as there is room for it.
+fn last_words(message: Option<&str>) -> String {
+    let text = message.unwrap_or("no message").trim();
+    let mut start = text.len().saturating_sub(1500);
+    while !text.is_char_boundary(start) {
+        start += 1;
+    }
+    text.get(start..).unwrap_or_default().to_owned()
+}

@@ -1,0 +1,20 @@
+//! The exporter's objects: one pod at a time, because the stream's positions have one writer. No network.
+
+use medallion_crds::Stage;
+
+use crate::child::Child;
+use crate::config::OperatorConfig;
+use crate::settings::Launch;
+use crate::standing::{self, Standing};
+use crate::validate::ValidatedPipeline;
+
+pub(crate) fn children(pipeline: &ValidatedPipeline, config: &OperatorConfig, launch: &Launch) -> Vec<Child> {
+    let standing = Standing {
+        stage: Stage::Bronze,
+        replicas: Some(1),
+        recreate: true,
+        tokens: None,
+        launch,
+    };
+    standing::children(pipeline, config, &standing)
+}

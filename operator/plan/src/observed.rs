@@ -1,0 +1,112 @@
+//! What stands in the cluster at one moment, as far as one pipeline is concerned. No network.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
+use medallion_crds::labels;
+use medallion_crds::progress::Progress;
+use medallion_crds::{StageRun, Worker};
+use serde::{Deserialize, Serialize};
+
+/// What stands in the cluster.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct Observed {
+    /// The `ConfigMap` that holds the contract.
+    pub contract: Contract,
+    /// Deployments of this pipeline.
+    pub deployments: Vec<Deployment>,
+    /// Jobs of this pipeline: the provisioner's and those of runs.
+    pub jobs: Vec<Job>,
+    /// Pods of this pipeline.
+    pub pods: Vec<Pod>,
+    /// Runs that name this pipeline.
+    pub runs: Vec<StageRun>,
+    /// Newest accepted progress, by UID of the pod. A pod that does not answer is absent.
+    pub progress: BTreeMap<String, Progress>,
+    /// Newest warning event of pods that do not start, by UID of the pod.
+    pub warnings: BTreeMap<String, String>,
+    /// What the last pass could not apply.
+    pub apply_failure: Option<String>,
+}
+
+/// The `ConfigMap` that holds the contract.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", tag = "state", deny_unknown_fields)]
+pub enum Contract {
+    /// Could not be looked at.
+    #[default]
+    Unknown,
+    /// No such `ConfigMap`.
+    Missing,
+    /// The `ConfigMap` has other keys only.
+    KeyMissing {
+        /// The keys it has.
+        keys: Vec<String>,
+    },
+    /// There.
+    Found {
+        /// Digest of the schema's text.
+        digest: String,
+    },
+}
+
+impl Observed {
+    /// The deployment of a streaming worker.
+    pub fn deployment(&self, name: &str) -> Option<&Deployment> {
+        self.deployments
+            .iter()
+            .find(|deployment| deployment.metadata.name.as_deref() == Some(name))
+    }
+
+    /// A Job.
+    pub fn job(&self, name: &str) -> Option<&Job> {
+        self.jobs.iter().find(|job| job.metadata.name.as_deref() == Some(name))
+    }
+
+    /// Pods of a Job, newest first.
+    pub fn pods_of_job(&self, job: &Job) -> Vec<&Pod> {
+        let uid = job.metadata.uid.as_deref();
+        let mut pods: Vec<_> = self
+            .pods
+            .iter()
+            .filter(|pod| {
+                pod.owner_references()
+                    .iter()
+                    .any(|owner| uid == Some(owner.uid.as_str()))
+            })
+            .collect();
+        pods.sort_by(|one, other| {
+            let key = |pod: &Pod| (pod.metadata.creation_timestamp.clone(), pod.metadata.name.clone());
+            key(other).cmp(&key(one))
+        });
+        pods
+    }
+
+    /// Pods of a streaming worker that are not being deleted.
+    pub fn pods_of_worker(&self, worker: Worker) -> Vec<&Pod> {
+        self.pods
+            .iter()
+            .filter(|pod| {
+                pod.metadata.deletion_timestamp.is_none()
+                    && pod
+                        .labels()
+                        .get(labels::WORKER)
+                        .is_some_and(|word| word == worker.as_str())
+            })
+            .collect()
+    }
+
+    /// Newest progress of a pod.
+    pub fn progress_of(&self, pod: &Pod) -> Option<&Progress> {
+        self.progress.get(pod.metadata.uid.as_deref()?)
+    }
+
+    /// Newest warning event of a pod.
+    pub fn warning_of(&self, pod: &Pod) -> Option<&str> {
+        self.warnings.get(pod.metadata.uid.as_deref()?).map(String::as_str)
+    }
+}

@@ -1,0 +1,345 @@
+//! The life of one run: intent, Job, judgement, further attempts, end. No network.
+//!
+//! One write per step: the attempt's number is stored before its Job exists, the Job's name after it was seen. A crash
+//! between two steps is just another start.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::ResourceExt;
+use medallion_crds::launch::report::RunReport;
+use medallion_crds::stage_run::{AttemptFailure, RunProgress};
+use medallion_crds::text::cut;
+use medallion_crds::{StageRun, StageRunStatus};
+
+use crate::attempt::{self, AttemptState, Ending, EndingClass};
+use crate::conditions::{self, Wanted, whole_seconds};
+use crate::observed::Observed;
+use crate::pods::Obstacle;
+use crate::rules::{self, BatchRules};
+use crate::{names, plan::PlannedEvent};
+
+/// Attempts that the limit does not count; beyond them each counts.
+const FREE_ATTEMPTS: i32 = 10;
+/// The longest wait before an attempt that the limit does not count.
+const FREE_BACK_OFF_SECONDS: i32 = 60;
+/// Reason of Reconciling while a failed attempt is to be made again.
+pub(crate) const BACKING_OFF: &str = "BackingOff";
+/// Reason of Reconciling while an attempt that nobody failed is to be made again.
+const REPEATING: &str = "Repeating";
+/// How many failures a run's status keeps.
+const FAILURES: usize = 5;
+
+/// What a run's next step needs to know.
+pub(crate) struct RunContext<'a> {
+    pub observed: &'a Observed,
+    pub rules: &'a BatchRules,
+    /// Digest of the launch settings as they are now; `None` while a Job cannot be made.
+    pub launch_hash: Option<&'a str>,
+    /// Whether somebody asks for the next attempt without a wait.
+    pub hurry: bool,
+    pub now: Timestamp,
+}
+
+/// A run's next step.
+#[derive(Debug, Default)]
+pub(crate) struct RunStep {
+    /// The status after the step.
+    pub status: StageRunStatus,
+    /// The attempt whose Job must be created.
+    pub create_job: Option<i32>,
+    /// Name and UID of the Job to delete.
+    pub delete_job: Option<(String, Option<String>)>,
+    /// When to look again without any other reason to.
+    pub wake_at: Option<Timestamp>,
+    pub events: Vec<PlannedEvent>,
+    /// What keeps the attempt's pod from starting.
+    pub obstacle: Option<Obstacle>,
+}
+
+/// Whether a run has ended; its end is final.
+pub fn is_over(run: &StageRun) -> bool {
+    succeeded_status(run).is_some_and(|status| status != "Unknown")
+}
+
+/// Whether a run has ended well.
+pub(crate) fn has_succeeded(run: &StageRun) -> bool {
+    succeeded_status(run) == Some("True")
+}
+
+/// Whether a run has ended, and not well.
+pub(crate) fn has_failed(run: &StageRun) -> bool {
+    succeeded_status(run) == Some("False")
+}
+
+fn succeeded_status(run: &StageRun) -> Option<&str> {
+    let conditions = &run.status.as_ref()?.conditions;
+    conditions::find(conditions, "Succeeded").map(|condition| condition.status.as_str())
+}
+
+/// The next step of a run that has not ended.
+pub(crate) fn advance(context: &RunContext<'_>, run: &StageRun) -> RunStep {
+    let status = run.status.clone().unwrap_or_default();
+    let mut step = Stepper {
+        context,
+        run,
+        step: RunStep {
+            status,
+            ..RunStep::default()
+        },
+    };
+    if step.step.status.attempt == 0 {
+        step.begin_attempt();
+    } else if let Some(retry) = step.step.status.retry_time.clone() {
+        if context.now >= retry.0 || context.hurry {
+            step.begin_attempt();
+        } else {
+            step.wake(retry.0);
+        }
+    } else {
+        step.judge();
+    }
+    step.step
+}
+
+struct Stepper<'a> {
+    context: &'a RunContext<'a>,
+    run: &'a StageRun,
+    step: RunStep,
+}
+
+impl Stepper<'_> {
+    /// Stores the intent; the Job comes with the next step.
+    fn begin_attempt(&mut self) {
+        let now = Time(whole_seconds(self.context.now));
+        let status = &mut self.step.status;
+        status.attempt += 1;
+        status.job = None;
+        status.retry_time = None;
+        status.progress = None;
+        status.attempt_time = Some(now.clone());
+        status.start_time.get_or_insert(now);
+        self.unknown("Pending", "the attempt's Job is about to be made");
+        self.wake(rules::later(self.context.now, 5));
+    }
+
+    fn judge(&mut self) {
+        let timeout = self.context.rules.timeout_seconds;
+        match attempt::judge(
+            self.run,
+            &self.step.status,
+            self.context.observed,
+            timeout,
+            self.context.now,
+        ) {
+            AttemptState::NotCreated => {
+                if self.context.launch_hash.is_some() {
+                    self.step.create_job = Some(self.step.status.attempt);
+                }
+                self.wake(rules::later(self.context.now, 5));
+            }
+            AttemptState::Pending {
+                obstacle,
+                launch_hash,
+                job_uid,
+            } => {
+                if self.is_superseded(launch_hash.as_deref()) {
+                    // A Job that cannot start must not hold up the change that lets it start.
+                    self.step.delete_job = Some((self.job_name(), job_uid));
+                }
+                self.seen();
+                match &obstacle {
+                    Some(obstacle) => self.unknown(&obstacle.reason, &obstacle.message),
+                    None => self.unknown("Pending", "the attempt's pod is being started"),
+                }
+                self.step.obstacle = obstacle;
+                self.wake(rules::later(self.context.now, 15));
+            }
+            AttemptState::Running { pod_uid } => {
+                self.seen();
+                let progress = pod_uid.and_then(|uid| self.context.observed.progress.get(&uid));
+                if let Some(run) = progress.and_then(|progress| progress.work.run.clone()) {
+                    self.step.status.progress = Some(bounded(run));
+                }
+                let message = format!("attempt {} is at work", self.step.status.attempt);
+                self.unknown("Running", &message);
+                let begun = self
+                    .step
+                    .status
+                    .attempt_time
+                    .as_ref()
+                    .map_or(self.context.now, |time| time.0);
+                self.wake(attempt::stuck_time(begun, timeout));
+            }
+            AttemptState::Succeeded(report) => self.succeeded(report),
+            AttemptState::Ended(ending) => self.ended(&ending),
+            AttemptState::Stuck { job_uid, ending } => {
+                self.step.delete_job = Some((self.job_name(), job_uid));
+                self.ended(&ending);
+            }
+        }
+    }
+
+    fn is_superseded(&self, launch_hash: Option<&str>) -> bool {
+        self.context
+            .launch_hash
+            .is_some_and(|current| launch_hash != Some(current))
+    }
+
+    fn seen(&mut self) {
+        self.step.status.job = Some(self.job_name());
+    }
+
+    fn job_name(&self) -> String {
+        names::attempt(&self.run.name_any(), self.step.status.attempt)
+    }
+
+    fn succeeded(&mut self, report: RunReport) {
+        let (reason, message) = if report.already_committed {
+            (
+                "AlreadyCommitted",
+                "everything up to the run's inputs stood committed".to_owned(),
+            )
+        } else {
+            ("Committed", format!("{} rows committed", report.rows))
+        };
+        self.seen();
+        let status = &mut self.step.status;
+        status.rows = Some(report.rows);
+        status.outputs = report.outputs.into_iter().take(64).collect();
+        status.progress = None;
+        self.over("True", reason, &message, None);
+        let name = self.run.name_any();
+        self.step
+            .events
+            .push(PlannedEvent::normal(reason, &name, &format!("{name}: {message}")));
+    }
+
+    fn ended(&mut self, ending: &Ending) {
+        let free_so_far = self.step.status.attempt - 1 - self.step.status.failed_attempts;
+        let free = ending.class == EndingClass::Free && free_so_far < FREE_ATTEMPTS;
+        let changed = self.is_superseded(ending.launch_hash.as_deref()) && ending.launch_hash.is_some();
+        let status = &mut self.step.status;
+        if !free {
+            status.failed_attempts += 1;
+        }
+        status.progress = None;
+        status.failures.insert(
+            0,
+            AttemptFailure {
+                attempt: status.attempt,
+                reason: cut(&ending.reason, 128),
+                message: cut(&ending.message, 2048),
+                exit_code: ending.exit_code,
+                time: Time(whole_seconds(self.context.now)),
+            },
+        );
+        status.failures.truncate(FAILURES);
+        let (attempt, failed, limit) = (status.attempt, status.failed_attempts, self.context.rules.retry.limit);
+        if ending.class == EndingClass::Final {
+            let message = format!("{}; another attempt cannot help: {}", ending.message, what_helps());
+            self.failed(&ending.reason, &message, "CannotSucceed");
+        } else if !free && failed > limit {
+            let message = format!(
+                "{}; out of attempts ({failed} of {}): {}",
+                ending.message,
+                limit + 1,
+                what_helps()
+            );
+            self.failed(&ending.reason, &message, "OutOfAttempts");
+        } else {
+            let retry = &self.context.rules.retry;
+            let wait = if changed {
+                rules::back_off(0, 0, 1)
+            } else if free {
+                rules::back_off(1, FREE_BACK_OFF_SECONDS, free_so_far + 1)
+            } else {
+                rules::back_off(retry.backoff_seconds, retry.max_backoff_seconds, failed)
+            };
+            let next = rules::after(whole_seconds(self.context.now), wait);
+            self.step.status.retry_time = Some(Time(next));
+            let kind = if free { "not counted" } else { "counted" };
+            let message = format!(
+                "attempt {attempt} ({kind}): {}; the next attempt begins at {next}",
+                ending.message
+            );
+            self.under_way(&ending.reason, &message, if free { REPEATING } else { BACKING_OFF });
+            self.wake(next);
+            let name = self.run.name_any();
+            self.step.events.push(PlannedEvent::warning(
+                &ending.reason,
+                &name,
+                &format!("{name}: {message}"),
+            ));
+        }
+    }
+
+    fn failed(&mut self, reason: &str, message: &str, stalled: &str) {
+        self.over("False", reason, message, Some(stalled));
+        let name = self.run.name_any();
+        self.step
+            .events
+            .push(PlannedEvent::warning(reason, &name, &format!("{name}: {message}")));
+    }
+
+    fn over(&mut self, succeeded: &str, reason: &str, message: &str, stalled: Option<&str>) {
+        self.step.status.completion_time = Some(Time(whole_seconds(self.context.now)));
+        let mut wanted = vec![Wanted {
+            kind: "Succeeded",
+            status: succeeded,
+            reason,
+            message,
+        }];
+        if let Some(reason) = stalled {
+            wanted.push(Wanted {
+                kind: "Stalled",
+                status: "True",
+                reason,
+                message,
+            });
+        }
+        self.set(&wanted);
+    }
+
+    fn unknown(&mut self, reason: &str, message: &str) {
+        self.under_way(reason, message, reason);
+    }
+
+    fn under_way(&mut self, reason: &str, message: &str, doing: &str) {
+        self.set(&[
+            Wanted {
+                kind: "Succeeded",
+                status: "Unknown",
+                reason,
+                message,
+            },
+            Wanted {
+                kind: "Reconciling",
+                status: "True",
+                reason: doing,
+                message,
+            },
+        ]);
+    }
+
+    fn set(&mut self, wanted: &[Wanted<'_>]) {
+        let generation = self.run.metadata.generation.unwrap_or_default();
+        let status = &mut self.step.status;
+        status.observed_generation = generation;
+        status.conditions = conditions::set(&status.conditions, wanted, generation, self.context.now);
+    }
+
+    fn wake(&mut self, at: Timestamp) {
+        self.step.wake_at = Some(self.step.wake_at.map_or(at, |other| other.min(at)));
+    }
+}
+
+const fn what_helps() -> &'static str {
+    "the stage waits for new data, a changed spec or dbt image, or the annotation medallion.dev/requested-at"
+}
+
+fn bounded(progress: RunProgress) -> RunProgress {
+    RunProgress {
+        current: progress.current.map(|step| cut(&step, 256)),
+        ..progress
+    }
+}

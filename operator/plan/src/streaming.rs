@@ -1,0 +1,245 @@
+//! Where a streaming stage stands, from its Deployment, its pods and their progress. No network.
+
+use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use medallion_crds::launch::report::Report;
+use medallion_crds::pipeline::{DeadLetterStatus, StageState, StageStatus};
+use medallion_crds::progress::{Progress, TroubleClass};
+use medallion_crds::text::cut;
+use medallion_crds::{Stage, labels};
+
+use crate::conditions::whole_seconds;
+use crate::names;
+use crate::observed::Observed;
+use crate::pods::{self, Obstacle};
+use crate::validate::ValidatedPipeline;
+
+/// A streaming stage as it stands.
+pub(crate) struct Streaming {
+    pub status: StageStatus,
+    /// The Deployment does what was last planned for it.
+    pub rolled_out: bool,
+    /// Whether any pod's progress is known.
+    pub measured: bool,
+}
+
+/// Where the stage stands. `hash` is that of the planned settings; absent while nothing is planned.
+pub(crate) fn stage(
+    pipeline: &ValidatedPipeline,
+    observed: &Observed,
+    stage: Stage,
+    hash: Option<&str>,
+    waits_for: Option<&Obstacle>,
+) -> Streaming {
+    let worker = stage.worker();
+    let pods = observed.pods_of_worker(worker);
+    let progress: Vec<&Progress> = pods.iter().filter_map(|pod| observed.progress_of(pod)).collect();
+    let ready = pods.iter().filter(|pod| pods::is_ready(pod)).count();
+    let deployment = observed.deployment(&names::child(&pipeline.name, worker));
+
+    let mut status = previous(pipeline, stage);
+    status.ready_replicas = deployment.map(|_| i32::try_from(ready).unwrap_or(i32::MAX));
+    measure(&mut status, &progress);
+    let (found, obstacle) = if let Some(fault) = pipeline.fault(stage) {
+        (
+            StageState::Blocked,
+            Some(Obstacle {
+                reason: fault.reason.to_owned(),
+                message: fault.message.clone(),
+            }),
+        )
+    } else if deployment.is_none() {
+        (StageState::Pending, Some(waits_for.cloned().unwrap_or_else(starting)))
+    } else {
+        state(pipeline, observed, &pods, &progress, ready)
+    };
+    status.state = found;
+    status.reason = obstacle.as_ref().map(|obstacle| cut(&obstacle.reason, 128));
+    status.message = obstacle.map(|obstacle| cut(&obstacle.message, 1024));
+    Streaming {
+        rolled_out: deployment.is_some_and(|deployment| is_rolled_out(deployment, hash)),
+        measured: !progress.is_empty(),
+        status,
+    }
+}
+
+/// What the status said, without what is always found anew.
+fn previous(pipeline: &ValidatedPipeline, stage: Stage) -> StageStatus {
+    let known = pipeline
+        .status
+        .stages
+        .iter()
+        .find(|status| status.name == stage)
+        .cloned();
+    let mut status = known.unwrap_or_else(|| empty(stage));
+    // How much waits is not known unless somebody says so; how old it is at least, is.
+    status.lag = None;
+    status
+}
+
+/// A stage of which nothing is known.
+pub(crate) fn empty(stage: Stage) -> StageStatus {
+    StageStatus {
+        name: stage,
+        state: StageState::Pending,
+        reason: None,
+        message: None,
+        position: None,
+        lag: None,
+        oldest_pending_time: None,
+        last_commit_time: None,
+        rows: None,
+        ready_replicas: None,
+        last_run: None,
+        last_run_time: None,
+        attempts: None,
+        inputs: Vec::new(),
+        outputs: Vec::new(),
+    }
+}
+
+fn measure(status: &mut StageStatus, progress: &[&Progress]) {
+    if progress.is_empty() {
+        return;
+    }
+    let all = || progress.iter().map(|progress| &progress.work);
+    status.position = all().filter_map(|work| work.position).max().or(status.position);
+    // One pod that does not know its share makes the sum unknown.
+    status.lag = all()
+        .map(|work| work.lag)
+        .try_fold(0_i64, |sum, lag| Some(sum.saturating_add(lag?)));
+    status.oldest_pending_time = all().filter_map(|work| work.oldest_pending_time).min().map(time);
+    let newest = all()
+        .filter(|work| work.last_commit_time.is_some())
+        .max_by_key(|work| work.last_commit_time);
+    if let Some(work) = newest {
+        status.last_commit_time = work.last_commit_time.map(time);
+        status.rows = work.rows.or(status.rows);
+    }
+}
+
+fn time(time: Timestamp) -> Time {
+    Time(whole_seconds(time))
+}
+
+fn state(
+    pipeline: &ValidatedPipeline,
+    observed: &Observed,
+    pods: &[&Pod],
+    progress: &[&Progress],
+    ready: usize,
+) -> (StageState, Option<Obstacle>) {
+    let trouble = |class: TroubleClass| {
+        let found = progress.iter().filter_map(|progress| progress.work.trouble.as_ref());
+        found
+            .filter(|trouble| trouble.class == class)
+            .min_by_key(|trouble| trouble.since)
+            .map(|trouble| Obstacle {
+                reason: trouble.reason.clone(),
+                message: trouble.message.clone(),
+            })
+    };
+    if let Some(risk) = trouble(TroubleClass::LossRisk) {
+        return (StageState::Failed, Some(risk));
+    }
+    let obstacle = pods
+        .iter()
+        .find_map(|pod| pods::obstacle(pod, observed.warning_of(pod), &pipeline.namespace).or_else(|| just_ended(pod)));
+    if let Some(outside) = trouble(TroubleClass::Environment) {
+        return (StageState::Blocked, Some(outside));
+    }
+    match (ready, obstacle) {
+        (0, Some(obstacle)) => (StageState::Blocked, Some(obstacle)),
+        (0, None) => (StageState::Pending, Some(starting())),
+        (_, obstacle) => (StageState::Running, obstacle),
+    }
+}
+
+fn starting() -> Obstacle {
+    Obstacle {
+        reason: "Starting".to_owned(),
+        message: "the worker's pods are being started".to_owned(),
+    }
+}
+
+/// A standing worker that has ended and is about to be started again.
+fn just_ended(pod: &Pod) -> Option<Obstacle> {
+    let ended = pods::terminated(pod)?;
+    Some(match pods::report(ended) {
+        Some(Report::Failure(failure)) => Obstacle {
+            reason: failure.reason,
+            message: failure.message,
+        },
+        _ => Obstacle {
+            reason: ended
+                .reason
+                .clone()
+                .filter(|reason| reason == "OOMKilled")
+                .unwrap_or_else(|| "WorkerEnded".to_owned()),
+            message: format!(
+                "the worker ended with exit code {} and is started again",
+                ended.exit_code
+            ),
+        },
+    })
+}
+
+fn is_rolled_out(deployment: &Deployment, hash: Option<&str>) -> bool {
+    let template = deployment
+        .spec
+        .as_ref()
+        .and_then(|spec| spec.template.metadata.as_ref());
+    let applied = template.and_then(|metadata| metadata.annotations.as_ref()?.get(labels::SETTINGS_HASH));
+    let Some(status) = deployment.status.as_ref() else {
+        return false;
+    };
+    let wanted = deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
+    hash.is_none_or(|hash| applied.is_some_and(|applied| applied == hash))
+        && status.observed_generation >= deployment.metadata.generation
+        && status.updated_replicas.unwrap_or_default() >= wanted
+        && status.replicas.unwrap_or_default() == status.updated_replicas.unwrap_or_default()
+        && status.available_replicas.unwrap_or_default() >= wanted
+}
+
+/// Dead letters as the consumer last measured them.
+pub(crate) fn dead_letters(pipeline: &ValidatedPipeline, observed: &Observed) -> Option<DeadLetterStatus> {
+    let pods = observed.pods_of_worker(Stage::Persist.worker());
+    let newest = pods
+        .iter()
+        .filter_map(|pod| observed.progress_of(pod))
+        .filter(|progress| progress.work.dead_letters.is_some())
+        .max_by_key(|progress| (progress.time, progress.identity.pod_uid.clone()));
+    let Some(measured) = newest.and_then(|progress| progress.work.dead_letters.clone()) else {
+        return pipeline.status.dead_letters.clone();
+    };
+    let newest = measured
+        .newest
+        .into_iter()
+        .take(10)
+        .map(|mut reason| {
+            reason.reason = cut(&reason.reason, 128);
+            reason.message = cut(&reason.message, 512);
+            reason.source = cut(&reason.source, 300);
+            reason.time = Time(whole_seconds(reason.time.0));
+            reason
+        })
+        .collect();
+    Some(DeadLetterStatus {
+        count: measured.count,
+        newest,
+    })
+}
+
+/// Names of the settings that pods still have mounted.
+pub(crate) fn mounted_settings(observed: &Observed) -> impl Iterator<Item = &str> {
+    let volumes = observed
+        .pods
+        .iter()
+        .filter_map(|pod| pod.spec.as_ref()?.volumes.as_deref())
+        .flatten();
+    volumes
+        .filter_map(|volume| volume.config_map.as_ref())
+        .map(|source| source.name.as_str())
+}

@@ -1,0 +1,246 @@
+//! A cluster in memory: carries plans out as the operator does, and lets workers, Jobs and people do their part. No network.
+
+// Each test binary uses its own part of this.
+#![allow(dead_code, unused_imports)]
+
+mod steps;
+
+pub use steps::{Outcome, Step};
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use kube::ResourceExt;
+use medallion_crds::{Pipeline, Stage, StageRun};
+use medallion_plan::{
+    Child, Contract, Observed, OperatorConfig, Plan, PlannedEvent, PlannedJob, ValidatedPipeline, plan,
+};
+
+pub const CONFIG: &str = r#"
+images: {workers: "medallion:1", dbtProjects: {purchases: "dbt-purchases:1"}}
+"#;
+
+pub struct World {
+    pub config: OperatorConfig,
+    pub pipeline: Pipeline,
+    pub observed: Observed,
+    pub children: BTreeSet<String>,
+    pub events: Vec<PlannedEvent>,
+    /// How often each Job was created.
+    pub jobs_created: BTreeMap<String, usize>,
+    pub now: Timestamp,
+    counter: u64,
+}
+
+impl World {
+    /// A world with the user's YAML in it, as the API server would have taken it.
+    pub fn new(yaml: &str) -> Self {
+        let mut pipeline: Pipeline = serde_saphyr::from_str(yaml).expect("the user's YAML");
+        pipeline.metadata.namespace.get_or_insert_with(|| "shop".to_owned());
+        kube::core::cel::validate_cel(&pipeline).expect("the schema's rules");
+        let now: Timestamp = "2026-01-01T00:00:00Z".parse().expect("a time");
+        pipeline.metadata.uid = Some("pipeline-uid".to_owned());
+        pipeline.metadata.generation = Some(1);
+        pipeline.metadata.creation_timestamp = Some(Time(now));
+        Self {
+            config: serde_saphyr::from_str(CONFIG).expect("the configuration"),
+            pipeline,
+            observed: Observed {
+                contract: Contract::Found {
+                    digest: "contract-digest".to_owned(),
+                },
+                ..Observed::default()
+            },
+            children: BTreeSet::new(),
+            events: Vec::new(),
+            jobs_created: BTreeMap::new(),
+            now,
+            counter: 0,
+        }
+    }
+
+    pub fn plan(&self) -> Plan {
+        let pipeline = ValidatedPipeline::new(&self.pipeline, &self.config).expect("a valid pipeline");
+        plan(&pipeline, &self.observed, &self.config, self.now).expect("a plan")
+    }
+
+    /// Plans and applies until nothing changes any more at this moment.
+    pub fn settle(&mut self) {
+        for _ in 0..50 {
+            let before = self.picture();
+            let plan = self.plan();
+            self.apply(plan);
+            if self.picture() == before {
+                return;
+            }
+        }
+        panic!("does not settle: {:?}", self.events.last());
+    }
+
+    /// Everything that stands, as text.
+    pub fn picture(&self) -> String {
+        serde_json::to_string(&(&self.pipeline, &self.observed, &self.children)).expect("a picture")
+    }
+
+    /// One pass of the operator.
+    pub fn apply(&mut self, plan: Plan) {
+        for child in plan.children {
+            self.children.insert(format!("{}/{}", child.kind(), child.name()));
+            if let Child::Deployment(deployment) = child {
+                self.apply_deployment(*deployment);
+            }
+        }
+        for job in plan.create_jobs {
+            self.create_job(job);
+        }
+        for step in plan.runs {
+            if let Some(status) = step.status {
+                let next = self.next("rv");
+                let run = self.run_mut(&step.id.name);
+                assert_eq!(run.resource_version(), step.resource_version, "a compare-and-swap");
+                run.status = Some(status);
+                run.metadata.resource_version = Some(next);
+            }
+            if let Some(job) = step.create_job {
+                self.create_job(job);
+            }
+        }
+        for mut run in plan.create_runs {
+            if self
+                .observed
+                .runs
+                .iter()
+                .any(|known| known.name_any() == run.name_any())
+            {
+                continue;
+            }
+            kube::core::cel::validate_cel(&run).expect("a run that the API server takes");
+            self.born(&mut run.metadata);
+            self.observed.runs.push(run);
+        }
+        for id in plan.delete_jobs {
+            self.remove_job(&id.name);
+        }
+        for id in plan.delete_runs {
+            self.observed.runs.retain(|run| run.uid().as_ref() != Some(&id.uid));
+            self.observed
+                .jobs
+                .retain(|job| !job.owner_references().iter().any(|owner| owner.uid == id.uid));
+        }
+        if let Some(keep) = plan.keep {
+            self.children.retain(|child| keep.contains(child));
+            self.observed
+                .deployments
+                .retain(|one| keep.contains(&format!("Deployment/{}", one.name_any())));
+        }
+        if let Some(status) = plan.status {
+            self.pipeline.status = Some(status);
+        }
+        self.events.extend(plan.events);
+    }
+
+    fn apply_deployment(&mut self, wanted: Deployment) {
+        match self
+            .observed
+            .deployments
+            .iter_mut()
+            .find(|one| one.metadata.name == wanted.metadata.name)
+        {
+            Some(known) if known.spec == wanted.spec => {}
+            Some(known) => {
+                known.spec = wanted.spec;
+                known.metadata.generation = known.metadata.generation.map(|generation| generation + 1);
+            }
+            None => {
+                let mut new = wanted;
+                self.born(&mut new.metadata);
+                self.observed.deployments.push(new);
+            }
+        }
+    }
+
+    fn create_job(&mut self, planned: PlannedJob) {
+        let mut job = *planned.job;
+        if self.observed.job(&job.name_any()).is_some() {
+            return;
+        }
+        *self.jobs_created.entry(job.name_any()).or_default() += 1;
+        self.born(&mut job.metadata);
+        self.observed.jobs.push(job);
+    }
+
+    fn remove_job(&mut self, name: &str) {
+        let Some(job) = self.observed.job(name).cloned() else {
+            return;
+        };
+        let pods: Vec<_> = self.observed.pods_of_job(&job).iter().map(|pod| pod.uid()).collect();
+        self.observed.pods.retain(|pod| !pods.contains(&pod.uid()));
+        self.observed
+            .jobs
+            .retain(|one| one.metadata.name.as_deref() != Some(name));
+    }
+
+    fn born(&mut self, metadata: &mut ObjectMeta) {
+        metadata.uid = Some(self.next("uid"));
+        metadata.resource_version = Some(self.next("rv"));
+        metadata.generation = Some(1);
+        metadata.creation_timestamp = Some(Time(self.now));
+    }
+
+    fn next(&mut self, word: &str) -> String {
+        self.counter += 1;
+        format!("{word}-{}", self.counter)
+    }
+
+    fn run_mut(&mut self, name: &str) -> &mut StageRun {
+        self.observed
+            .runs
+            .iter_mut()
+            .find(|run| run.name_any() == name)
+            .expect("a run of that name")
+    }
+
+    pub fn active_run(&self, stage: Stage) -> Option<&StageRun> {
+        self.observed
+            .runs
+            .iter()
+            .find(|run| run.spec.stage == stage && !medallion_plan::is_over(run))
+    }
+
+    pub fn runs(&self, stage: Stage) -> Vec<&StageRun> {
+        self.observed
+            .runs
+            .iter()
+            .filter(|run| run.spec.stage == stage)
+            .collect()
+    }
+
+    /// The Job of the active run's attempt.
+    pub fn active_job(&self, stage: Stage) -> Option<&Job> {
+        let run = self.active_run(stage)?;
+        let attempt = run.status.as_ref()?.attempt;
+        self.observed.job(&format!("{}-{attempt}", run.name_any()))
+    }
+
+    pub fn pass(&mut self, seconds: i64) {
+        self.now += SignedDuration::from_secs(seconds);
+    }
+
+    pub fn pods_of(&self, stage: Stage) -> Vec<&Pod> {
+        self.observed.pods_of_worker(stage.worker())
+    }
+
+    pub fn condition(&self, kind: &str) -> (String, String, String) {
+        let status = self.pipeline.status.clone().unwrap_or_default();
+        status
+            .conditions
+            .into_iter()
+            .find(|condition| condition.type_ == kind)
+            .map(|condition| (condition.status, condition.reason, condition.message))
+            .unwrap_or_default()
+    }
+}

@@ -1,0 +1,88 @@
+//! The client and its deadlines: every call ends, and none is repeated behind our back. Talks to the Kubernetes API.
+
+use std::future::Future;
+use std::time::Duration;
+
+use kube::{Client, Config};
+use thiserror::Error;
+
+/// No call takes longer; what was to be done is decided anew afterwards.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// Why a call failed.
+#[derive(Debug, Error)]
+pub enum CallError {
+    /// The server refused or could not be reached.
+    #[error("{what}: {source}")]
+    Failed {
+        /// What was tried.
+        what: String,
+        /// What the client says.
+        source: Box<kube::Error>,
+    },
+    /// No answer: it may or may not have been done.
+    #[error("{what}: no answer within {} s", DEADLINE.as_secs())]
+    TimedOut {
+        /// What was tried.
+        what: String,
+    },
+}
+
+impl CallError {
+    /// The server's answer, if it answered.
+    pub fn answer(&self) -> Option<&kube::core::Status> {
+        match self {
+            Self::Failed { source, .. } => match source.as_ref() {
+                kube::Error::Api(status) => Some(status),
+                _ => None,
+            },
+            Self::TimedOut { .. } => None,
+        }
+    }
+
+    /// The object is not there.
+    pub fn is_not_found(&self) -> bool {
+        self.answer().is_some_and(kube::core::Status::is_not_found)
+    }
+
+    /// An object of that name is there already.
+    pub fn already_exists(&self) -> bool {
+        self.answer().is_some_and(kube::core::Status::is_already_exists)
+    }
+
+    /// The object has changed since it was seen.
+    pub fn is_conflict(&self) -> bool {
+        self.answer().is_some_and(kube::core::Status::is_conflict)
+    }
+
+    /// The server will not do it as it was asked: asking again does not help.
+    pub fn is_refusal(&self) -> bool {
+        self.answer()
+            .is_some_and(|status| matches!(status.code, 400 | 403 | 422))
+    }
+}
+
+/// A client without retries of its own: a repeated create or a sleep inside a call would hide what happened.
+pub(crate) async fn client() -> anyhow::Result<Client> {
+    let mut config = Config::infer().await?;
+    config.default_retry = false;
+    config.connect_timeout = Some(Duration::from_secs(5));
+    // A little longer than the server lets a watch live: a silent connection is a dead one.
+    config.read_timeout = Some(Duration::from_mins(5));
+    Ok(Client::try_from(config)?)
+}
+
+/// The call's answer, or why there is none.
+pub(crate) async fn call<T>(
+    what: impl FnOnce() -> String,
+    call: impl Future<Output = kube::Result<T>>,
+) -> Result<T, CallError> {
+    match tokio::time::timeout(DEADLINE, call).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(source)) => Err(CallError::Failed {
+            what: what(),
+            source: Box::new(source),
+        }),
+        Err(_) => Err(CallError::TimedOut { what: what() }),
+    }
+}

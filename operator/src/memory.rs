@@ -1,0 +1,73 @@
+//! What is remembered of a pipeline between reconciles: only to save calls; losing it costs calls, never correctness. No network.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use medallion_crds::Pipeline;
+use medallion_plan::Contract;
+
+use crate::children::Applied;
+
+/// Memories by UID of the pipeline.
+#[derive(Default)]
+pub(crate) struct Memories(Mutex<HashMap<String, Entry>>);
+
+#[derive(Default)]
+struct Entry {
+    memory: Arc<tokio::sync::Mutex<Memory>>,
+    failures: u32,
+}
+
+/// What is remembered of one pipeline.
+#[derive(Default)]
+pub(crate) struct Memory {
+    /// Children as they were last applied, by `Kind/name`.
+    pub applied: HashMap<String, Applied>,
+    /// The resource version that was seen when the status was last written, and what the write made of the object.
+    pub written: Option<(Option<String>, Pipeline)>,
+    pub status_written: Option<Instant>,
+    /// When a run's status was last written, by the run's UID.
+    pub run_written: HashMap<String, Instant>,
+    pub contract: Option<(Instant, Contract)>,
+    /// Newest warning events, by the pod's UID.
+    pub warnings: HashMap<String, (Instant, Option<String>)>,
+    /// What the last pass could not apply.
+    pub apply_failure: Option<String>,
+}
+
+impl Memories {
+    /// The memory of a pipeline.
+    pub fn of(&self, uid: &str) -> Arc<tokio::sync::Mutex<Memory>> {
+        self.lock().entry(uid.to_owned()).or_default().memory.clone()
+    }
+
+    /// One more failure in a row; how many now.
+    pub fn failed(&self, uid: &str) -> u32 {
+        let mut all = self.lock();
+        let entry = all.entry(uid.to_owned()).or_default();
+        entry.failures = entry.failures.saturating_add(1);
+        entry.failures
+    }
+
+    /// The row of failures is over.
+    pub fn succeeded(&self, uid: &str) {
+        if let Some(entry) = self.lock().get_mut(uid) {
+            entry.failures = 0;
+        }
+    }
+
+    /// Forgets pipelines that are gone.
+    pub fn retain(&self, lives: impl Fn(&str) -> bool) {
+        self.lock().retain(|uid, _| lives(uid));
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Entry>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether something that happened then is younger than the limit.
+pub(crate) fn is_recent(then: Option<Instant>, limit: Duration) -> bool {
+    then.is_some_and(|then| then.elapsed() < limit)
+}

@@ -1,0 +1,295 @@
+//! Gathers what stands in the cluster for one pipeline: from the stores, and live where a store alone must not decide. Talks to the Kubernetes API.
+
+use std::collections::{BTreeMap, HashSet};
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::{ConfigMap, Event, Pod};
+use kube::api::ListParams;
+use kube::core::DeserializeGuard;
+use kube::runtime::reflector::{Lookup, Store};
+use kube::{Api, Resource, ResourceExt};
+use medallion_crds::{Pipeline, StageRun, labels};
+use medallion_plan::{Contract, Observed, ValidatedPipeline, digest, is_over};
+
+use crate::calls::{CallError, call};
+use crate::context::Context;
+use crate::memory::{Memory, is_recent};
+use crate::scope::Scope;
+
+/// How long an answer about the contract's `ConfigMap` holds.
+const CONTRACT_FOUND: Duration = Duration::from_secs(20);
+const CONTRACT_MISSING: Duration = Duration::from_secs(2);
+/// How long a pod may take to start before its events are asked.
+const SLOW_START_SECONDS: i64 = 5;
+/// How long an answer about a pod's events holds.
+const EVENTS: Duration = Duration::from_secs(8);
+
+/// What stands in the cluster.
+pub(crate) async fn observe(
+    context: &Context,
+    scope: &Scope,
+    pipeline: &ValidatedPipeline,
+    memory: &mut Memory,
+) -> Result<Observed, CallError> {
+    let runs: Vec<StageRun> = readable(&scope.runs, |run| {
+        run.metadata.namespace.as_ref() == Some(&pipeline.namespace) && run.spec.pipeline_ref.name == pipeline.name
+    });
+    let owners: HashSet<String> = runs
+        .iter()
+        .filter_map(ResourceExt::uid)
+        .chain([pipeline.uid.clone()])
+        .collect();
+    let jobs = readable(&scope.jobs, |job| is_child(job, pipeline) && is_owned(job, &owners));
+    let deployments = readable(&scope.deployments, |deployment| {
+        is_child(deployment, pipeline) && is_owned(deployment, &owners)
+    });
+    let pods = readable(&scope.pods, |pod| is_child(pod, pipeline));
+    let mut observed = Observed {
+        contract: contract(context, pipeline, memory).await,
+        deployments,
+        jobs,
+        pods,
+        runs,
+        progress: BTreeMap::new(),
+        warnings: BTreeMap::new(),
+        apply_failure: memory.apply_failure.clone(),
+    };
+    confirm_lost_jobs(context, pipeline, &mut observed).await?;
+    confirm_lost_pods(context, pipeline, &mut observed).await?;
+    observed.progress = context.progress.of(&observed.pods);
+    observed.warnings = warnings(context, pipeline, &observed.pods, memory).await;
+    Ok(observed)
+}
+
+/// Whether the pipeline still lives. The store may be late, and what is made for a pipeline that is gone only has to be removed again.
+pub(crate) async fn lives(context: &Context, pipeline: &ValidatedPipeline) -> Result<bool, CallError> {
+    let api: Api<Pipeline> = Api::namespaced(context.client.clone(), &pipeline.namespace);
+    let found = call(
+        || format!("get Pipeline {}", pipeline.name),
+        api.get_metadata_opt(&pipeline.name),
+    )
+    .await?;
+    Ok(found.is_some_and(|found| {
+        found.metadata.uid.as_ref() == Some(&pipeline.uid) && found.metadata.deletion_timestamp.is_none()
+    }))
+}
+
+fn readable<K>(store: &Store<DeserializeGuard<K>>, keep: impl Fn(&K) -> bool) -> Vec<K>
+where
+    K: Resource + Clone + 'static,
+    DeserializeGuard<K>: Lookup,
+    <DeserializeGuard<K> as Lookup>::DynamicType: Eq + std::hash::Hash + Clone,
+{
+    let mut all: Vec<K> = store
+        .state()
+        .iter()
+        .filter_map(|guarded| guarded.0.as_ref().ok())
+        .filter(|object| keep(object))
+        .cloned()
+        .collect();
+    all.sort_by(|one, other| one.meta().name.cmp(&other.meta().name));
+    all
+}
+
+fn is_child<K: Resource>(object: &K, pipeline: &ValidatedPipeline) -> bool {
+    object.meta().namespace.as_deref() == Some(&pipeline.namespace)
+        && object.labels().get(labels::PIPELINE) == Some(&pipeline.name)
+}
+
+fn is_owned<K: Resource>(object: &K, owners: &HashSet<String>) -> bool {
+    object
+        .owner_references()
+        .iter()
+        .any(|owner| owners.contains(&owner.uid))
+}
+
+/// A Job that the status names and the store does not know may only be late in the store: the server decides.
+async fn confirm_lost_jobs(
+    context: &Context,
+    pipeline: &ValidatedPipeline,
+    observed: &mut Observed,
+) -> Result<(), CallError> {
+    let missing: Vec<String> = observed
+        .runs
+        .iter()
+        .filter(|run| !is_over(run))
+        .filter_map(|run| {
+            run.status
+                .as_ref()
+                .filter(|status| status.retry_time.is_none())?
+                .job
+                .clone()
+        })
+        .filter(|name| observed.job(name).is_none())
+        .collect();
+    let api: Api<Job> = Api::namespaced(context.client.clone(), &pipeline.namespace);
+    for name in missing {
+        observed
+            .jobs
+            .extend(call(|| format!("get Job {name}"), api.get_opt(&name)).await?);
+    }
+    Ok(())
+}
+
+/// The pod that holds an ended Job's report may only be late in the store.
+async fn confirm_lost_pods(
+    context: &Context,
+    pipeline: &ValidatedPipeline,
+    observed: &mut Observed,
+) -> Result<(), CallError> {
+    let current: HashSet<String> = observed
+        .runs
+        .iter()
+        .filter(|run| !is_over(run))
+        .filter_map(|run| {
+            run.status
+                .as_ref()
+                .filter(|status| status.retry_time.is_none())?
+                .job
+                .clone()
+        })
+        .collect();
+    let api: Api<Pod> = Api::namespaced(context.client.clone(), &pipeline.namespace);
+    let ended: Vec<Job> = observed
+        .jobs
+        .iter()
+        .filter(|job| current.contains(&job.name_any()) && has_ended(job))
+        .filter(|job| !observed.pods_of_job(job).iter().any(|pod| has_terminated(pod)))
+        .cloned()
+        .collect();
+    for job in ended {
+        let selector = ListParams::default().labels(&format!("batch.kubernetes.io/job-name={}", job.name_any()));
+        let found = call(|| format!("list pods of Job {}", job.name_any()), api.list(&selector)).await?;
+        for pod in found {
+            observed.pods.retain(|known| known.metadata.uid != pod.metadata.uid);
+            observed.pods.push(pod);
+        }
+    }
+    Ok(())
+}
+
+fn has_ended(job: &Job) -> bool {
+    let conditions = job
+        .status
+        .as_ref()
+        .and_then(|status| status.conditions.as_deref())
+        .unwrap_or_default();
+    conditions
+        .iter()
+        .any(|condition| condition.status == "True" && (condition.type_ == "Complete" || condition.type_ == "Failed"))
+}
+
+fn has_terminated(pod: &Pod) -> bool {
+    state_of(pod).is_some_and(|state| state.terminated.is_some())
+}
+
+fn state_of(pod: &Pod) -> Option<&k8s_openapi::api::core::v1::ContainerState> {
+    pod.status
+        .as_ref()?
+        .container_statuses
+        .as_ref()?
+        .first()?
+        .state
+        .as_ref()
+}
+
+async fn contract(context: &Context, pipeline: &ValidatedPipeline, memory: &mut Memory) -> Contract {
+    if let Some((asked, known)) = &memory.contract {
+        let holds = if matches!(known, Contract::Found { .. }) {
+            CONTRACT_FOUND
+        } else {
+            CONTRACT_MISSING
+        };
+        if asked.elapsed() < holds {
+            return known.clone();
+        }
+    }
+    let reference = &pipeline.spec.contract.schema_ref;
+    let api: Api<ConfigMap> = Api::namespaced(context.client.clone(), &pipeline.namespace);
+    let answer = match call(
+        || format!("get ConfigMap {}", reference.name),
+        api.get_opt(&reference.name),
+    )
+    .await
+    {
+        Ok(None) => Contract::Missing,
+        Ok(Some(found)) => {
+            let data = found.data.unwrap_or_default();
+            match data.get(&reference.key) {
+                Some(schema) => Contract::Found {
+                    digest: digest(&[&reference.name, schema]),
+                },
+                None => Contract::KeyMissing {
+                    keys: data.into_keys().collect(),
+                },
+            }
+        }
+        Err(error) => {
+            // What was known stays true until somebody says otherwise.
+            tracing::warn!(%error, pipeline = pipeline.name, "contract not readable");
+            return memory
+                .contract
+                .as_ref()
+                .map(|(_, known)| known.clone())
+                .unwrap_or_default();
+        }
+    };
+    memory.contract = Some((Instant::now(), answer.clone()));
+    answer
+}
+
+/// Why slow pods do not start: a Secret that cannot be mounted shows in events alone.
+async fn warnings(
+    context: &Context,
+    pipeline: &ValidatedPipeline,
+    pods: &[Pod],
+    memory: &mut Memory,
+) -> BTreeMap<String, String> {
+    let now = Timestamp::now();
+    let slow: Vec<&Pod> = pods.iter().filter(|pod| is_slow(pod, now)).collect();
+    memory
+        .warnings
+        .retain(|uid, _| slow.iter().any(|pod| pod.metadata.uid.as_ref() == Some(uid)));
+    let api: Api<Event> = Api::namespaced(context.client.clone(), &pipeline.namespace);
+    let mut found = BTreeMap::new();
+    for uid in slow.into_iter().filter_map(ResourceExt::uid) {
+        let known = memory.warnings.get(&uid);
+        if !is_recent(known.map(|(asked, _)| *asked), EVENTS) {
+            let selector = ListParams::default()
+                .fields(&format!("involvedObject.uid={uid},type=Warning"))
+                .limit(50);
+            match call(|| format!("list events of pod {uid}"), api.list(&selector)).await {
+                Ok(events) => {
+                    memory
+                        .warnings
+                        .insert(uid.clone(), (Instant::now(), newest(events.items)));
+                }
+                Err(error) => tracing::warn!(%error, "events not readable"),
+            }
+        }
+        if let Some((_, Some(message))) = memory.warnings.get(&uid) {
+            found.insert(uid, message.clone());
+        }
+    }
+    found
+}
+
+fn is_slow(pod: &Pod, now: Timestamp) -> bool {
+    let waits = state_of(pod).is_none_or(|state| state.running.is_none() && state.terminated.is_none());
+    let created = pod.metadata.creation_timestamp.as_ref().map_or(now, |time| time.0);
+    waits && pod.metadata.deletion_timestamp.is_none() && now.as_second() - created.as_second() >= SLOW_START_SECONDS
+}
+
+fn newest(events: Vec<Event>) -> Option<String> {
+    let time = |event: &Event| {
+        let last = event.last_timestamp.as_ref().map(|time| time.0);
+        last.or(event.event_time.as_ref().map(|time| time.0)).or(event
+            .metadata
+            .creation_timestamp
+            .as_ref()
+            .map(|time| time.0))
+    };
+    events.into_iter().max_by_key(time)?.message
+}
