@@ -1,0 +1,54 @@
+{{- /*
+What the operator may do in a namespace that it watches, with the reason of each rule. Not here, on purpose: Secrets (pods
+mount them, the operator never reads them), pod exec and logs, wildcards, CustomResourceDefinitions.
+*/}}
+{{- define "operator.rules" -}}
+# The wishes. The operator never writes a Pipeline's spec.
+- apiGroups: [medallion.dev]
+  resources: [pipelines]
+  verbs: [get, list, watch]
+# Runs of the batch stages: made by the operator, removed when the history limit is passed.
+- apiGroups: [medallion.dev]
+  resources: [stageruns]
+  verbs: [get, list, watch, create, patch, delete]
+# What is true is written by the operator alone.
+- apiGroups: [medallion.dev]
+  resources: [pipelines/status, stageruns/status]
+  verbs: [patch]
+# Owner references that block deletion ask for this right where OwnerReferencesPermissionEnforcement is on.
+- apiGroups: [medallion.dev]
+  resources: [pipelines/finalizers, stageruns/finalizers]
+  verbs: [update]
+# Gateway, consumer and exporter.
+- apiGroups: [apps]
+  resources: [deployments]
+  verbs: [get, list, watch, create, patch, delete]
+# The provisioner, and one Job per attempt of a run.
+- apiGroups: [batch]
+  resources: [jobs]
+  verbs: [get, list, watch, create, patch, delete]
+# Settings of the workers are written; contracts are read, and a changed one is seen.
+- apiGroups: [""]
+  resources: [configmaps]
+  verbs: [get, list, watch, create, patch, delete]
+# The gateway is reached by a Service; each worker has an identity of its own, without rights in the cluster.
+- apiGroups: [""]
+  resources: [services, serviceaccounts]
+  verbs: [get, list, watch, create, patch, delete]
+# Node maintenance leaves gateways and consumers running.
+- apiGroups: [policy]
+  resources: [poddisruptionbudgets]
+  verbs: [get, list, watch, create, patch, delete]
+# Workers are asked for progress at their pods' addresses; ends and their reports stand in the pods' status.
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [get, list, watch]
+# A Secret or ConfigMap that cannot be mounted shows in a pod's events alone.
+- apiGroups: [""]
+  resources: [events]
+  verbs: [list]
+# What happened is told as events on the Pipeline and the StageRun.
+- apiGroups: [events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
+{{- end }}
