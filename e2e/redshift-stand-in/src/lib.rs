@@ -1,0 +1,88 @@
+//! A stand-in of the Amazon Redshift Data API for tests: the protocol that `aws-sdk-redshiftdata` speaks, over PostgreSQL and S3.
+//!
+//! SQL runs for real. A statement or a batch is one transaction at snapshot isolation (REPEATABLE READ), a conflict fails with
+//! `ERROR: 1023 ... Serializable isolation violation`. Faults for tests: see [`faults`].
+//!
+//! # What is translated
+//! - `COPY ... FROM 's3://...' ... FORMAT [AS] PARQUET MANIFEST`, carried out here: see [`copy`].
+//! - `CREATE TABLE`, `ALTER TABLE ... ADD COLUMN`: DISTSTYLE, DISTKEY, SORTKEY, ENCODE, BACKUP are taken out; `VARCHAR(MAX)` is
+//!   `VARCHAR(65535)`; primary, unique and foreign keys are not enforced, as in Redshift (a primary key keeps its NOT NULL).
+//! - `:name` parameters become literals. Backslashes in strings are escapes, as in Redshift.
+//! - `pg_last_copy_count()`, `getdate()`, `sys_load_history`, `svv_tables`, `svv_columns` are objects of schema `redshift_stand_in`.
+//!
+//! # What is refused although PostgreSQL could do it
+//! ON CONFLICT, RETURNING, row locks, indexes, lock modes, ADD COLUMN IF NOT EXISTS, several actions in one ALTER TABLE; BEGIN and
+//! COMMIT as statements; TRUNCATE inside a batch, because Redshift commits there and then.
+//!
+//! # What is imitated as it was seen or is documented, where a reader might expect something else
+//! - `ListStatements` shows only FINISHED statements unless a status is asked for (`ALL` for all).
+//! - `ResultRows` of a COPY is 0: ask `pg_last_copy_count()` in the same batch, or count.
+//! - In a failed batch the parts before the failure stay FINISHED and those after it are ABORTED; everything is rolled back and no part
+//!   has a result. The batch's error begins with `Query #<number> failed with`.
+//! - Client tokens hold for 8 hours and have at most 64 characters, statements are known for 24 hours, results have at most 100 MB,
+//!   200 statements may be active, a batch has at most 40 statements of at most 100,000 bytes.
+//! - A manifest entry for Parquet must have `meta.content_length`; COPY converts no types and takes no MAXERROR.
+//!
+//! # What is not imitated
+//! - Authentication, roles, `SecretArn`, `DbUser`, the database's name, workgroups and clusters: accepted, echoed, not checked. All of them
+//!   are one PostgreSQL database and one user, and `RoleLevel` makes no difference.
+//! - Persistence: a restart forgets statements, tokens, results and faults; what was committed stays. What ran then is rolled back.
+//! - Redshift detects conflicts between transactions by table, PostgreSQL by row: what passes here can still conflict there. The table and
+//!   transactions of a violation are told as 0.
+//! - Redshift's other SQL: UNLOAD, SUPER, IDENTITY, `VARCHAR` without length as 256, late-binding views, its system tables, its query
+//!   planner, and names that fold even in quotes. Messages of ordinary errors are PostgreSQL's.
+//! - COPY of other formats or prefixes, credentials, column encodings, `stl_load_errors`; rows of `sys_load_history` vanish with a rollback.
+//! - Sessions, CSV results and `GetStatementResultV2`, `ListSessions`, `ListDatabases`, `ListSchemas`, `ListTables`, `DescribeTable`, events.
+//! - Limits on waiting requests, workload management, concurrency scaling, anything about time: a statement takes as long as it takes here.
+
+mod api;
+mod connection;
+mod copy;
+pub mod faults;
+mod registry;
+mod server;
+mod sql;
+mod statement;
+mod warehouse;
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use tokio::net::TcpListener;
+
+use api::Service;
+use copy::objects::Objects;
+use faults::Faults;
+use registry::Registry;
+use warehouse::runner::Warehouse;
+
+pub use copy::objects::ObjectSettings;
+
+/// Where the stand-in finds what it stands on.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub postgres: String,
+    pub objects: ObjectSettings,
+}
+
+/// Serves until `stop` completes; fails at once when PostgreSQL cannot be reached.
+pub async fn run(
+    settings: &Settings,
+    listener: TcpListener,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> anyhow::Result<()> {
+    let config = settings
+        .postgres
+        .parse()
+        .context("--postgres is not a postgresql:// address")?;
+    let faults = Arc::new(Faults::default());
+    let warehouse = Arc::new(Warehouse::new(config, Objects::new(&settings.objects), faults.clone()));
+    warehouse.prepare().await.map_err(anyhow::Error::msg)?;
+    tracing::info!(address = %listener.local_addr()?, "ready");
+    let service = Arc::new(Service {
+        warehouse,
+        registry: Registry::default(),
+        faults,
+    });
+    server::serve(service, listener, stop).await.context("serving failed")
+}
