@@ -1,0 +1,175 @@
+//! The phases that cargo does, and what the others ask cargo. Touches the network only when a crate has to be fetched.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::env;
+
+use anyhow::{Context as _, Result, bail};
+use serde::Deserialize;
+use tokio::process::Command;
+
+use crate::commands::Context;
+use crate::run;
+
+/// The stories need a stack and run as a program.
+const STORIES: &str = "medallion-stories";
+
+pub async fn fmt(context: &Context) -> Result<()> {
+    shown(context, &["fmt", "--all", "--check"]).await
+}
+
+pub async fn clippy(context: &Context) -> Result<()> {
+    shown(
+        context,
+        &[
+            "clippy",
+            "--release",
+            "--workspace",
+            "--all-targets",
+            "--all-features",
+            "--",
+            "--deny",
+            "warnings",
+        ],
+    )
+    .await
+}
+
+pub async fn unit(context: &Context) -> Result<()> {
+    shown(
+        context,
+        &[
+            "test",
+            "--release",
+            "--workspace",
+            "--exclude",
+            STORIES,
+            "--no-fail-fast",
+        ],
+    )
+    .await
+}
+
+/// Runs cargo with its words on our own outputs.
+pub async fn shown(context: &Context, arguments: &[&str]) -> Result<()> {
+    let mut cargo = command(context);
+    cargo.args(arguments);
+    shown_command(cargo).await
+}
+
+/// Any program, likewise.
+pub async fn shown_command(mut command: Command) -> Result<()> {
+    let status = command.kill_on_drop(true).status().await.context("cannot start it")?;
+    if !status.success() {
+        bail!("ended with {status}");
+    }
+    Ok(())
+}
+
+/// The cargo that runs us, or the one on the path.
+pub fn command(context: &Context) -> Command {
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.current_dir(&context.layout.root);
+    cargo
+}
+
+/// `cargo tree`, which resolves a package's features by themselves whatever the user has configured.
+fn tree(context: &Context) -> Command {
+    let mut cargo = command(context);
+    cargo.arg("tree").env_remove("CARGO_RESOLVER_FEATURE_UNIFICATION");
+    cargo
+}
+
+/// `cargo metadata`, as far as it interests us.
+#[derive(Deserialize)]
+pub struct Metadata {
+    pub packages: Vec<Package>,
+    pub workspace_members: BTreeSet<String>,
+}
+
+#[derive(Deserialize)]
+pub struct Package {
+    pub id: String,
+    pub name: String,
+    pub version: String,
+    pub license: Option<String>,
+    pub license_file: Option<String>,
+    pub features: BTreeMap<String, Vec<String>>,
+    pub dependencies: Vec<Dependency>,
+}
+
+#[derive(Deserialize)]
+pub struct Dependency {
+    pub name: String,
+    /// None: a normal one.
+    pub kind: Option<String>,
+}
+
+impl Metadata {
+    pub async fn read(context: &Context) -> Result<Self> {
+        let mut cargo = command(context);
+        cargo.args([
+            "metadata",
+            "--format-version",
+            "1",
+            "--filter-platform",
+            "x86_64-unknown-linux-gnu",
+        ]);
+        Ok(serde_json::from_str(&run::output(&mut cargo).await?)?)
+    }
+
+    pub fn members(&self) -> impl Iterator<Item = &Package> {
+        self.packages
+            .iter()
+            .filter(|package| self.workspace_members.contains(&package.id))
+    }
+}
+
+/// Names of the crates that are compiled for a package, by its own features and not by what others in the workspace add.
+pub async fn compiled_for(context: &Context, package: &str) -> Result<BTreeSet<String>> {
+    let mut cargo = tree(context);
+    cargo.args([
+        "--package",
+        package,
+        "--edges",
+        "normal",
+        "--prefix",
+        "none",
+        "--format",
+        "{p}",
+    ]);
+    Ok(first_words(&run::output(&mut cargo).await?))
+}
+
+/// Names of the crates that use one directly, in any way; empty when it is not compiled.
+pub async fn users_of(context: &Context, name: &str) -> Result<BTreeSet<String>> {
+    let mut cargo = tree(context);
+    cargo.args([
+        "--workspace",
+        "--invert",
+        name,
+        "--depth",
+        "1",
+        "--edges",
+        "all",
+        "--prefix",
+        "none",
+        "--format",
+        "{p}",
+    ]);
+    let users = match run::output(&mut cargo).await {
+        Ok(users) => users,
+        // Cargo calls it an error when nothing of that name is even in the lock file.
+        Err(error) if error.to_string().contains("did not match any packages") => String::new(),
+        Err(error) => return Err(error),
+    };
+    let mut names = first_words(&users);
+    names.remove(name);
+    Ok(names)
+}
+
+fn first_words(text: &str) -> BTreeSet<String> {
+    text.lines()
+        .filter_map(|line| line.split_whitespace().next())
+        .map(ToOwned::to_owned)
+        .collect()
+}

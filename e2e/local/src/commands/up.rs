@@ -1,0 +1,220 @@
+//! `up`: everything that is missing is built, everything that does not run is started. Touches the network through cargo, go, mvn, pip and apt.
+
+use std::env;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail};
+use tokio::sync::{OnceCell, watch};
+
+use super::{Context, down, ready};
+use crate::cache;
+use crate::checks::cargo;
+use crate::digest;
+use crate::fetch::{self, Fetched, go};
+use crate::images;
+use crate::images::base::{self, Base};
+use crate::images::build::{self, Built};
+use crate::parts::redshift;
+use crate::run;
+use crate::stack::document::{self, Images};
+use crate::stack::{self, Stack, namespaces};
+use crate::toolchains;
+
+/// What the two lanes share: the one that needs it first makes it.
+struct Shared {
+    fetched: OnceCell<Fetched>,
+    base: OnceCell<Base>,
+    /// The stack, as soon as its first process runs.
+    started: watch::Sender<Option<Stack>>,
+}
+
+pub async fn up(context: &Context) -> Result<Stack> {
+    toolchains::check_root()?;
+    let progress = &context.progress;
+    progress.line(format!("stack `{}`: checking toolchains", context.name));
+    toolchains::check(&context.layout, &context.pins, progress).await?;
+    let path = context.layout.state.join(format!("{}.lock", context.name));
+    let _lock = progress
+        .quiet_step(|step| async move { cache::lock(&path, &step).await })
+        .await?;
+
+    // Two cores, two lanes: cargo and the images; everything else and the start.
+    let shared = Shared {
+        fetched: OnceCell::new(),
+        base: OnceCell::new(),
+        started: watch::channel(None).0,
+    };
+    let (stack, images) = tokio::try_join!(parts_and_start(context, &shared), binaries_and_images(context, &shared))?;
+    ready::wait(context, &stack).await?;
+    document::publish(&stack, &images)?;
+    Ok(stack)
+}
+
+/// What to type next.
+pub fn print(stack: &Stack) {
+    println!("stack `{}` is up", stack.name);
+    println!(
+        "  eval \"$(cargo local --stack {} env)\"    # kubectl, helm, psql and the stack's endpoints",
+        stack.name
+    );
+    println!("  {}", stack.json().display());
+}
+
+async fn parts_and_start(context: &Context, shared: &Shared) -> Result<Stack> {
+    let fetched = shared
+        .fetched
+        .get_or_try_init(|| fetch::all(&context.layout, &context.pins, &context.progress))
+        .await?
+        .clone();
+    let stack = describe(context, fetched).await?;
+    let home = context.home();
+    if namespaces::running(&home).is_some() {
+        let running = Stack::read(&home)?;
+        if running != stack {
+            context.progress.line("the running stack is made of other parts than the tree pins now; `cargo local down` and `up` renews it");
+        }
+        shared.started.send_replace(Some(running.clone()));
+        ready::wait(context, &running).await?;
+        return Ok(running);
+    }
+    // Parts that remember each other start from nothing together.
+    down::clear(context)?;
+    fs::create_dir_all(stack.logs())?;
+    stack.write()?;
+    let own = stack.own_program("local");
+    copy_program(&env::current_exe()?, &own)?;
+    let starting = stack.clone();
+    tokio::task::spawn_blocking(move || namespaces::start(&starting)).await??;
+    shared.started.send_replace(Some(stack.clone()));
+    ready::wait(context, &stack).await?;
+    Ok(stack)
+}
+
+async fn describe(context: &Context, fetched: Fetched) -> Result<Stack> {
+    let layout = &context.layout;
+    let coredns_version = go::COREDNS.version(layout)?;
+    let pause_tag = context.pins.pause.tag.clone();
+    let index = match Stack::read(&context.home()) {
+        Ok(known) if namespaces::running(&context.home()).is_some() => known.index,
+        _ => stack::free_index(layout, &context.name)?,
+    };
+    Ok(Stack {
+        name: context.name.clone(),
+        index,
+        home: context.home(),
+        kubernetes_version: go::KUBERNETES.version(layout)?,
+        pause_archive: images::pause(layout, &stack::pause_image(&pause_tag)).await?,
+        coredns_archive: images::coredns(layout, &fetched.coredns, &stack::coredns_image(&coredns_version)).await?,
+        coredns_version,
+        pause_tag,
+        fetched,
+    })
+}
+
+async fn binaries_and_images(context: &Context, shared: &Shared) -> Result<Images> {
+    if context.compile {
+        cargo_build(context).await?;
+    }
+    let [medallion, dbt_purchases] = build_images(context, shared).await?;
+    let Some(stack) = shared.started.subscribe().wait_for(Option::is_some).await?.clone() else {
+        bail!("the stack was not started");
+    };
+    install_redshift(context, &stack)?;
+    let mut images = Images::default();
+    if let Some(image) = medallion {
+        images.medallion = Some(import(context, &stack, image).await?);
+    }
+    if let Some(image) = dbt_purchases {
+        images.dbt_purchases = Some(import(context, &stack, image).await?);
+    }
+    Ok(images)
+}
+
+async fn build_images(context: &Context, shared: &Shared) -> Result<[Option<Built>; 2]> {
+    let (layout, progress) = (&context.layout, &context.progress);
+    if ![build::MEDALLION, build::DBT_PURCHASES]
+        .iter()
+        .any(|recipe| layout.root.join(recipe.dockerfile).exists())
+    {
+        progress.line("images: no Dockerfile in the tree yet, skipped");
+        return Ok([None, None]);
+    }
+    let base = shared
+        .base
+        .get_or_try_init(|| base::make(layout, &context.pins, progress))
+        .await?;
+    let fetched = shared
+        .fetched
+        .get_or_try_init(|| fetch::all(layout, &context.pins, progress))
+        .await?;
+    Ok([
+        build::image(layout, progress, &build::MEDALLION, base, &fetched.wheels).await?,
+        build::image(layout, progress, &build::DBT_PURCHASES, base, &fetched.wheels).await?,
+    ])
+}
+
+/// The workspace's own programs.
+pub async fn cargo_build(context: &Context) -> Result<()> {
+    let layout = &context.layout;
+    context
+        .progress
+        .step("cargo build --release", |step| async move {
+            let mut cargo = cargo::command(context);
+            cargo.args(["build", "--release", "--workspace", "--bins"]);
+            run::logged(&cargo, &layout.build_log("cargo"), &step).await
+        })
+        .await
+}
+
+/// Copies the stand-in into the stack; a running one of another build is replaced.
+fn install_redshift(context: &Context, stack: &Stack) -> Result<()> {
+    let built = context.layout.binaries().join(redshift::PROGRAM);
+    if !built.exists() {
+        context
+            .progress
+            .line("no redshift-stand-in in the workspace yet, the stack does without");
+        return Ok(());
+    }
+    let installed = stack.own_program(redshift::PROGRAM);
+    if installed.exists() && digest::of_file(&installed)? == digest::of_file(&built)? {
+        return Ok(());
+    }
+    let replaced = installed.exists();
+    copy_program(&built, &installed)?;
+    if replaced {
+        super::kill::kill(context, "redshift")?;
+    }
+    Ok(())
+}
+
+/// A copy that appears at once, also where the old one is running.
+fn copy_program(from: &Path, to: &Path) -> Result<()> {
+    let new = to.with_extension("new");
+    if let Some(folder) = to.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    fs::copy(from, &new).with_context(|| format!("cannot copy {}", from.display()))?;
+    Ok(fs::rename(new, to)?)
+}
+
+/// Brings an image into the cluster as soon as its containerd answers.
+async fn import(context: &Context, stack: &Stack, image: Built) -> Result<String> {
+    let stack = stack.clone();
+    context
+        .progress
+        .step(format!("import {}", image.reference), |_| async move {
+            while !ready::has(&stack, "containerd") {
+                if namespaces::running(&stack.home).is_none() {
+                    bail!("the stack ended");
+                }
+                tokio::time::sleep(run::POLL).await;
+            }
+            tokio::task::spawn_blocking(move || {
+                images::import(&stack, &image.archive, &image.reference)?;
+                Ok(image.reference)
+            })
+            .await?
+        })
+        .await
+}

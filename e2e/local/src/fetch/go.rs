@@ -1,0 +1,136 @@
+//! Builds the Go parts from their locked modules. Touches the network through `go`.
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use tokio::process::Command;
+
+use crate::cache;
+use crate::digest::Digester;
+use crate::layout::Layout;
+use crate::pins::GoModule;
+use crate::progress::Progress;
+use crate::run;
+
+/// A folder of `e2e/parts` with a `go.mod` whose `tool` lines name the programs.
+pub struct GoPart {
+    pub name: &'static str,
+    /// The module whose version is the part's.
+    module: &'static str,
+    tags: &'static str,
+    /// The variable that takes the version at link time.
+    version_variable: &'static str,
+    /// Programs whose package does not bear their name.
+    rename: &'static [(&'static str, &'static str)],
+}
+
+pub const KUBERNETES: GoPart = GoPart {
+    name: "kubernetes",
+    module: "k8s.io/kubernetes",
+    tags: "",
+    version_variable: "k8s.io/component-base/version.gitVersion",
+    rename: &[("server", "etcd")],
+};
+
+pub const CONTAINERD: GoPart = GoPart {
+    name: "containerd",
+    module: "github.com/containerd/containerd/v2",
+    tags: "no_btrfs no_devmapper no_zfs",
+    version_variable: "github.com/containerd/containerd/v2/version.Version",
+    rename: &[],
+};
+
+pub const COREDNS: GoPart = GoPart {
+    name: "coredns",
+    module: "github.com/coredns/coredns",
+    tags: "",
+    version_variable: "",
+    rename: &[],
+};
+
+pub const HELM: GoPart = GoPart {
+    name: "helm",
+    module: "helm.sh/helm/v4",
+    tags: "",
+    version_variable: "helm.sh/helm/v4/internal/version.version",
+    rename: &[],
+};
+
+pub const KUBECONFORM: GoPart = GoPart {
+    name: "kubeconform",
+    module: "github.com/yannh/kubeconform",
+    tags: "",
+    version_variable: "",
+    rename: &[],
+};
+
+pub const VERSITYGW: GoPart = GoPart {
+    name: "versitygw",
+    module: "github.com/versity/versitygw",
+    tags: "",
+    version_variable: "main.Version",
+    rename: &[],
+};
+
+/// All of them.
+pub const ALL: [&GoPart; 6] = [&KUBERNETES, &CONTAINERD, &VERSITYGW, &COREDNS, &HELM, &KUBECONFORM];
+
+impl GoPart {
+    pub fn version(&self, layout: &Layout) -> Result<String> {
+        Ok(GoModule::read(layout, self.name)?.version(self.module)?.to_owned())
+    }
+
+    fn link_flags(&self, version: &str) -> String {
+        match self.version_variable {
+            "" => "-s -w".to_owned(),
+            variable => format!("-s -w -X {variable}={version}"),
+        }
+    }
+}
+
+/// Builds all programs of a part, unless the cache has them.
+pub async fn build(layout: &Layout, progress: &Progress, part: &GoPart) -> Result<PathBuf> {
+    let module = GoModule::read(layout, part.name)?;
+    let version = module.version(part.module)?.to_owned();
+    let flags = part.link_flags(&version);
+    let compiler = run::output(Command::new("go").args(["env", "GOVERSION", "GOOS", "GOARCH"])).await?;
+    let digest = Digester::default()
+        .file(&module.folder.join("go.mod"))?
+        .file(&module.folder.join("go.sum"))?
+        .text(part.tags)
+        .text(&flags)
+        .text(&compiler)
+        .short();
+    cache::once(layout, part.name, &digest, |making| async move {
+        progress
+            .step(format!("{} {version} (Go)", part.name), |step| async move {
+                let mut go = Command::new("nice");
+                go.args([
+                    "-n",
+                    "5",
+                    "go",
+                    "build",
+                    "-v",
+                    "-mod=readonly",
+                    "-buildvcs=false",
+                    "-trimpath",
+                ])
+                .args(["-tags", part.tags, "-ldflags", &flags, "-o"])
+                .arg(format!("{}/", making.display()))
+                .arg("tool")
+                .current_dir(&module.folder)
+                .env("CGO_ENABLED", "0")
+                .env("GOFLAGS", "")
+                .env("GOWORK", "off");
+                run::logged(&go, &layout.build_log(part.name), &step).await?;
+                for (built, called) in part.rename {
+                    fs::rename(making.join(built), making.join(called))
+                        .with_context(|| format!("{} did not bring {built}", part.name))?;
+                }
+                Ok(())
+            })
+            .await
+    })
+    .await
+}

@@ -1,0 +1,60 @@
+//! Fetches and builds the real parts, each by its ordinary client and at its locked version. Touches the network through those clients.
+
+pub mod go;
+pub mod lock;
+pub mod maven;
+pub mod python;
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+
+use crate::cache;
+use crate::layout::Layout;
+use crate::pins::Pins;
+use crate::progress::Progress;
+
+/// Where every fetched part lies.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Fetched {
+    pub kubernetes: PathBuf,
+    pub containerd: PathBuf,
+    pub coredns: PathBuf,
+    pub helm: PathBuf,
+    pub kubeconform: PathBuf,
+    pub versitygw: PathBuf,
+    pub kafka: PathBuf,
+    pub dynamodb: PathBuf,
+    pub postgres: PathBuf,
+    pub wheels: PathBuf,
+    pub python: PathBuf,
+}
+
+/// Makes sure that every part is there. One after another: the other core belongs to cargo.
+pub async fn all(layout: &Layout, pins: &Pins, progress: &Progress) -> Result<Fetched> {
+    let lock = layout.cache.join("fetch.lock");
+    let _lock = progress
+        .quiet_step(|step| async move { cache::lock(&lock, &step).await })
+        .await?;
+    // The small downloads first: while they wait for the network, cargo has both cores.
+    let kafka = maven::jars(layout, pins, progress, "kafka").await?;
+    let dynamodb = maven::jars(layout, pins, progress, "dynamodb").await?;
+    let postgres = maven::postgres(layout, pins, progress).await?;
+    let wheels = python::wheels(layout, pins, progress).await?;
+    let python = python::environment(layout, pins, progress, &wheels).await?;
+    Ok(Fetched {
+        kubernetes: go::build(layout, progress, &go::KUBERNETES).await?,
+        containerd: go::build(layout, progress, &go::CONTAINERD).await?,
+        versitygw: go::build(layout, progress, &go::VERSITYGW).await?,
+        coredns: go::build(layout, progress, &go::COREDNS).await?,
+        helm: go::build(layout, progress, &go::HELM).await?,
+        kubeconform: go::build(layout, progress, &go::KUBECONFORM).await?,
+        kafka,
+        dynamodb,
+        postgres,
+        wheels,
+        python,
+    })
+}

@@ -1,0 +1,128 @@
+//! `cargo local`: builds, starts, watches and stops the real parts that the product is shown and tested on.
+//!
+//! Modules, from the outside in: `commands` (what a person types), `checks` (the phases of `test`), `toolchains`,
+//! `fetch` and `images` (what is needed), `stack` (one running stack, from the host), `inside` and `parts` (the same
+//! from within its namespaces).
+
+mod cache;
+mod checks;
+mod commands;
+mod digest;
+mod fetch;
+mod images;
+mod inside;
+mod layout;
+mod parts;
+mod pins;
+mod progress;
+mod run;
+mod stack;
+mod toolchains;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+use crate::checks::Phase;
+use crate::commands::Context;
+
+#[derive(Parser)]
+#[command(
+    name = "cargo local",
+    about = "The local stack: real parts, from one command",
+    version
+)]
+struct Arguments {
+    /// Which stack; several run side by side
+    #[arg(long, global = true, default_value = "demo", env = "MEDALLION_STACK_NAME")]
+    stack: String,
+    /// Takes the release binaries that are there instead of compiling the workspace first
+    #[arg(long, global = true)]
+    no_build: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Builds what is missing and starts everything; on a running stack only what changed
+    Up,
+    /// Ends everything that `up` started and wipes what it remembers
+    Down {
+        /// Every stack of this machine's user, not only one
+        #[arg(long)]
+        all: bool,
+    },
+    /// `up`, then the demonstration; what follows goes to it
+    Demo {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Every check and test, or only the phases named, on a stack of their own
+    Test { phases: Vec<Phase> },
+    /// `up`, then the measurements; what follows goes to them
+    Bench {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// Each part: state, process, memory, endpoint
+    Status {
+        /// For programs
+        #[arg(long)]
+        json: bool,
+    },
+    /// Lines for `eval`: the stack's file, its kubeconfig, its programs and credentials, of the running stack
+    Env,
+    /// Sends SIGKILL to a part; the stack starts it again
+    Kill { part: String },
+    /// Prints a part's log
+    Logs { part: String },
+    /// Renews the lock files of Maven and Python after a version was changed by hand
+    Lock,
+    #[command(hide = true)]
+    InsideEnter { home: PathBuf },
+    #[command(hide = true)]
+    InsideInit { home: PathBuf },
+    #[command(hide = true)]
+    InsideSupervise { home: PathBuf },
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    match act(Arguments::parse()).await {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn act(arguments: Arguments) -> Result<ExitCode> {
+    match arguments.command {
+        Command::InsideEnter { home } => return stack::namespaces::enter(&home).map(|()| ExitCode::SUCCESS),
+        Command::InsideInit { home } => return inside::init(&home).map(|()| ExitCode::FAILURE),
+        Command::InsideSupervise { home } => return inside::supervise(&home).await.map(|()| ExitCode::SUCCESS),
+        _ => {}
+    }
+    let mut context = Context::new(&arguments.stack)?;
+    context.compile = !arguments.no_build;
+    match arguments.command {
+        Command::Up => commands::up::up(&context)
+            .await
+            .map(|stack| commands::up::print(&stack))?,
+        Command::Demo { arguments } => commands::stories::run(&context, "demo", &arguments).await?,
+        Command::Bench { arguments } => commands::stories::run(&context, "bench", &arguments).await?,
+        Command::Test { phases } => return checks::test(phases, context.compile).await,
+        Command::Down { all } => commands::down::down(&context, all)?,
+        Command::Status { json } => return commands::status::print(&context, json),
+        Command::Env => commands::look::environment(&context)?,
+        Command::Kill { part } => commands::kill::kill(&context, &part)?,
+        Command::Logs { part } => commands::look::log(&context, &part)?,
+        Command::Lock => fetch::lock::renew(&context.layout, &context.pins, &context.progress).await?,
+        Command::InsideEnter { .. } | Command::InsideInit { .. } | Command::InsideSupervise { .. } => {}
+    }
+    Ok(ExitCode::SUCCESS)
+}

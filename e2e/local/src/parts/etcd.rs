@@ -1,0 +1,28 @@
+//! etcd: the cluster's memory, on loopback only. Touches only the stack's own network.
+
+use super::{Part, Run};
+use crate::inside::probe::Probe;
+use crate::stack::Stack;
+
+pub fn part(stack: &Stack) -> Part {
+    let command = Run::new(stack.kubernetes("etcd"))
+        .path("--data-dir", stack.data("etcd"))
+        .args(&[
+            "--name=local",
+            "--unsafe-no-fsync",
+            "--log-level=warn",
+            "--listen-client-urls=http://127.0.0.1:2379",
+            "--advertise-client-urls=http://127.0.0.1:2379",
+            "--listen-peer-urls=http://127.0.0.1:2380",
+            "--initial-advertise-peer-urls=http://127.0.0.1:2380",
+            "--initial-cluster=local=http://127.0.0.1:2380",
+        ]);
+    Part::new(
+        "etcd",
+        Some(command),
+        Probe::Http {
+            address: "127.0.0.1:2379".to_owned(),
+            path: "/health",
+        },
+    )
+}

@@ -1,0 +1,31 @@
+//! kube-controller-manager: the cluster's own controllers. Touches only the stack's own network.
+
+use super::{Part, Run, healthz, kubectl};
+use crate::inside::probe::Probe;
+use crate::stack::Stack;
+
+pub fn part(stack: &Stack) -> Part {
+    let command = Run::new(stack.kubernetes("kube-controller-manager"))
+        .path("--kubeconfig", stack.certificate("controller-manager.kubeconfig"))
+        .path(
+            "--service-account-private-key-file",
+            stack.certificate("service-account.key"),
+        )
+        .path("--root-ca-file", stack.certificate("ca.crt"))
+        .path("--cluster-signing-cert-file", stack.certificate("ca.crt"))
+        .path("--cluster-signing-key-file", stack.certificate("ca.key"))
+        .args(&[
+            "--bind-address=127.0.0.1",
+            "--leader-elect=false",
+            "--use-service-account-credentials=true",
+            "--profiling=false",
+            "--v=1",
+        ]);
+    // Pods are refused before the namespace has its service account.
+    let service_account = kubectl(stack, &["get", "--namespace", "default", "serviceaccount", "default"]);
+    let probe = Probe::All(vec![healthz(stack, 10257), service_account]);
+    Part {
+        after: &["kube-apiserver"],
+        ..Part::new("kube-controller-manager", Some(command), probe)
+    }
+}

@@ -1,0 +1,34 @@
+//! The stand-in of the Redshift Data API from this workspace; absent while it is not built. Touches only the stack's own network.
+
+use super::{Part, Run};
+use crate::inside::probe::Probe;
+use crate::stack::{ACCESS_KEY, REGION, SECRET_KEY, Stack};
+
+/// Its binary in the workspace and in the stack's own folder.
+pub const PROGRAM: &str = "redshift-stand-in";
+
+pub fn part(stack: &Stack) -> Part {
+    let address = stack.redshift();
+    let program = stack.own_program(PROGRAM);
+    let command = Run::new(&program)
+        .args(&["--listen", &address, "--postgres", &stack.postgres_url()])
+        .arg("--s3-endpoint")
+        .arg(format!("http://{}", stack.s3()))
+        .env("AWS_ACCESS_KEY_ID", ACCESS_KEY)
+        .env("AWS_SECRET_ACCESS_KEY", SECRET_KEY)
+        .env("AWS_REGION", REGION)
+        .env("RUST_LOG", "info");
+    Part {
+        after: &["postgres", "s3"],
+        only_if: Some(program),
+        endpoint: Some(format!("http://{address}")),
+        ..Part::new(
+            "redshift",
+            Some(command),
+            Probe::Http {
+                address,
+                path: "/healthz",
+            },
+        )
+    }
+}

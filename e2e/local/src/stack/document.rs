@@ -1,0 +1,61 @@
+//! Writes `stack.json`, what tests and people read about a running stack. Touches no network.
+
+use anyhow::Result;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::{ACCESS_KEY, DATABASE, NODE_NAME, POSTGRES_PASSWORD, POSTGRES_USER, REGION, SECRET_KEY, Stack};
+use crate::parts::redshift;
+use crate::run;
+
+/// Image references, filled in when the images were built.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Images {
+    pub medallion: Option<String>,
+    pub dbt_purchases: Option<String>,
+}
+
+/// The format is described in the README beside this crate.
+pub fn publish(stack: &Stack, images: &Images) -> Result<()> {
+    let warehouse = stack.own_program(redshift::PROGRAM).exists().then(|| {
+        json!({
+            "endpoint": format!("http://{}", stack.redshift()),
+            "workgroupName": "shop",
+            "database": DATABASE,
+        })
+    });
+    let document = json!({
+        "name": stack.name,
+        "nodeIp": stack.node_ip(),
+        "hostIp": stack.host_ip(),
+        "kubeconfig": stack.kubeconfig(),
+        "kubernetes": {"server": stack.api_server(), "version": stack.kubernetes_version, "nodeName": NODE_NAME},
+        "kafka": {"bootstrapServers": stack.kafka()},
+        "dynamodb": {"endpoint": format!("http://{}", stack.dynamodb())},
+        "s3": {"endpoint": format!("http://{}", stack.s3())},
+        "redshift": warehouse,
+        "postgres": {
+            "url": stack.postgres_url(),
+            "host": stack.node_ip(),
+            "port": 5432,
+            "user": POSTGRES_USER,
+            "password": POSTGRES_PASSWORD,
+            "database": DATABASE,
+        },
+        "aws": {"region": REGION, "accessKeyId": ACCESS_KEY, "secretAccessKey": SECRET_KEY},
+        "images": images,
+        "bin": {
+            "local": stack.own_program("local"),
+            "kubectl": stack.kubernetes("kubectl"),
+            "helm": stack.fetched.helm.join("helm"),
+            "kubeconform": stack.fetched.kubeconform.join("kubeconform"),
+            "ctr": stack.fetched.containerd.join("ctr"),
+            "python": stack.fetched.python.join("bin/python"),
+            "dbt": stack.fetched.python.join("bin/dbt"),
+        },
+        "logs": stack.logs(),
+        "status": stack.home.join("status.json"),
+    });
+    run::write_if_changed(&stack.json(), serde_json::to_vec_pretty(&document)?)
+}

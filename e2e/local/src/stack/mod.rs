@@ -1,0 +1,249 @@
+//! One local stack: its name, its addresses, its folders, and the `stack.json` that tests and people read. Touches no network.
+
+pub mod cgroups;
+pub mod document;
+pub mod namespaces;
+pub mod processes;
+pub mod status;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use serde::{Deserialize, Serialize};
+
+use crate::fetch::Fetched;
+use crate::layout::Layout;
+use crate::run;
+
+/// Pods, services and the cluster's own addresses; every stack has a network of its own, so all use the same.
+pub const POD_CIDR: &str = "10.244.0.0/24";
+pub const POD_GATEWAY: &str = "10.244.0.1";
+pub const SERVICE_CIDR: &str = "10.96.0.0/16";
+pub const API_SERVICE_IP: &str = "10.96.0.1";
+pub const DNS_IP: &str = "10.96.0.10";
+pub const NODE_NAME: &str = "node1";
+
+/// The range that the stacks' links to the host come from, four addresses each.
+pub const LINKS: &str = "10.99";
+
+/// Test-only credentials of every part that wants some.
+pub const REGION: &str = "eu-west-1";
+pub const ACCESS_KEY: &str = "localaccesskey";
+pub const SECRET_KEY: &str = "localsecretkey";
+pub const POSTGRES_USER: &str = "medallion";
+pub const POSTGRES_PASSWORD: &str = "localpassword";
+pub const DATABASE: &str = "analytics";
+
+/// What a stack is made of, written once before it starts; its own processes read it inside.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Stack {
+    pub name: String,
+    /// Which four addresses of `LINKS` are its own.
+    pub index: u8,
+    pub home: PathBuf,
+    pub fetched: Fetched,
+    pub kubernetes_version: String,
+    pub coredns_version: String,
+    pub pause_tag: String,
+    /// Hand-made images that the cluster itself needs.
+    pub pause_archive: PathBuf,
+    pub coredns_archive: PathBuf,
+}
+
+impl Stack {
+    pub fn read(home: &Path) -> Result<Self> {
+        let path = home.join("config.json");
+        let text = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        serde_json::from_slice(&text).with_context(|| format!("{} is not right", path.display()))
+    }
+
+    pub fn write(&self) -> Result<()> {
+        run::write_if_changed(&self.home.join("config.json"), serde_json::to_vec_pretty(self)?)
+    }
+
+    pub fn node_ip(&self) -> String {
+        format!("{LINKS}.{}.2", self.index)
+    }
+
+    /// The host's end of the link.
+    pub fn host_ip(&self) -> String {
+        format!("{LINKS}.{}.1", self.index)
+    }
+
+    /// The host's network interface, at most 15 characters.
+    pub fn veth(&self) -> String {
+        format!("medallion{}", self.index)
+    }
+
+    /// The folder in every cgroup hierarchy.
+    pub fn cgroup(&self) -> String {
+        cgroup_of(&self.name)
+    }
+
+    pub fn logs(&self) -> PathBuf {
+        self.home.join("logs")
+    }
+
+    pub fn log(&self, part: &str) -> PathBuf {
+        self.logs().join(format!("{part}.log"))
+    }
+
+    /// What the parts remember; kept or wiped as one.
+    pub fn data(&self, part: &str) -> PathBuf {
+        self.home.join("data").join(part)
+    }
+
+    pub fn etc(&self, file: &str) -> PathBuf {
+        self.home.join("etc").join(file)
+    }
+
+    pub fn certificate(&self, file: &str) -> PathBuf {
+        self.home.join("certificates").join(file)
+    }
+
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.home.join("kubeconfig")
+    }
+
+    /// Copies of programs from the tree, so that a rebuild does not pull them away under the stack.
+    pub fn own_program(&self, name: &str) -> PathBuf {
+        self.home.join("bin").join(name)
+    }
+
+    pub fn containerd_socket(&self) -> PathBuf {
+        self.home.join("run/containerd.sock")
+    }
+
+    pub fn kubernetes(&self, program: &str) -> PathBuf {
+        self.fetched.kubernetes.join(program)
+    }
+
+    pub fn pause_image(&self) -> String {
+        pause_image(&self.pause_tag)
+    }
+
+    pub fn coredns_image(&self) -> String {
+        coredns_image(&self.coredns_version)
+    }
+
+    pub fn kafka(&self) -> String {
+        format!("{}:9092", self.node_ip())
+    }
+
+    pub fn dynamodb(&self) -> String {
+        format!("{}:8000", self.node_ip())
+    }
+
+    pub fn s3(&self) -> String {
+        format!("{}:7070", self.node_ip())
+    }
+
+    pub fn redshift(&self) -> String {
+        format!("{}:8010", self.node_ip())
+    }
+
+    pub fn postgres(&self) -> String {
+        format!("{}:5432", self.node_ip())
+    }
+
+    pub fn postgres_url(&self) -> String {
+        format!(
+            "postgres://{POSTGRES_USER}:{POSTGRES_PASSWORD}@{}/{DATABASE}",
+            self.postgres()
+        )
+    }
+
+    pub fn api_server(&self) -> String {
+        format!("https://{}:6443", self.node_ip())
+    }
+
+    /// Where the file lies that `MEDALLION_STACK` names.
+    pub fn json(&self) -> PathBuf {
+        self.home.join("stack.json")
+    }
+}
+
+pub fn pause_image(tag: &str) -> String {
+    format!("localhost/medallion/pause:{tag}")
+}
+
+pub fn coredns_image(version: &str) -> String {
+    format!("localhost/medallion/coredns:{}", version.trim_start_matches('v'))
+}
+
+pub fn cgroup_of(name: &str) -> String {
+    format!("medallion-{name}")
+}
+
+/// A stack's name becomes a folder and a cgroup.
+pub fn check_name(name: &str) -> Result<()> {
+    let fits = !name.is_empty()
+        && name.len() <= 20
+        && name
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+    if !fits || name.starts_with('-') {
+        bail!("a stack's name is 1 to 20 lower-case letters, digits and dashes, not `{name}`");
+    }
+    Ok(())
+}
+
+/// The first four addresses that neither another stack nor the host uses.
+pub fn free_index(layout: &Layout, name: &str) -> Result<u8> {
+    let mut taken = Vec::new();
+    if let Ok(stacks) = fs::read_dir(&layout.state) {
+        for other in stacks.flatten().filter(|other| *other.file_name() != *name) {
+            taken.extend(Stack::read(&other.path()).map(|stack| stack.index));
+        }
+    }
+    let mut ip = std::process::Command::new("ip");
+    let addresses = run::output_blocking(ip.args(["-4", "-oneline", "address"]))?;
+    (0..64)
+        .find(|index| !taken.contains(index) && !addresses.contains(&format!(" {LINKS}.{index}.")))
+        .context("64 stacks are enough; `cargo local down` ends one")
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+
+    /// A stack that is never started.
+    pub fn example() -> Stack {
+        let part = |name: &str| PathBuf::from("/cache").join(name);
+        Stack {
+            name: "example".to_owned(),
+            index: 3,
+            home: "/state/example".into(),
+            fetched: Fetched {
+                kubernetes: part("kubernetes"),
+                containerd: part("containerd"),
+                coredns: part("coredns"),
+                helm: part("helm"),
+                kubeconform: part("kubeconform"),
+                versitygw: part("versitygw"),
+                kafka: part("kafka"),
+                dynamodb: part("dynamodb"),
+                postgres: part("postgres"),
+                wheels: part("wheels"),
+                python: part("python"),
+            },
+            kubernetes_version: "v1.2.3".to_owned(),
+            coredns_version: "v4.5.6".to_owned(),
+            pause_tag: "7".to_owned(),
+            pause_archive: part("pause.tar"),
+            coredns_archive: part("coredns.tar"),
+        }
+    }
+
+    #[test]
+    fn names_that_cannot_be_folders_are_refused() {
+        for good in ["demo", "test-2"] {
+            check_name(good).unwrap();
+        }
+        for bad in ["", "-x", "a/b", "..", "Demo", "a-very-long-name-indeed"] {
+            assert!(check_name(bad).is_err(), "{bad}");
+        }
+    }
+}
