@@ -1,0 +1,72 @@
+//! `stories bench`: figures of the running product, each beside the raw limit of what is below it. Touches all of the stack.
+
+mod change;
+mod gateway;
+mod operator;
+mod table;
+mod workers;
+
+use anyhow::Result;
+
+use crate::demo::pass;
+use crate::helm::Installation;
+use crate::purchases::{Purchases, shipped};
+use crate::shop::{Plan, Shop};
+use crate::tests::check_names;
+use crate::visibility::quantile;
+use crate::world::World;
+
+use table::Table;
+
+const PARTS: [&str; 5] = ["passage", "gateway", "workers", "operator", "change"];
+
+pub async fn bench(world: &World, only: &[String]) -> Result<()> {
+    check_names(only, &PARTS)?;
+    world.install(Installation::default()).await?;
+    let mut table = Table::default();
+    for part in PARTS {
+        if !only.is_empty() && !only.iter().any(|one| one == part) {
+            continue;
+        }
+        world.progress.line(format!("bench {part}"));
+        match part {
+            "passage" => passage(world, &mut table).await?,
+            "gateway" => gateway::measure(world, &mut table).await?,
+            "workers" => workers::measure(world, &mut table).await?,
+            "operator" => operator::measure(world, &mut table).await?,
+            _ => change::measure(world, &mut table).await?,
+        }
+    }
+    println!("\n{table}");
+    Ok(())
+}
+
+/// A pipeline of the bench's own, with fresh stores: they slow down as they fill.
+fn plan(name: &str) -> Result<Plan> {
+    let mut plan = Plan::named(name)?;
+    plan.pipeline.metadata.namespace = Some(format!("bench-{name}"));
+    Ok(plan)
+}
+
+/// The demo's lines, the way a user sees them.
+async fn passage(world: &World, table: &mut Table) -> Result<()> {
+    let shop = Shop::open_afresh(world, plan("passage")?).await?;
+    let purchases = Purchases::read(&shipped())?;
+    let passage = pass(&shop, &purchases).await?;
+    let seconds = passage
+        .last_row
+        .map(|last| (last - passage.first_post).total(jiff::Unit::Second))
+        .transpose()?;
+    table.row(
+        "7,419 lines, first POST to last warehouse row",
+        format!("{:.1} s", seconds.unwrap_or_default()),
+        "at most 90 s",
+    );
+    let (half, most) = (quantile(&passage.delays, 0.5), quantile(&passage.delays, 0.95));
+    table.row(
+        "accepted to visible in the warehouse, p50 / p95",
+        format!("{half:.1} / {most:.1} s"),
+        "flush at 5 s",
+    );
+    shop.close().await
+}

@@ -1,0 +1,99 @@
+//! Installs the product as a user does: by its two charts. Touches the API server through Helm.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+use tokio::process::Command;
+
+use crate::stack::Stack;
+
+/// Where the operator lives.
+pub const NAMESPACE: &str = "medallion";
+pub const DEPLOYMENT: &str = "medallion-operator";
+/// The Secret with AWS credentials in each pipeline's namespace.
+pub const AWS_SECRET: &str = "aws-credentials";
+/// The shop's dbt project on the allow-list.
+pub const PURCHASES: &str = "purchases";
+
+/// What differs from one installation to the next.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Installation {
+    /// Images of dbt projects beside the shop's own.
+    pub dbt_projects: BTreeMap<String, String>,
+    /// Worker and the name of the point at which it waits to be killed.
+    pub hold: Option<(&'static str, &'static str)>,
+}
+
+pub fn charts() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../charts")
+}
+
+/// Installs or upgrades both charts and waits until the operator runs.
+pub async fn install(stack: &Stack, installation: &Installation) -> Result<()> {
+    helm(stack, "medallion-crds", "default", None).await?;
+    let file = stack.home().join("values.json");
+    std::fs::create_dir_all(stack.home())?;
+    std::fs::write(&file, values(stack, installation)?.to_string())?;
+    helm(stack, "medallion-operator", NAMESPACE, Some(&file)).await
+}
+
+fn values(stack: &Stack, installation: &Installation) -> Result<Value> {
+    let missing = "the stack has no images; `cargo local up` builds them";
+    let image = stack.images.medallion.as_deref().context(missing)?;
+    let (name, tag) = image.rsplit_once(':').context("an image reference has a tag")?;
+    let mut projects = installation.dbt_projects.clone();
+    projects.insert(
+        PURCHASES.to_owned(),
+        stack.images.dbt_purchases.clone().context(missing)?,
+    );
+    let mut workers = json!({
+        "environment": {
+            "AWS_ENDPOINT_URL_S3": stack.s3.endpoint,
+            "AWS_ENDPOINT_URL_DYNAMODB": stack.dynamodb.endpoint,
+            "AWS_ENDPOINT_URL_DYNAMODB_STREAMS": stack.dynamodb.endpoint,
+            "AWS_ENDPOINT_URL_REDSHIFT_DATA": stack.redshift()?.endpoint,
+            "MEDALLION_S3_PATH_STYLE": "true",
+        },
+        "awsCredentialsSecret": AWS_SECRET,
+    });
+    if let Some((worker, point)) = installation.hold {
+        workers[worker] = json!({"environment": {"MEDALLION_HOLD_POINT": point}});
+    }
+    Ok(json!({
+        "image": {"repository": name, "tag": tag},
+        "dbtProjects": projects,
+        "workers": workers,
+    }))
+}
+
+async fn helm(stack: &Stack, chart: &str, namespace: &str, values: Option<&Path>) -> Result<()> {
+    // Releases are named so that the operator's objects are called medallion-operator.
+    let release = chart.trim_end_matches("-operator");
+    let mut helm = Command::new(&stack.bin.helm);
+    helm.args(["upgrade", "--install", release]).arg(charts().join(chart));
+    helm.args([
+        "--namespace",
+        namespace,
+        "--create-namespace",
+        "--wait",
+        "--timeout",
+        "120s",
+    ]);
+    if let Some(values) = values {
+        helm.arg("--values").arg(values);
+    }
+    helm.env("KUBECONFIG", &stack.kubeconfig)
+        .env("HOME", stack.home())
+        .stdin(Stdio::null());
+    let output = helm.output().await.context("cannot start helm")?;
+    if !output.status.success() {
+        bail!(
+            "helm upgrade --install {release}: {}",
+            String::from_utf8_lossy(&output.stderr).trim()
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,269 @@
+//! Story 2: SIGKILL at random moments of every worker, the operator, Kafka and the API server while data flows, and at three named points. Nothing is lost, nothing is there twice, nothing published is done again.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
+use kube::api::ListParams;
+use rand::rngs::StdRng;
+use rand::seq::{IndexedRandom, SliceRandom};
+use rand::{Rng, SeedableRng};
+use tokio::task::JoinHandle;
+
+use super::till::{Ledger, PATIENCE};
+use crate::event::Event;
+use crate::gateway::{Delivery, Gateway};
+use crate::helm::{DEPLOYMENT, Installation, NAMESPACE};
+use crate::kill;
+use crate::purchases::{Purchases, shipped};
+use crate::reference::{GOLD, SILVER};
+use crate::shop::{Plan, Shop};
+use crate::waiting::{Look, in_the_end};
+use crate::world::World;
+
+const ROUNDS: usize = 12;
+/// Data flows in batches of so many events, with this pause between them.
+const BATCH: usize = 15;
+const PAUSE: Duration = Duration::from_secs(1);
+/// A worker that is down for long is waited for; kubelet lets a container that died often wait for minutes.
+const RETURN: Duration = Duration::from_secs(300);
+const HELD: &str = "held here until killed";
+
+/// What is killed.
+#[derive(Clone, Copy, Debug)]
+enum Target {
+    /// A pod of a worker of the pipeline.
+    Worker(&'static str),
+    Operator,
+    /// A part of the stack.
+    Part(&'static str),
+}
+
+const TARGETS: [Target; 8] = [
+    Target::Worker("gateway"),
+    Target::Worker("consumer"),
+    Target::Worker("exporter"),
+    Target::Worker("dbt-runner"),
+    Target::Worker("loader"),
+    Target::Operator,
+    Target::Part("kafka"),
+    Target::Part("kube-apiserver"),
+];
+
+/// Worker, point, and what stands at that point.
+const POINTS: [(&str, &str); 3] = [
+    ("exporter", "between-put-and-commit"),
+    ("dbt-runner", "between-gold-table-commits"),
+    ("loader", "between-copy-and-ledger"),
+];
+
+pub async fn tell(world: &World, seed: Option<u64>) -> Result<()> {
+    let seed = seed.unwrap_or_else(|| rand::rng().random());
+    world.progress.line(format!(
+        "seed {seed}; the same kills again: stories test story --only kills --seed {seed}"
+    ));
+    let mut random = StdRng::seed_from_u64(seed);
+    world.install(Installation::default()).await?;
+    let shop = Shop::prepare_afresh(world, Plan::named("kills")?).await?;
+    shop.apply().await?;
+    kill_worker(&shop, "provisioner", Duration::ZERO).await?;
+    let step = world.progress.step("the pipeline becomes ready all the same");
+    shop.wait_until_ready(&step).await?;
+    step.done("");
+
+    let purchases = Purchases::read(&shipped())?;
+    let (flowing, held_back) = purchases.events.split_at(purchases.events.len() - 300);
+    let flow = Flow::start(shop.gateway().await?, flowing.to_vec());
+    let mut targets = TARGETS.to_vec();
+    targets.shuffle(&mut random);
+    for round in 0..ROUNDS {
+        let target = match targets.pop() {
+            Some(target) => target,
+            None => *TARGETS.choose(&mut random).context("there are targets")?,
+        };
+        let delay = Duration::from_millis(random.random_range(0..3000));
+        let step = world.progress.step(format!(
+            "round {} of {ROUNDS}: SIGKILL to {target:?} after {} ms",
+            round + 1,
+            delay.as_millis()
+        ));
+        match target {
+            Target::Worker(worker) => kill_worker(&shop, worker, delay).await?,
+            Target::Operator => kill_operator(&shop, delay).await?,
+            Target::Part(part) => {
+                tokio::time::sleep(delay).await;
+                kill::part(&world.stack, part).await?;
+            }
+        }
+        step.done("killed");
+    }
+    let mut ledger = Ledger::default();
+    let (sent, delivery) = flow.stop().await?;
+    world.progress.line(format!(
+        "{} events were sent meanwhile, {} requests were repeated",
+        sent.len(),
+        delivery.repeats
+    ));
+    ledger.keep(&sent, delivery);
+    ledger.settle(&shop).await?;
+    nothing_done_twice(&shop).await?;
+
+    for ((worker, point), lines) in POINTS.into_iter().zip(held_back.chunks(100)) {
+        held(world, &shop, &mut ledger, worker, point, lines).await?;
+        nothing_done_twice(&shop).await?;
+    }
+    shop.close().await
+}
+
+/// Stops a worker at a named point, kills it there, and expects the next one to put things right.
+async fn held(
+    world: &World,
+    shop: &Shop<'_>,
+    ledger: &mut Ledger,
+    worker: &'static str,
+    point: &'static str,
+    lines: &[Event],
+) -> Result<()> {
+    world
+        .install(Installation {
+            hold: Some((worker, point)),
+            ..Installation::default()
+        })
+        .await?;
+    let step = world.progress.step(format!("the {worker} comes to {point}"));
+    shop.wait_until_ready(&step).await?;
+    // What is new from now on is what the worker is killed over.
+    let delivery = shop
+        .gateway()
+        .await?
+        .deliver_all(lines, 50, 2, PATIENCE, |_| {})
+        .await?;
+    ledger.keep(lines, delivery);
+    let pod = in_the_end(&step, RETURN, Duration::from_millis(500), async || {
+        for pod in world.cluster.pods(&shop.namespace, &shop.name, worker).await? {
+            if world.cluster.log(&pod).await.contains(HELD) {
+                return Ok(Look::Done(pod));
+            }
+        }
+        Ok(Look::Waiting(format!("no {worker} is held at {point}")))
+    })
+    .await?;
+    step.done(format!("pod {} is held", pod.name_any()));
+    if worker != "exporter" {
+        // A killed Job is another pod, which would be held again.
+        world.install(Installation::default()).await?;
+    }
+    let killed = kill::pod(&pod)?;
+    ensure!(killed > 0, "pod {} had no process to kill", pod.name_any());
+    world.progress.line(format!("SIGKILL to the {worker} at {point}"));
+    ledger.settle(shop).await?;
+    world.install(Installation::default()).await
+}
+
+/// Kills a pod of a worker; for a Job the next one that runs.
+async fn kill_worker(shop: &Shop<'_>, worker: &str, delay: Duration) -> Result<()> {
+    let step = shop.world.progress.step(format!("a running {worker}"));
+    in_the_end(&step, RETURN, Duration::from_millis(200), async || {
+        let running = |pods: Vec<Pod>| pods.into_iter().find(is_running);
+        if running(shop.world.cluster.pods(&shop.namespace, &shop.name, worker).await?).is_none() {
+            return Ok(Look::Waiting(format!("no {worker} runs")));
+        }
+        tokio::time::sleep(delay).await;
+        // A Job may have ended meanwhile: then the next one.
+        let Some(pod) = running(shop.world.cluster.pods(&shop.namespace, &shop.name, worker).await?) else {
+            return Ok(Look::Waiting(format!("the {worker} ended by itself")));
+        };
+        Ok(if kill::pod(&pod)? > 0 {
+            Look::Done(())
+        } else {
+            Look::Waiting(format!("the {worker} ended by itself"))
+        })
+    })
+    .await
+}
+
+async fn kill_operator(shop: &Shop<'_>, delay: Duration) -> Result<()> {
+    let step = shop.world.progress.step("a running operator");
+    tokio::time::sleep(delay).await;
+    in_the_end(&step, RETURN, Duration::from_millis(500), async || {
+        let selector = ListParams::default().labels(&format!("app.kubernetes.io/name={DEPLOYMENT}"));
+        let pods = shop.world.cluster.api::<Pod>(NAMESPACE).list(&selector).await?;
+        for pod in pods.items.iter().filter(|pod| is_running(pod)) {
+            if kill::pod(pod)? > 0 {
+                return Ok(Look::Done(()));
+            }
+        }
+        Ok(Look::Waiting("no operator runs".to_owned()))
+    })
+    .await
+}
+
+fn is_running(pod: &Pod) -> bool {
+    let statuses = pod
+        .status
+        .as_ref()
+        .and_then(|status| status.container_statuses.as_deref())
+        .unwrap_or_default();
+    statuses
+        .iter()
+        .any(|status| status.state.as_ref().is_some_and(|state| state.running.is_some()))
+}
+
+/// Each table has at most one commit of each run: what was published was not done again.
+async fn nothing_done_twice(shop: &Shop<'_>) -> Result<()> {
+    let mut referee = shop.world.referee().await;
+    let silver = SILVER.map(|table| shop.silver(table));
+    let gold = GOLD.map(|table| shop.gold(table));
+    for url in silver.into_iter().chain(gold) {
+        let commits = format!(
+            "SELECT json_extract_string(domainMetadata.configuration, '$.runUid') AS run
+             FROM read_json('{url}/_delta_log/*.json', format = 'newline_delimited',
+                 columns = {{domainMetadata: 'STRUCT(domain VARCHAR, configuration VARCHAR)'}})
+             WHERE domainMetadata.domain = 'medallion.run'"
+        );
+        let twice = referee
+            .sql(&format!(
+                "SELECT run, count(*) FROM ({commits}) GROUP BY run HAVING count(*) > 1 OR run IS NULL"
+            ))
+            .await?;
+        ensure!(twice.is_empty(), "{url}: runs that committed more than once: {twice:?}");
+        let all = referee.number(&format!("SELECT count(*) FROM ({commits})")).await?;
+        ensure!(all > 0, "{url}: no commit names its run");
+    }
+    Ok(())
+}
+
+/// Events that flow in the background until it is stopped.
+struct Flow {
+    stop: Arc<AtomicBool>,
+    task: JoinHandle<Result<(Vec<Event>, Delivery)>>,
+}
+
+impl Flow {
+    fn start(gateway: Gateway, events: Vec<Event>) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = stop.clone();
+        let task = tokio::spawn(async move {
+            let (mut sent, mut all) = (Vec::new(), Delivery::default());
+            for batch in events.chunks(BATCH) {
+                if stopped.load(Ordering::Relaxed) {
+                    break;
+                }
+                all.merge(gateway.deliver(batch, RETURN).await?);
+                sent.extend_from_slice(batch);
+                tokio::time::sleep(PAUSE).await;
+            }
+            Ok((sent, all))
+        });
+        Self { stop, task }
+    }
+
+    /// What was sent, and what became of it.
+    async fn stop(self) -> Result<(Vec<Event>, Delivery)> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.task.await?
+    }
+}

@@ -1,0 +1,67 @@
+//! The stories: one file each, in a namespace with a topic, a table, buckets and a schema of its own. Touches all of the stack.
+
+pub mod api;
+mod duplicates;
+mod faults;
+mod kills;
+mod late;
+mod life;
+mod other_contract;
+mod purchases;
+mod till;
+
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+
+use crate::world::World;
+
+pub use till::many;
+
+/// In the order in which they are told: the one that kills comes last.
+const STORIES: [&str; 7] = ["purchases", "duplicates", "late", "life", "contract", "faults", "kills"];
+
+/// Runs the stories, or only those that are named; goes on after a failure and fails at the end.
+pub async fn stories(world: &World, only: &[String], seed: Option<u64>) -> Result<()> {
+    check_names(only, &STORIES)?;
+    let mut failed = Vec::new();
+    for name in STORIES {
+        if !only.is_empty() && !only.iter().any(|one| one == name) {
+            continue;
+        }
+        world.progress.line(format!("story {name}"));
+        let begun = Instant::now();
+        let told = match name {
+            "purchases" => purchases::tell(world).await,
+            "duplicates" => duplicates::tell(world).await,
+            "late" => late::tell(world).await,
+            "life" => life::tell(world).await,
+            "contract" => other_contract::tell(world).await,
+            "faults" => faults::tell(world).await,
+            _ => kills::tell(world, seed).await,
+        };
+        let seconds = begun.elapsed().as_secs();
+        match told {
+            Ok(()) => world.progress.line(format!("story {name}: holds ({seconds} s)")),
+            Err(error) => {
+                // What a failed story leaves is left for a look; its next run begins with wiping it.
+                world
+                    .progress
+                    .line(format!("story {name}: FAILS ({seconds} s)\n  {error:#}"));
+                failed.push(name);
+            }
+        }
+    }
+    if !failed.is_empty() {
+        bail!("{} of the stories fail: {}", failed.len(), failed.join(", "));
+    }
+    Ok(())
+}
+
+/// A misspelt name would otherwise test nothing and pass.
+pub fn check_names(only: &[String], all: &[&str]) -> Result<()> {
+    match only.iter().find(|name| !all.contains(&name.as_str())) {
+        Some(unknown) => bail!("there is no `{unknown}`; there are {}", all.join(", ")),
+        None => Ok(()),
+    }
+}

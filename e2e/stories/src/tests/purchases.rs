@@ -1,0 +1,29 @@
+//! Story 1: all purchases of the demo arrive, each once, and Silver, Gold and the warehouse are what SQL makes of the file.
+
+use anyhow::{Result, ensure};
+
+use crate::demo::pass;
+use crate::helm::Installation;
+use crate::purchases::{Purchases, shipped};
+use crate::shop::{Plan, Shop};
+use crate::world::World;
+
+pub async fn tell(world: &World) -> Result<()> {
+    world.install(Installation::default()).await?;
+    let mut plan = Plan::named("purchases")?;
+    plan.pipeline.spec.stages.ingest.replicas = Some(2);
+    plan.pipeline.spec.stages.persist.replicas = Some(2);
+    let shop = Shop::open_afresh(world, plan).await?;
+    let purchases = Purchases::read(&shipped())?;
+    let passage = pass(&shop, &purchases).await?;
+    ensure!(passage.faults.is_empty(), "{}", passage.faults.join("\n  "));
+    ensure!(
+        passage.delivery.fates.len() == purchases.events.len(),
+        "every line has one fate"
+    );
+    ensure!(
+        passage.account.of_others(&passage.delivery).is_empty(),
+        "nothing was made up"
+    );
+    shop.close().await
+}
