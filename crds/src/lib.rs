@@ -4,6 +4,11 @@
 //! - [`launch`]: operator to worker. One settings file, environment names, ports, exit codes, termination report.
 //! - [`progress`]: worker to operator. The JSON of `GET /progress`.
 
+#![allow(
+    clippy::doc_markdown,
+    reason = "the doc comments are the text of kubectl explain, which shows backticks as they stand"
+)]
+
 pub mod labels;
 pub mod launch;
 pub mod manifests;

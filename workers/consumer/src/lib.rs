@@ -3,10 +3,12 @@
 //!
 //! One record goes this way: [`poll`] (the only thread that touches the consumer) → [`ledger`] (what is in flight) →
 //! [`settle`] (until it is stored, known as a duplicate, or dead-lettered) with [`verdict`] (what it should become),
-//! [`table`] and [`dead_letter`] → [`ledger`] again, whose contiguous prefix is what [`poll`] commits.
+//! [`dynamo`] and [`dead_letter`] → [`ledger`] again, whose contiguous prefix is what [`poll`] commits.
 
 mod assignment;
+mod classify;
 mod dead_letter;
+mod dynamo;
 mod ledger;
 mod metrics;
 mod observe;
@@ -20,10 +22,11 @@ mod trouble;
 mod verdict;
 
 pub use dead_letter::{DeadLetter, DeadLetterSink, KafkaDeadLetters};
+pub use dynamo::DynamoTable;
 pub use metrics::ConsumerMetrics;
 pub use poll::{Consumption, consume};
 pub use run::run;
 pub use settings::Limits;
 pub use settle::Settler;
-pub use table::{DynamoTable, Item, Put, Table, TableError};
+pub use table::{Item, Put, Table, TableError};
 pub use trouble::Troubles;

@@ -13,12 +13,12 @@ use tokio::sync::{Semaphore, watch};
 use worker_kit::{Context, ProgressHandle, WorkerError, aws};
 
 use crate::dead_letter::KafkaDeadLetters;
+use crate::dynamo::DynamoTable;
 use crate::metrics::ConsumerMetrics;
 use crate::observe::{Observation, Observer};
 use crate::poll::{Consumption, consume};
 use crate::settings::{Limits, pointers};
 use crate::settle::Settler;
-use crate::table::DynamoTable;
 use crate::trouble::{Place, Troubles};
 
 /// How often lag and dead letters are measured.

@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 use wiremock::matchers::{body_partial_json, header, method};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
+const PUT: &str = "DynamoDB_20120810.PutItem";
+
 fn item() -> Item {
     Item {
         key: "7".to_owned(),
@@ -25,7 +27,8 @@ fn item() -> Item {
 async fn answered(response: ResponseTemplate) -> (Result<Put, TableError>, MockServer) {
     let server = MockServer::start().await;
     Mock::given(method("POST")).respond_with(response).mount(&server).await;
-    (table(&server.uri()).put(&item()).await, server)
+    let put = table(&server.uri()).put(&item()).await;
+    (put, server)
 }
 
 fn table(endpoint: &str) -> DynamoTable {
@@ -44,16 +47,21 @@ fn table(endpoint: &str) -> DynamoTable {
     DynamoTable::new(Client::from_conf(config), "orders")
 }
 
+fn ok(body: &Value) -> ResponseTemplate {
+    ResponseTemplate::new(200).set_body_raw(body.to_string(), "application/x-amz-json-1.0")
+}
+
 fn error(status: u16, code: &str, mut body: Value) -> ResponseTemplate {
     body["__type"] = Value::from(format!("com.amazonaws.dynamodb.v20120810#{code}"));
     ResponseTemplate::new(status).set_body_raw(body.to_string(), "application/x-amz-json-1.0")
 }
 
-fn reason(result: Result<Put, TableError>) -> String {
+fn word(result: &Result<Put, TableError>) -> String {
     match result {
-        Err(TableError::Environment { reason, .. }) => reason.to_owned(),
+        Err(TableError::Environment { reason, .. }) => (*reason).to_owned(),
         Err(TableError::Item { class, .. }) => format!("item: {class}"),
-        Ok(put) => format!("{put:?}"),
+        Ok(Put::Stored) => "stored".to_owned(),
+        Ok(Put::Exists { digest, .. }) => format!("exists: {}", digest.as_deref().unwrap_or("?")),
     }
 }
 
@@ -61,7 +69,7 @@ fn reason(result: Result<Put, TableError>) -> String {
 async fn the_put_is_conditional_and_every_attribute_is_a_function_of_the_record() {
     let server = MockServer::start().await;
     Mock::given(method("POST"))
-        .and(header("x-amz-target", "DynamoDB_20120810.PutItem"))
+        .and(header("x-amz-target", PUT))
         .and(body_partial_json(json!({
             "TableName": "orders",
             "ConditionExpression": "attribute_not_exists(#key)",
@@ -70,11 +78,14 @@ async fn the_put_is_conditional_and_every_attribute_is_a_function_of_the_record(
             "Item": {"key": {"S": "7"}, "event_id": {"S": "e1"}, "payload": {"S": "{\"id\": \"e1\"}"},
                      "digest": {"S": "d"}, "contract_version": {"S": "v"}, "source": {"S": "events/0/1"}},
         })))
-        .respond_with(ResponseTemplate::new(200).set_body_raw("{}", "application/x-amz-json-1.0"))
+        .respond_with(ok(&json!({})))
         .expect(1)
         .mount(&server)
         .await;
-    assert_eq!(table(&server.uri()).put(&item()).await, Ok(Put::Stored));
+    assert_eq!(
+        table(&server.uri()).put_batch(vec![item("e1")]).await,
+        [Ok(Put::Stored)]
+    );
     let body: Value = server.received_requests().await.expect("requests")[0]
         .body_json()
         .expect("JSON");
@@ -83,7 +94,7 @@ async fn the_put_is_conditional_and_every_attribute_is_a_function_of_the_record(
 
 #[tokio::test]
 async fn a_refused_put_brings_what_is_stored() {
-    let old = json!({"message": "The conditional request failed", "Item": {"digest": {"S": "x"}, "source": {"S": "events/0/0"}}});
+    let old = json!({"message": "failed", "Item": {"digest": {"S": "x"}, "source": {"S": "events/0/0"}}});
     let (put, _) = answered(error(400, "ConditionalCheckFailedException", old)).await;
     assert_eq!(
         put,
@@ -135,10 +146,10 @@ async fn errors_of_the_environment_are_told_from_those_of_the_item() {
         ),
     ] {
         let (put, _server) = answered(response).await;
-        assert_eq!(reason(put), expected);
+        assert_eq!(word(&put), expected);
     }
     assert_eq!(
-        reason(table("http://127.0.0.1:1").put(&item()).await),
+        word(&table("http://127.0.0.1:1").put(&item()).await),
         "TableUnreachable"
     );
 }

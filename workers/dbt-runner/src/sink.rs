@@ -102,7 +102,7 @@ pub async fn commit(
     let change = match &upload.touched {
         Touched::Whole => Change::replace_all(upload.files.clone()),
         Touched::Partitions(partitions) if partitions.is_empty() => Change::append(upload.files.clone()),
-        Touched::Partitions(partitions) => Change::replace_partitions(partitions.clone(), upload.files.clone()),
+        Touched::Partitions(partitions) => Change::replace_partitions(partitions, upload.files.clone()),
     };
     let change = change
         .position(DOMAIN, run.to_value())

@@ -134,7 +134,7 @@ async fn added(table: &Table, snapshot: &Snapshot, after: u64, until: u64) -> Re
     }
 }
 
-/// The store for a layer's address: S3, or the local file system for trials.
+/// Whether a layer's address is of the local file system, as in trials, and not of S3.
 pub fn is_local(address: &str) -> Result<bool, RunError> {
     let url = Url::parse(address)
         .map_err(|error| RunError::Settings(format!("worker.lake: {address} is no address: {error}")))?;

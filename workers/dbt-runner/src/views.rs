@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use medallion_lake::DataFile;
+use medallion_lake::{DataFile, PartitionValues};
 
 use crate::error::RunError;
 use crate::protocol::{Column, File, SourceName, TableModel, View};
@@ -103,7 +103,7 @@ pub fn reach(inputs: &BTreeMap<String, Input>) -> Touched {
         .values()
         .flat_map(|input| input.changed.iter().cloned())
         .collect();
-    if changed.iter().any(|partition| partition.is_empty()) {
+    if changed.iter().any(PartitionValues::is_empty) {
         Touched::Whole
     } else {
         Touched::Partitions(changed)

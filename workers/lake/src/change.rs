@@ -47,7 +47,7 @@ impl Change {
     }
 
     /// Replaces the content of the given partitions, and of no other, by the files.
-    pub fn replace_partitions(touched: BTreeSet<PartitionValues>, files: Vec<NewFile>) -> Self {
+    pub fn replace_partitions(touched: &BTreeSet<PartitionValues>, files: Vec<NewFile>) -> Self {
         let touched = touched.iter().map(normalised).collect();
         Self {
             add: files,

@@ -34,7 +34,7 @@ impl Table {
                     "checkpoint written"
                 ),
                 Err(error) => {
-                    tracing::warn!(table = table.address(), %error, "checkpoint failed, the next will do")
+                    tracing::warn!(table = table.address(), %error, "checkpoint failed, the next will do");
                 }
             }
             table.checkpoints().running.store(false, Ordering::SeqCst);

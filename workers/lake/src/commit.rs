@@ -1,6 +1,6 @@
 //! The commit: checks, one conditional write of the log, and the truth about how it ended. Talks to object storage.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::datatypes::Schema;
@@ -119,7 +119,7 @@ impl Table {
             Some(kernel) => Snapshot::with_positions(self, kernel, positions)?,
             None => blocking(move || table.load(Some(version))).await?,
         };
-        if since_checkpoint > 0 && since_checkpoint % CHECKPOINT_EVERY == 0 {
+        if since_checkpoint > 0 && since_checkpoint.is_multiple_of(CHECKPOINT_EVERY) {
             self.start_checkpoint(&snapshot);
         }
         Ok(snapshot)
@@ -281,11 +281,11 @@ fn removed_files(base: &Snapshot, change: &Change) -> Result<Vec<FilteredEngineD
     if change.remove == Remove::Nothing {
         return Ok(Vec::new());
     }
-    let added: BTreeMap<&str, ()> = change.add.iter().map(|file| (file.name(), ())).collect();
+    let added: BTreeSet<&str> = change.add.iter().map(NewFile::name).collect();
     let mut batches = Vec::new();
     let mut error = None;
     base.scan(|batch, files| {
-        if let Some(file) = files.iter().find(|file| added.contains_key(file.name.as_str())) {
+        if let Some(file) = files.iter().find(|file| added.contains(file.name.as_str())) {
             error = Some(LakeError::BadChange(format!(
                 "file {} is part of the table already",
                 file.name

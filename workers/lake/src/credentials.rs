@@ -10,7 +10,7 @@ use object_store::aws::AwsCredential;
 use tokio::sync::Mutex;
 
 /// Credentials are renewed this long before they end, so that a slow upload still carries valid ones.
-const RENEW_BEFORE: Duration = Duration::from_secs(300);
+const RENEW_BEFORE: Duration = Duration::from_mins(5);
 
 /// Asks the SDK's provider chain (environment, Pod Identity, IRSA, instance) and keeps the answer until shortly before
 /// it expires.
@@ -115,7 +115,7 @@ mod tests {
 
     #[tokio::test]
     async fn fresh_credentials_are_kept() {
-        let (first, second) = keys_of_two_calls(Duration::from_secs(3600)).await;
+        let (first, second) = keys_of_two_calls(Duration::from_hours(1)).await;
         assert_eq!(first, second);
     }
 

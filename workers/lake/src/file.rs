@@ -10,11 +10,12 @@ use arrow::datatypes::{DataType, Field, Fields, Schema};
 use bytes::Bytes;
 use delta_kernel::expressions::ColumnName;
 use delta_kernel_default_engine::stats::FileStatsAccumulator;
-use object_store::{ObjectStoreExt, PutMode, PutPayload, WriteMultipart};
+use object_store::{ObjectStoreExt, PutMode, PutMultipartOptions, PutPayload, WriteMultipart};
 use parquet::arrow::{ArrowWriter, parquet_to_arrow_schema};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use parquet::file::properties::WriterProperties;
+use parquet::file::statistics::Statistics;
 use tokio::io::AsyncReadExt;
 
 use crate::error::LakeError;
@@ -172,7 +173,7 @@ impl Table {
         let failed = || LakeError::store(format!("put {name} in parts"));
         let upload = self
             .objects()
-            .put_multipart_opts(&self.object(name), Default::default())
+            .put_multipart_opts(&self.object(name), PutMultipartOptions::default())
             .await
             .map_err(failed())?;
         let mut parts = WriteMultipart::new_with_chunk_size(upload, PART_BYTES);
@@ -310,7 +311,7 @@ fn footer_statistics(rows: u64, schema: &Schema, footer: &ParquetMetaData) -> St
                     group
                         .column(leaf)
                         .statistics()
-                        .and_then(|statistics| statistics.null_count_opt())
+                        .and_then(Statistics::null_count_opt)
                 })
                 .sum::<Option<u64>>()
         });

@@ -10,9 +10,6 @@ use tokio::process::Command;
 use crate::commands::Context;
 use crate::run;
 
-/// The stories need a stack and run as a program.
-const STORIES: &str = "medallion-stories";
-
 pub async fn fmt(context: &Context) -> Result<()> {
     shown(context, &["fmt", "--all", "--check"]).await
 }
@@ -35,18 +32,7 @@ pub async fn clippy(context: &Context) -> Result<()> {
 }
 
 pub async fn unit(context: &Context) -> Result<()> {
-    shown(
-        context,
-        &[
-            "test",
-            "--release",
-            "--workspace",
-            "--exclude",
-            STORIES,
-            "--no-fail-fast",
-        ],
-    )
-    .await
+    shown(context, &["test", "--release", "--workspace", "--no-fail-fast"]).await
 }
 
 /// Runs cargo with its words on our own outputs.

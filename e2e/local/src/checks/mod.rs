@@ -98,6 +98,7 @@ pub async fn test(mut phases: Vec<Phase>, compile: bool) -> Result<ExitCode> {
     phases.dedup();
     let mut context = Context::new(STACK)?;
     context.compile = compile;
+    context.with_tests = true;
     let needs_stack = phases.iter().any(|phase| phase.needs_stack());
     if needs_stack {
         crate::toolchains::check_root()?;

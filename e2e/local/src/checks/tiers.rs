@@ -38,11 +38,9 @@ pub async fn worker(context: &Context) -> Result<()> {
     }
     let mut command = cargo::command(context);
     command
-        .args(["test", "--release", "--no-fail-fast", "--test", "stack_*"])
+        // The whole workspace, so that dependencies have the features they were compiled with before.
+        .args(["test", "--release", "--workspace", "--no-fail-fast", "--test", "stack_*"])
         .env("MEDALLION_STACK", stack.json());
-    for name in &crates {
-        command.args(["--package", name]);
-    }
     let features = crates
         .iter()
         .map(|name| format!("{name}/{FEATURE}"))

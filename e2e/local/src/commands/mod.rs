@@ -25,6 +25,9 @@ pub struct Context {
     pub name: String,
     /// Whether `up` compiles the workspace first, or takes the binaries that are there.
     pub compile: bool,
+    /// Whether `up` compiles the tests along: with their dependencies others are compiled with other features, and
+    /// building once with and once without them would compile nearly everything twice.
+    pub with_tests: bool,
 }
 
 impl Context {
@@ -38,6 +41,7 @@ impl Context {
             progress: Progress::new(),
             name: name.to_owned(),
             compile: true,
+            with_tests: false,
         })
     }
 

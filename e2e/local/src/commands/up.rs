@@ -162,6 +162,9 @@ pub async fn cargo_build(context: &Context) -> Result<()> {
         .step("cargo build --release", |step| async move {
             let mut cargo = cargo::command(context);
             cargo.args(["build", "--release", "--workspace", "--bins"]);
+            if context.with_tests {
+                cargo.arg("--tests");
+            }
             run::logged(&cargo, &layout.build_log("cargo"), &step).await
         })
         .await

@@ -222,8 +222,8 @@ mod tests {
 
     use super::*;
 
-    fn checked(request: Value) -> Result<(), ApiError> {
-        let submit: Submit = parse(&request)?;
+    fn checked(request: &Value) -> Result<(), ApiError> {
+        let submit: Submit = parse(request)?;
         let sqls = submit.sql.clone().map_or_else(Vec::new, |sql| vec![sql]);
         check(&submit, &sqls)
     }
@@ -240,7 +240,7 @@ mod tests {
 
     #[test]
     fn an_ordinary_call_passes() {
-        assert_eq!(checked(request()), Ok(()));
+        assert_eq!(checked(&request()), Ok(()));
     }
 
     #[rstest]
@@ -255,7 +255,7 @@ mod tests {
     #[case(with("SessionId", json!("s")), "no sessions")]
     #[case(with("ExecutionMode", json!("MAYBE")), "TRANSACTION, AUTO_COMMIT")]
     fn a_wrong_call_says_what_is_wrong(#[case] request: Value, #[case] part: &str) {
-        let error = checked(request).unwrap_err();
+        let error = checked(&request).unwrap_err();
         assert_eq!(error.code, "ValidationException");
         assert!(error.message.contains(part), "{}", error.message);
     }

@@ -80,6 +80,7 @@ const NOT_IMITATED: &[&str] = &[
     "SHAPEFILE",
 ];
 
+#[expect(clippy::struct_excessive_bools, reason = "each option of COPY is given or not")]
 #[derive(Default)]
 struct Options {
     credentials: bool,

@@ -1,4 +1,4 @@
-//! Runs of the shop's project with real dbt and DuckDB on a lake in a local folder: what is rewritten, what is not, and what a failure leaves.
+//! Runs of the shop's project with real dbt and `DuckDB` on a lake in a local folder: what is rewritten, what is not, and what a failure leaves.
 //!
 //! Needs Python with dbt: `MEDALLION_PYTHON` names the interpreter, or `MEDALLION_STACK` the description of a local stack.
 

@@ -100,7 +100,7 @@ async fn other_libraries_see_the_rows_partitions_and_past_that_we_wrote() -> Res
     let fresh = table
         .write_file("odd/run-1.parquet", &day(Some("Côte d'Ivoire")), vec![rows(&[777])])
         .await?;
-    let replace = Change::replace_partitions(touched, vec![fresh])
+    let replace = Change::replace_partitions(&touched, vec![fresh])
         .position("medallion.run", json!({"runUid": "r"}))
         .add_columns(vec![Field::new("gift", DataType::Boolean, true)]);
     let two = committed(table.commit(&one, &replace).await?)?;

@@ -47,7 +47,7 @@ async fn only_the_touched_partitions_files_change() {
         .collect();
     let fresh = file(&home.table, "part_day=d2/run-1.parquet", &day("d2"), &[30, 40, 50]).await;
     let touched = BTreeSet::from([day("d2"), no_day(), day("not there yet")]);
-    let change = Change::replace_partitions(touched, vec![fresh]).position("medallion.run", json!({"runUid": "r1"}));
+    let change = Change::replace_partitions(&touched, vec![fresh]).position("medallion.run", json!({"runUid": "r1"}));
     let Outcome::Committed(after) = home.table.commit(&base, &change).await.expect("commit") else {
         panic!("the only writer wins");
     };
@@ -94,7 +94,7 @@ async fn a_replacement_never_moves_on_top_of_what_it_has_not_seen() {
     let late = file(&home.table, "part_day=d2/late.parquet", &day("d2"), &[44]).await;
     home.table.commit(&base, &append(vec![late], 2)).await.expect("commit");
     let fresh = file(&home.table, "part_day=d2/run-1.parquet", &day("d2"), &[30]).await;
-    let change = Change::replace_partitions(BTreeSet::from([day("d2")]), vec![fresh])
+    let change = Change::replace_partitions(&BTreeSet::from([day("d2")]), vec![fresh])
         .position("medallion.run", json!({"runUid": "r1"}));
     let Outcome::Conflict(found) = home.table.commit(&base, &change).await.expect("an answer") else {
         panic!("the late row would have been lost");
@@ -109,7 +109,7 @@ async fn a_file_outside_the_replaced_partitions_or_already_there_is_refused() {
     let base = three_days(&home).await;
     let stray = file(&home.table, "stray.parquet", &day("d3"), &[1]).await;
     let change =
-        Change::replace_partitions(BTreeSet::from([day("d2")]), vec![stray]).position("medallion.run", json!(1));
+        Change::replace_partitions(&BTreeSet::from([day("d2")]), vec![stray]).position("medallion.run", json!(1));
     assert!(
         matches!(home.table.commit(&base, &change).await, Err(LakeError::BadChange(reason)) if reason.contains("not replaced"))
     );
@@ -117,7 +117,7 @@ async fn a_file_outside_the_replaced_partitions_or_already_there_is_refused() {
     // The same bytes under the same name are taken for an upload whose answer was lost; the table knows better.
     let again = file(&home.table, "part_day=d2/first.parquet", &day("d2"), &[3]).await;
     let change =
-        Change::replace_partitions(BTreeSet::from([day("d2")]), vec![again]).position("medallion.run", json!(1));
+        Change::replace_partitions(&BTreeSet::from([day("d2")]), vec![again]).position("medallion.run", json!(1));
     assert!(
         matches!(home.table.commit(&base, &change).await, Err(LakeError::BadChange(reason)) if reason.contains("already"))
     );

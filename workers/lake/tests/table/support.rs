@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray};
+use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use medallion_lake::{Change, LakeStore, NewFile, PartitionValues, Snapshot, Table};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;

@@ -117,7 +117,7 @@ impl Place {
         }
         columns.dedup();
         let touched = days.iter().map(|(day, _)| partition(day)).collect();
-        let change = Change::replace_partitions(touched, files)
+        let change = Change::replace_partitions(&touched, files)
             .add_columns(columns)
             .position("medallion.run", json!({"runUid": run, "attempt": 1, "inputs": []}));
         match handle.commit(&snapshot, &change).await? {
