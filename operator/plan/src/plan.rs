@@ -206,7 +206,7 @@ pub fn plan(
     planner.plan.status = Some(status);
     planner.wake(health.turns_at);
     planner.wake(provisioning.wake_at);
-    if observed.pods.iter().any(|pod| pods::is_starting(pod)) {
+    if observed.pods.iter().any(pods::is_starting) {
         // Why a pod does not start is told by events, which nobody watches.
         planner.wake(Some(rules::later(now, START_SECONDS)));
     }

@@ -22,7 +22,7 @@ pub async fn configuration(region: &str) -> SdkConfig {
             TimeoutConfig::builder()
                 .connect_timeout(Duration::from_secs(3))
                 .operation_attempt_timeout(Duration::from_secs(10))
-                .operation_timeout(Duration::from_secs(60))
+                .operation_timeout(Duration::from_mins(1))
                 .build(),
         )
         .load()

@@ -307,12 +307,7 @@ fn footer_statistics(rows: u64, schema: &Schema, footer: &ParquetMetaData) -> St
             footer
                 .row_groups()
                 .iter()
-                .map(|group| {
-                    group
-                        .column(leaf)
-                        .statistics()
-                        .and_then(Statistics::null_count_opt)
-                })
+                .map(|group| group.column(leaf).statistics().and_then(Statistics::null_count_opt))
                 .sum::<Option<u64>>()
         });
         if let Some(nulls) = nulls.and_then(|nulls| i64::try_from(nulls).ok()) {

@@ -183,8 +183,7 @@ impl Table {
 
     /// Key of an object under the table's root.
     pub(crate) fn object(&self, name: &str) -> Path {
-        name.split('/')
-            .fold(self.inner.root.clone(), Path::join)
+        name.split('/').fold(self.inner.root.clone(), Path::join)
     }
 
     pub(crate) fn log(&self) -> Path {

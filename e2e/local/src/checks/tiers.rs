@@ -39,7 +39,14 @@ pub async fn worker(context: &Context) -> Result<()> {
     let mut command = cargo::command(context);
     command
         // The whole workspace, so that dependencies have the features they were compiled with before.
-        .args(["test", "--release", "--workspace", "--no-fail-fast", "--test", "stack_*"])
+        .args([
+            "test",
+            "--release",
+            "--workspace",
+            "--no-fail-fast",
+            "--test",
+            "stack_*",
+        ])
         .env("MEDALLION_STACK", stack.json());
     let features = crates
         .iter()
