@@ -1,13 +1,13 @@
 //! The `DynamoDB` table: one conditional put per event. Writes to `DynamoDB`.
 //!
-//! Single puts, many in flight, and not PartiQL batches of 25: an insert of a batch is as conditional and costs as many
+//! Single puts, many in flight, and not `PartiQL` batches of 25: an insert of a batch is as conditional and costs as many
 //! write units, needs a second permission, blames a whole call for one statement, and measured slower (513 against 847
 //! records a second on a fresh DynamoDB Local, 42 against 156 on one that held two tables before).
 
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use futures::FutureExt;

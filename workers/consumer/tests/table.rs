@@ -82,10 +82,7 @@ async fn the_put_is_conditional_and_every_attribute_is_a_function_of_the_record(
         .expect(1)
         .mount(&server)
         .await;
-    assert_eq!(
-        table(&server.uri()).put_batch(vec![item("e1")]).await,
-        [Ok(Put::Stored)]
-    );
+    assert_eq!(table(&server.uri()).put(&item()).await, Ok(Put::Stored));
     let body: Value = server.received_requests().await.expect("requests")[0]
         .body_json()
         .expect("JSON");
