@@ -55,7 +55,8 @@ impl Phase {
             Self::Fmt => 30,
             Self::Licences | Self::Boundaries => 60,
             Self::Charts => 600,
-            Self::Unit => 1200,
+            // From a clean clone this is where everything is compiled.
+            Self::Unit => 3000,
             Self::Api => 180,
             Self::Clippy | Self::Worker => 900,
             Self::Story => 1800,
