@@ -25,8 +25,7 @@ pub struct Context {
     pub name: String,
     /// Whether `up` compiles the workspace first, or takes the binaries that are there.
     pub compile: bool,
-    /// Whether `up` compiles the tests along: with their dependencies others are compiled with other features, and
-    /// building once with and once without them would compile nearly everything twice.
+    /// Whether `up` compiles the tests along.
     pub with_tests: bool,
 }
 

@@ -154,7 +154,8 @@ async fn build_images(context: &Context, shared: &Shared) -> Result<[Option<Buil
     ])
 }
 
-/// The workspace's own programs.
+/// The workspace's own programs. There are no examples: asking for them makes cargo give every crate the features that the
+/// tests want too, so that `demo` and `test` compile one and the same crates.
 pub async fn cargo_build(context: &Context) -> Result<()> {
     let layout = &context.layout;
     context
@@ -162,9 +163,7 @@ pub async fn cargo_build(context: &Context) -> Result<()> {
         .step("cargo build --release", |step| async move {
             let mut cargo = cargo::command(context);
             cargo.args(["build", "--release", "--workspace", "--bins"]);
-            if context.with_tests {
-                cargo.arg("--tests");
-            }
+            cargo.arg(if context.with_tests { "--tests" } else { "--examples" });
             run::logged(&cargo, &layout.build_log("cargo"), &step).await
         })
         .await
