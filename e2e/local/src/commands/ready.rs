@@ -14,7 +14,7 @@ use crate::stack::processes::{self, Process};
 use crate::stack::status::{PartStatus, State, Status};
 use crate::stack::{Stack, namespaces};
 
-/// A part that dies this often before it was ever ready will not come up by waiting.
+/// A part that dies this often without being ready in between will not come up by waiting.
 const TOO_MANY_DEATHS: u32 = 5;
 const ALL_READY: Duration = Duration::from_mins(5);
 
@@ -47,8 +47,7 @@ pub async fn wait(context: &Context, stack: &Stack) -> Result<()> {
                     if part.state == State::Ready && told.insert(part.name.clone()) {
                         context.progress.line(format!("  {} ready", part.name));
                     }
-                    if part.state == State::Failing || (part.restarts >= TOO_MANY_DEATHS && part.state != State::Ready)
-                    {
+                    if hopeless(part) {
                         bail!("{}", failure(part));
                     }
                 }
@@ -67,6 +66,10 @@ pub async fn wait(context: &Context, stack: &Stack) -> Result<()> {
             }
         })
         .await
+}
+
+fn hopeless(part: &PartStatus) -> bool {
+    part.state == State::Failing || part.deaths >= TOO_MANY_DEATHS
 }
 
 /// Everything is ready; the stand-in too, once its program is there.
@@ -104,4 +107,33 @@ fn failure(part: &PartStatus) -> String {
         part.log.display(),
         run::last_lines(&part.log, 15)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn part(state: State, restarts: u32, deaths: u32) -> PartStatus {
+        PartStatus {
+            name: "kafka".to_owned(),
+            state,
+            pid: None,
+            since: jiff::Timestamp::UNIX_EPOCH,
+            restarts,
+            deaths,
+            message: String::new(),
+            endpoint: None,
+            log: "kafka.log".into(),
+        }
+    }
+
+    #[test]
+    fn only_deaths_without_being_ready_in_between_are_hopeless() {
+        assert!(
+            !hopeless(&part(State::Restarting, 40, 1)),
+            "killed often, always came back"
+        );
+        assert!(hopeless(&part(State::Restarting, 5, 5)));
+        assert!(hopeless(&part(State::Failing, 0, 0)));
+    }
 }

@@ -1,6 +1,5 @@
 //! `up`: everything that is missing is built, everything that does not run is started. Touches the network through cargo, go, mvn, pip and apt.
 
-use std::env;
 use std::fs;
 use std::path::Path;
 
@@ -13,18 +12,19 @@ use crate::checks::cargo;
 use crate::digest;
 use crate::fetch::{self, Fetched, go};
 use crate::images;
-use crate::images::base::{self, Base};
+use crate::images::base;
 use crate::images::build::{self, Built};
 use crate::parts::redshift;
 use crate::run;
 use crate::stack::document::{self, Images};
+use crate::stack::status::Status;
 use crate::stack::{self, Stack, namespaces};
 use crate::toolchains;
 
-/// What the two lanes share: the one that needs it first makes it.
+/// What the two lanes share.
 struct Shared {
+    /// The lane that needs it first makes it.
     fetched: OnceCell<Fetched>,
-    base: OnceCell<Base>,
     /// The stack, as soon as its first process runs.
     started: watch::Sender<Option<Stack>>,
 }
@@ -42,7 +42,6 @@ pub async fn up(context: &Context) -> Result<Stack> {
     // Two cores, two lanes: cargo and the images; everything else and the start.
     let shared = Shared {
         fetched: OnceCell::new(),
-        base: OnceCell::new(),
         started: watch::channel(None).0,
     };
     let (stack, images) = tokio::try_join!(parts_and_start(context, &shared), binaries_and_images(context, &shared))?;
@@ -67,9 +66,16 @@ async fn parts_and_start(context: &Context, shared: &Shared) -> Result<Stack> {
         .get_or_try_init(|| fetch::all(&context.layout, &context.pins, &context.progress))
         .await?
         .clone();
-    let stack = describe(context, fetched).await?;
     let home = context.home();
+    // Until the choice stands in a file, no other stack may make the same.
+    let addresses = context.layout.state.join("addresses.lock");
+    let choosing = context
+        .progress
+        .quiet_step(|step| async move { cache::lock(&addresses, &step).await })
+        .await?;
+    let stack = describe(context, fetched).await?;
     if namespaces::running(&home).is_some() {
+        drop(choosing);
         let running = Stack::read(&home)?;
         if running != stack {
             context.progress.line("the running stack is made of other parts than the tree pins now; `cargo local down` and `up` renews it");
@@ -80,10 +86,13 @@ async fn parts_and_start(context: &Context, shared: &Shared) -> Result<Stack> {
     }
     // Parts that remember each other start from nothing together.
     down::clear(context)?;
+    // The last lines of a log are to be this stack's.
+    cache::clear(&stack.logs())?;
     fs::create_dir_all(stack.logs())?;
     stack.write()?;
-    let own = stack.own_program("local");
-    copy_program(&env::current_exe()?, &own)?;
+    drop(choosing);
+    // By the kernel's link: cargo may meanwhile have put another build where this program was.
+    copy_program(Path::new("/proc/self/exe"), &stack.own_program("local"))?;
     let starting = stack.clone();
     tokio::task::spawn_blocking(move || namespaces::start(&starting)).await??;
     shared.started.send_replace(Some(stack.clone()));
@@ -120,7 +129,7 @@ async fn binaries_and_images(context: &Context, shared: &Shared) -> Result<Image
     let Some(stack) = shared.started.subscribe().wait_for(Option::is_some).await?.clone() else {
         bail!("the stack was not started");
     };
-    install_redshift(context, &stack)?;
+    install_redshift(context, &stack).await?;
     let mut images = Images::default();
     if let Some(image) = medallion {
         images.medallion = Some(import(context, &stack, image).await?);
@@ -140,17 +149,20 @@ async fn build_images(context: &Context, shared: &Shared) -> Result<[Option<Buil
         progress.line("images: no Dockerfile in the tree yet, skipped");
         return Ok([None, None]);
     }
-    let base = shared
-        .base
-        .get_or_try_init(|| base::make(layout, &context.pins, progress))
+    // The builder's store and the folders that it reads are the same for all stacks and clones.
+    let path = layout.cache.join("images.lock");
+    let _lock = progress
+        .quiet_step(|step| async move { cache::lock(&path, &step).await })
         .await?;
+    base::forget_containers(layout).await?;
+    let base = base::make(layout, &context.pins, progress).await?;
     let fetched = shared
         .fetched
         .get_or_try_init(|| fetch::all(layout, &context.pins, progress))
         .await?;
     Ok([
-        build::image(layout, progress, &build::MEDALLION, base, &fetched.wheels).await?,
-        build::image(layout, progress, &build::DBT_PURCHASES, base, &fetched.wheels).await?,
+        build::image(layout, progress, &build::MEDALLION, &base, &fetched.wheels).await?,
+        build::image(layout, progress, &build::DBT_PURCHASES, &base, &fetched.wheels).await?,
     ])
 }
 
@@ -170,7 +182,7 @@ pub async fn cargo_build(context: &Context) -> Result<()> {
 }
 
 /// Copies the stand-in into the stack; a running one of another build is replaced.
-fn install_redshift(context: &Context, stack: &Stack) -> Result<()> {
+async fn install_redshift(context: &Context, stack: &Stack) -> Result<()> {
     let built = context.layout.binaries().join(redshift::PROGRAM);
     if !built.exists() {
         context
@@ -184,10 +196,30 @@ fn install_redshift(context: &Context, stack: &Stack) -> Result<()> {
     }
     let replaced = installed.exists();
     copy_program(&built, &installed)?;
-    if replaced {
-        super::kill::kill(context, "redshift")?;
+    let running = Status::read(&stack.home).and_then(|status| status.part(redshift::NAME).cloned());
+    let Some(running) = running.filter(|part| replaced && part.pid.is_some()) else {
+        return Ok(());
+    };
+    super::kill::kill(context, redshift::NAME)?;
+    // Until its death is noted, what the status says is about the old one.
+    context
+        .progress
+        .quiet_step(|_| async {
+            while !replacement_noted(stack, running.restarts)? {
+                tokio::time::sleep(run::POLL).await;
+            }
+            Ok(())
+        })
+        .await
+}
+
+fn replacement_noted(stack: &Stack, restarts_before: u32) -> Result<bool> {
+    if namespaces::running(&stack.home).is_none() {
+        bail!("the stack ended");
     }
-    Ok(())
+    let status = Status::read(&stack.home);
+    let part = status.as_ref().and_then(|status| status.part(redshift::NAME));
+    Ok(part.is_some_and(|part| part.restarts > restarts_before))
 }
 
 /// A copy that appears at once, also where the old one is running.

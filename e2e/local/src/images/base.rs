@@ -78,6 +78,11 @@ pub async fn make(layout: &Layout, pins: &Pins, progress: &Progress) -> Result<B
     Ok(Base { reference })
 }
 
+/// Removes the working containers that an interrupted build left; who calls this builds alone.
+pub async fn forget_containers(layout: &Layout) -> Result<()> {
+    run::output(buildah(layout)?.args(["rm", "--all"])).await.map(drop)
+}
+
 /// The builder with a store of its own in the cache, so that no other store on the machine is touched.
 pub fn buildah(layout: &Layout) -> Result<Command> {
     let store: PathBuf = layout.cache.join("containers");

@@ -117,7 +117,7 @@ pub async fn image(
     })
     .await?;
     forget_exports(layout, &name, &place)?;
-    forget_images(layout, recipe, &reference).await?;
+    forget_images(layout, progress, recipe, &reference).await?;
     Ok(Some(Built {
         reference,
         archive: place.join(FILE),
@@ -170,14 +170,17 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
 }
 
 /// Removes what the builder's store holds of other versions.
-async fn forget_images(layout: &Layout, recipe: &Recipe, current: &str) -> Result<()> {
+async fn forget_images(layout: &Layout, progress: &Progress, recipe: &Recipe, current: &str) -> Result<()> {
     let prefix = format!("localhost/medallion/{}:", recipe.name);
     let known = run::output(buildah(layout)?.args(["images", "--format", "{{.Name}}:{{.Tag}}"])).await?;
     for old in known
         .lines()
         .filter(|known| known.starts_with(&prefix) && *known != current)
     {
-        run::output(buildah(layout)?.args(["rmi", old])).await?;
+        // It costs space, and only that, when it stays.
+        if let Err(error) = run::output(buildah(layout)?.args(["rmi", old])).await {
+            progress.line(format!("{old} stays in the builder's store: {error:#}"));
+        }
     }
     Ok(())
 }

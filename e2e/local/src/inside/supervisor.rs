@@ -59,6 +59,7 @@ fn unstarted(stack: &Stack, part: &Part) -> PartStatus {
         pid: None,
         since: Timestamp::now(),
         restarts: 0,
+        deaths: 0,
         message: String::new(),
         endpoint: part.endpoint.clone(),
         log: stack.log(part.name),
@@ -84,19 +85,16 @@ impl Keeper {
                 Ok(()) => return,
                 Err(error) => format!("{error:#}"),
             };
+            let was_ready = self.is_ready();
             self.signal(false);
             println!("{} {name}: {why}", Timestamp::now());
             self.board.update(name, |status| {
                 status.pid = None;
                 status.restarts += 1;
+                status.deaths += 1;
             });
-            // A part that never comes up stays in the state that says so.
-            let state = if self.was_failing(begun) {
-                State::Failing
-            } else {
-                State::Restarting
-            };
-            self.board.set(name, state, why);
+            self.board
+                .set(name, after_death(was_ready, begun.elapsed(), self.part.patience), why);
             pause = if begun.elapsed() > OLD_ENOUGH {
                 FIRST_PAUSE
             } else {
@@ -104,10 +102,6 @@ impl Keeper {
             };
             tokio::time::sleep(pause).await;
         }
-    }
-
-    fn was_failing(&self, begun: Instant) -> bool {
-        begun.elapsed() > self.part.patience
     }
 
     async fn wait_for_others(&self) {
@@ -173,8 +167,15 @@ impl Keeper {
         }
     }
 
+    fn is_ready(&self) -> bool {
+        self.readiness
+            .get(self.part.name)
+            .is_some_and(|sender| *sender.borrow())
+    }
+
     fn signal(&self, ready: bool) {
         if ready {
+            self.board.update(self.part.name, |status| status.deaths = 0);
             self.board.set(self.part.name, State::Ready, "");
             println!("{} {}: ready", Timestamp::now(), self.part.name);
         }
@@ -206,6 +207,15 @@ impl Keeper {
     }
 }
 
+/// A part that did not come up in its time stays in the state that says so; one that was ready, however long, is only started again.
+fn after_death(was_ready: bool, lived: Duration, patience: Duration) -> State {
+    if !was_ready && lived > patience {
+        State::Failing
+    } else {
+        State::Restarting
+    }
+}
+
 /// What a dead part left running would hold its ports.
 fn kill_group(group: Option<u32>) {
     if let Some(Ok(group)) = group.map(i32::try_from) {
@@ -219,5 +229,18 @@ fn describe(status: ExitStatus) -> String {
         (Some(code), _) => format!("exit code {code}"),
         (_, Some(signal)) => format!("signal {signal}"),
         _ => "an unknown status".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_part_that_is_killed_after_a_long_life_does_not_count_as_failing() {
+        let (patience, long) = (Duration::from_secs(90), Duration::from_hours(1));
+        assert_eq!(after_death(true, long, patience), State::Restarting);
+        assert_eq!(after_death(false, long, patience), State::Failing);
+        assert_eq!(after_death(false, Duration::from_secs(1), patience), State::Restarting);
     }
 }

@@ -4,6 +4,8 @@ use super::{Part, Run};
 use crate::inside::probe::Probe;
 use crate::stack::{ACCESS_KEY, REGION, SECRET_KEY, Stack};
 
+pub const NAME: &str = "redshift";
+
 /// Its binary in the workspace and in the stack's own folder.
 pub const PROGRAM: &str = "redshift-stand-in";
 
@@ -23,7 +25,7 @@ pub fn part(stack: &Stack) -> Part {
         only_if: Some(program),
         endpoint: Some(format!("http://{address}")),
         ..Part::new(
-            "redshift",
+            NAME,
             Some(command),
             Probe::Http {
                 address,

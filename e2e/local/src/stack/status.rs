@@ -33,7 +33,11 @@ pub struct PartStatus {
     pub pid: Option<i32>,
     /// Since when it is in this state.
     pub since: Timestamp,
+    /// Since the stack began.
     pub restarts: u32,
+    /// Since it was last ready; a stack of an earlier build does not count them.
+    #[serde(default)]
+    pub deaths: u32,
     pub message: String,
     pub endpoint: Option<String>,
     pub log: PathBuf,
