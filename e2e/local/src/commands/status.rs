@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::Context;
 use crate::stack::status::{PartStatus, State, Status};
-use crate::stack::{namespaces, processes};
+use crate::stack::{cgroup_of, cgroups, namespaces, processes};
 
 /// Fails unless everything is ready.
 pub fn print(context: &Context, as_json: bool) -> Result<ExitCode> {
@@ -34,7 +34,8 @@ pub fn print(context: &Context, as_json: bool) -> Result<ExitCode> {
         return Ok(ExitCode::FAILURE);
     };
     let seen = processes::inside(outermost);
-    let total = seen.iter().map(|one| one.resident_bytes).sum::<u64>();
+    let members = cgroups::members(&cgroup_of(&context.name))?;
+    let total = members.iter().copied().map(processes::resident_bytes).sum::<u64>();
     let process = |part: &PartStatus| seen.iter().find(|one| Some(one.inner) == part.pid);
     if as_json {
         let parts = status.parts.iter().map(|part| {
@@ -76,7 +77,11 @@ pub fn print(context: &Context, as_json: bool) -> Result<ExitCode> {
                 part.endpoint.as_deref().unwrap_or_default(),
             );
         }
-        println!("all processes, pods included: {} in {}", seen.len(), mebibytes(total));
+        println!(
+            "all processes, pods included: {} in {}",
+            members.len(),
+            mebibytes(total)
+        );
     }
     Ok(if status.ready() {
         ExitCode::SUCCESS

@@ -1,5 +1,6 @@
 //! A stack's own cgroup in every hierarchy, at its root: joined before the namespaces are made, emptied and removed at the end. Touches no network.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -90,6 +91,13 @@ pub fn leave_root(name: &str, pid: i32) -> Result<()> {
         fs::write(leaf.join("cgroup.procs"), pid.to_string())?;
     }
     Ok(())
+}
+
+/// Every process of a stack, those in its pods included.
+pub fn members(name: &str) -> Result<BTreeSet<i32>> {
+    let roots = hierarchies()?.into_iter().map(|hierarchy| hierarchy.mounted.join(name));
+    let folders = roots.flat_map(|root| deepest_first(&root));
+    Ok(folders.flat_map(|folder| processes(&folder)).map(Pid::as_raw).collect())
 }
 
 /// Kills everything in the stack's cgroups and removes them; nothing there is fine.

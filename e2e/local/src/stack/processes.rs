@@ -58,7 +58,7 @@ pub struct Seen {
     pub resident_bytes: u64,
 }
 
-/// All processes that live in the process namespace made by `outermost`.
+/// All processes that live in the process namespace made by `outermost`; a pod's have a namespace of their own.
 pub fn inside(outermost: Process) -> Vec<Seen> {
     let Ok(space) = fs::read_link(format!("/proc/{}/ns/pid_for_children", outermost.pid)) else {
         return Vec::new();
@@ -71,6 +71,12 @@ pub fn inside(outermost: Process) -> Vec<Seen> {
         .filter(|pid| fs::read_link(format!("/proc/{pid}/ns/pid")).is_ok_and(|link| link == space))
         .filter_map(|pid| seen(pid, &fs::read_to_string(format!("/proc/{pid}/status")).ok()?))
         .collect()
+}
+
+/// The resident bytes of a process; none when it has just ended.
+pub fn resident_bytes(pid: i32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    seen(pid, &status).map_or(0, |seen| seen.resident_bytes)
 }
 
 fn seen(pid: i32, status: &str) -> Option<Seen> {
