@@ -2,11 +2,11 @@
 
 use std::fs;
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use super::Context;
 use crate::cache;
-use crate::stack::namespaces;
+use crate::stack::{self, namespaces};
 use crate::toolchains;
 
 /// What outlasts the stack, to look at: its logs.
@@ -20,11 +20,19 @@ pub fn down(context: &Context, all: bool) -> Result<()> {
     let Ok(stacks) = fs::read_dir(&context.layout.state) else {
         return Ok(());
     };
-    for stack in stacks
-        .flatten()
-        .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
-    {
-        end(&Context::new(&stack.file_name().to_string_lossy())?)?;
+    let mut failed = Vec::new();
+    for entry in stacks.flatten() {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        // Locks lie beside the stacks' folders.
+        if !entry.path().is_dir() || stack::check_name(&name).is_err() {
+            continue;
+        }
+        if let Err(error) = Context::new(&name).and_then(|context| end(&context)) {
+            failed.push(format!("stack `{name}`: {error:#}"));
+        }
+    }
+    if !failed.is_empty() {
+        bail!("{}", failed.join("\n"));
     }
     Ok(())
 }
