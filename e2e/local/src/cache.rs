@@ -35,16 +35,32 @@ pub async fn lock(path: &Path, step: &Step) -> Result<Lock> {
         match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
             Ok(held) => return Ok(Lock { _held: held }),
             Err((back, Errno::EAGAIN)) => {
-                step.say(format!(
-                    "waiting for another `cargo local` that holds {}",
-                    path.display()
-                ));
+                step.say(format!("for another `cargo local` that holds {}", path.display()));
                 file = back;
                 tokio::time::sleep(Duration::from_millis(200)).await;
             }
             Err((_, error)) => return Err(error).with_context(|| format!("cannot lock {}", path.display())),
         }
     }
+}
+
+/// Removes what was being made by processes that were killed over it.
+pub fn sweep(layout: &Layout) -> Result<()> {
+    let Ok(making) = fs::read_dir(layout.cache.join("making")) else {
+        return Ok(());
+    };
+    for entry in making.flatten() {
+        let maker = maker(&entry.file_name().to_string_lossy());
+        if maker.is_some_and(|pid| !Path::new("/proc").join(pid.to_string()).exists()) {
+            clear(&entry.path())?;
+        }
+    }
+    Ok(())
+}
+
+/// The process that makes a part in the folder of this name.
+fn maker(folder: &str) -> Option<u32> {
+    folder.rsplit_once('-')?.1.parse().ok()
 }
 
 /// Where a part with this digest lies, there or not.
@@ -64,6 +80,7 @@ where
     let making = layout
         .cache
         .join("making")
+        // Its end is read again by `maker`.
         .join(format!("{name}-{digest}-{}", std::process::id()));
     clear(&making)?;
     fs::create_dir_all(&making)?;
@@ -114,5 +131,52 @@ pub fn clear(path: &Path) -> Result<()> {
             Err(error).with_context(|| format!("cannot remove {}", path.display()))
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layout(folder: &Path) -> Layout {
+        Layout {
+            root: folder.into(),
+            cache: folder.into(),
+            state: folder.into(),
+        }
+    }
+
+    #[test]
+    fn only_what_the_dead_were_making_is_swept() {
+        let folder = tempfile::tempdir().unwrap();
+        let making = folder.path().join("making");
+        let mine = making.join(format!("kafka-0123456789ab-{}", std::process::id()));
+        // No process has this id: it is larger than the kernel's largest.
+        let left = making.join("kafka-0123456789ab-4194305");
+        let other = making.join("helm-home");
+        for part in [&mine, &left, &other] {
+            fs::create_dir_all(part.join("bin")).unwrap();
+        }
+        sweep(&layout(folder.path())).unwrap();
+        assert!(mine.exists() && other.exists());
+        assert!(!left.exists());
+    }
+
+    #[tokio::test]
+    async fn what_fails_half_way_is_made_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = layout(folder.path());
+        let half = once(&layout, "part", "1", |making| async move {
+            fs::write(making.join("half"), "")?;
+            anyhow::bail!("interrupted")
+        });
+        assert!(half.await.is_err());
+        let whole = once(&layout, "part", "1", |making| async move {
+            Ok(fs::write(making.join("whole"), "")?)
+        });
+        let place = whole.await.unwrap();
+        assert!(place.join("whole").exists() && !place.join("half").exists());
+        let again = once(&layout, "part", "1", |_| async { anyhow::bail!("made twice") });
+        assert_eq!(again.await.unwrap(), place);
     }
 }

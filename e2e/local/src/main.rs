@@ -28,6 +28,9 @@ use clap::{Parser, Subcommand};
 use crate::checks::Phase;
 use crate::commands::Context;
 
+/// Unless another is named.
+const STACK: &str = "demo";
+
 #[derive(Parser)]
 #[command(
     name = "cargo local",
@@ -35,9 +38,9 @@ use crate::commands::Context;
     version
 )]
 struct Arguments {
-    /// Which stack; several run side by side
-    #[arg(long, global = true, default_value = "demo", env = "MEDALLION_STACK_NAME")]
-    stack: String,
+    /// Which stack; several run side by side [default: demo, of `test` test]
+    #[arg(long, global = true, env = "MEDALLION_STACK_NAME")]
+    stack: Option<String>,
     /// Takes the release binaries that are there instead of compiling the workspace first
     #[arg(long, global = true)]
     no_build: bool,
@@ -107,7 +110,11 @@ async fn act(arguments: Arguments) -> Result<ExitCode> {
         Command::InsideSupervise { home } => return inside::supervise(&home).await.map(|()| ExitCode::SUCCESS),
         _ => {}
     }
-    let mut context = Context::new(&arguments.stack)?;
+    if let Command::Test { phases } = arguments.command {
+        let stack = arguments.stack.as_deref().unwrap_or(checks::STACK);
+        return Box::pin(checks::test(stack, phases, !arguments.no_build)).await;
+    }
+    let mut context = Context::new(arguments.stack.as_deref().unwrap_or(STACK))?;
     context.compile = !arguments.no_build;
     match arguments.command {
         Command::Up => commands::up::up(&context)
@@ -115,14 +122,16 @@ async fn act(arguments: Arguments) -> Result<ExitCode> {
             .map(|stack| commands::up::print(&stack))?,
         Command::Demo { arguments } => commands::stories::run(&context, "demo", &arguments).await?,
         Command::Bench { arguments } => commands::stories::run(&context, "bench", &arguments).await?,
-        Command::Test { phases } => return checks::test(phases, context.compile).await,
         Command::Down { all } => commands::down::down(&context, all)?,
         Command::Status { json } => return commands::status::print(&context, json),
         Command::Env => commands::look::environment(&context)?,
         Command::Kill { part } => commands::kill::kill(&context, &part)?,
         Command::Logs { part } => commands::look::log(&context, &part)?,
         Command::Lock => fetch::lock::renew(&context.layout, &context.pins, &context.progress).await?,
-        Command::InsideEnter { .. } | Command::InsideInit { .. } | Command::InsideSupervise { .. } => {}
+        Command::Test { .. }
+        | Command::InsideEnter { .. }
+        | Command::InsideInit { .. }
+        | Command::InsideSupervise { .. } => {}
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -3,11 +3,16 @@
 use std::fs::{self, File};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
+use std::pin::pin;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
-use tokio::process::Command;
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
 
 use crate::progress::Step;
 
@@ -40,6 +45,75 @@ pub async fn logged(command: &Command, log: &Path, step: &Step) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// Runs to the end with its words on our own outputs.
+pub async fn shown(command: &Command) -> Result<()> {
+    let mut group = Group::start(tied(command).stdin(Stdio::null()), command)?;
+    group.end(command).await
+}
+
+/// As `shown`; every line of its standard output is also given to `seen`.
+pub async fn shown_lines(command: &Command, mut seen: impl FnMut(&str)) -> Result<()> {
+    let mut group = Group::start(tied(command).stdin(Stdio::null()).stdout(Stdio::piped()), command)?;
+    let output = group.leader.stdout.take().context("its output was asked for")?;
+    let mut lines = BufReader::new(output).split(b'\n');
+    let read = async {
+        while let Some(line) = lines.next_segment().await? {
+            let line = String::from_utf8_lossy(&line);
+            println!("{line}");
+            seen(&line);
+        }
+        anyhow::Ok(())
+    };
+    let mut read = pin!(read);
+    let ended = tokio::select! {
+        biased;
+        all = &mut read => {
+            all?;
+            return group.end(command).await;
+        }
+        ended = group.end(command) => ended,
+    };
+    // Somebody whom it left behind may hold its output open for ever.
+    drop(group);
+    let _ = timeout(Duration::from_secs(2), read).await;
+    ended
+}
+
+/// A program and what it starts; all of it is killed at the end, however that comes: what a test left running would go on
+/// against a stack that is being taken down.
+struct Group {
+    leader: Child,
+    id: Option<Pid>,
+}
+
+impl Group {
+    fn start(tied: &mut Command, command: &Command) -> Result<Self> {
+        let leader = tied
+            .process_group(0)
+            .spawn()
+            .with_context(|| format!("cannot start {}", describe(command)))?;
+        let id = leader.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw);
+        Ok(Self { leader, id })
+    }
+
+    async fn end(&mut self, command: &Command) -> Result<()> {
+        let status = self.leader.wait().await?;
+        if !status.success() {
+            bail!("{} ended with {status}", describe(command));
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        if let Some(id) = self.id {
+            // Usually nobody is left.
+            let _ = killpg(id, Signal::SIGKILL);
+        }
+    }
 }
 
 /// The same command line, killed by the kernel if this process dies without a chance to do it.
@@ -167,6 +241,46 @@ mod tests {
         assert_eq!(last_lines(file.path(), 2), "b\nc");
         assert_eq!(last_lines(file.path(), 9), "a\nb\nc");
         assert_eq!(last_lines(Path::new("/does/not/exist"), 9), "");
+    }
+
+    fn shell(script: &str) -> Command {
+        let mut shell = Command::new("sh");
+        shell.args(["-c", script]);
+        shell
+    }
+
+    #[tokio::test]
+    async fn lines_are_seen_and_a_failure_is_told() {
+        let mut lines = Vec::new();
+        let failed = shown_lines(&shell("echo one; echo two; exit 3"), |line| lines.push(line.to_owned())).await;
+        assert_eq!(lines, ["one", "two"]);
+        assert!(failed.unwrap_err().to_string().contains("exit status: 3"));
+    }
+
+    #[tokio::test]
+    async fn an_output_that_somebody_holds_open_is_not_waited_for() {
+        let begun = Instant::now();
+        let mut lines = Vec::new();
+        let left = shell("echo one; setsid sleep 20 &");
+        shown_lines(&left, |line| lines.push(line.to_owned())).await.unwrap();
+        assert_eq!(lines, ["one"]);
+        assert!(begun.elapsed() < Duration::from_secs(10));
+    }
+
+    #[tokio::test]
+    async fn what_a_stopped_program_started_ends_with_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("pid");
+        // As cargo does with a test program: the shell waits for a child of its own.
+        let command = shell(&format!("sleep 600 & echo $! > {}; wait", file.display()));
+        let stopped = timeout(Duration::from_millis(500), shown(&command)).await;
+        assert!(stopped.is_err());
+        let child = fs::read_to_string(file).unwrap();
+        let gone = wait_for("the end of the child", Duration::from_secs(5), || {
+            let state = fs::read_to_string(format!("/proc/{}/stat", child.trim()));
+            state.map_or(true, |stat| stat.contains(") Z ")).then_some(())
+        });
+        gone.unwrap();
     }
 
     #[test]

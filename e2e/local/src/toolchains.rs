@@ -13,6 +13,10 @@ use crate::pins::{self, GoModule, Pins};
 use crate::progress::Progress;
 use crate::run;
 
+/// Debian's package of Python with what makes environments, and what shows that it is installed, whatever its Python.
+const VENV: &str = "python3-venv";
+const VENV_INSTALLED: &str = "/usr/share/doc/python3-venv";
+
 /// What is missing and how to get it.
 #[derive(Default)]
 struct Missing {
@@ -59,6 +63,24 @@ pub async fn check(layout: &Layout, pins: &Pins, progress: &Progress) -> Result<
     Ok(())
 }
 
+/// What a minimal Rust toolchain leaves out.
+pub async fn check_components(rustfmt: bool, clippy: bool) -> Result<()> {
+    let asked = [("rustfmt", "fmt", rustfmt), ("clippy", "clippy", clippy)];
+    let mut missing = Vec::new();
+    for (component, subcommand, _) in asked.into_iter().filter(|(_, _, wanted)| *wanted) {
+        if first_line("cargo", &[subcommand, "--version"]).await.is_none() {
+            missing.push(component);
+        }
+    }
+    if !missing.is_empty() {
+        bail!(
+            "the Rust toolchain lacks {0}: rustup component add {0}",
+            missing.join(" ")
+        );
+    }
+    Ok(())
+}
+
 /// The cluster needs namespaces, mounts and cgroups.
 pub fn check_root() -> Result<()> {
     if !nix::unistd::geteuid().is_root() {
@@ -81,7 +103,7 @@ async fn look(layout: &Layout, pins: &Pins) -> Result<Missing> {
         "Rust",
         rust.as_deref(),
         &wanted_rust,
-        "install it with rustup",
+        "install it with rustup, https://rustup.rs",
     );
     let mut wanted_go = String::new();
     for part in go::ALL {
@@ -97,7 +119,7 @@ async fn look(layout: &Layout, pins: &Pins) -> Result<Missing> {
         "Go",
         go.as_deref(),
         &wanted_go,
-        "install it from the Go project's archive",
+        "install it from https://go.dev/dl",
     );
     if !missing
         .packages
@@ -121,11 +143,16 @@ async fn look(layout: &Layout, pins: &Pins) -> Result<Missing> {
             "Debian: maven",
         );
     }
-    if python(pins).await.is_err() && !missing.packages.iter().any(|package| package == "python3-venv") {
-        missing.advice.push(format!(
-            "Python {} with venv is not on the path",
-            pins.toolchains.python
-        ));
+    if python(pins).await.is_err() {
+        // Only what is not installed can help: another Debian's package brings another Python.
+        if Path::new(VENV_INSTALLED).exists() {
+            missing.advice.push(format!(
+                "Python {0} with venv is needed, exactly that version: Debian 12 has it, elsewhere put a python{0} on the path",
+                pins.toolchains.python
+            ));
+        } else {
+            missing.packages.push(VENV.to_owned());
+        }
     }
     Ok(missing)
 }

@@ -2,57 +2,53 @@
 
 use std::collections::BTreeSet;
 use std::env;
+use std::path::Path;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::Result;
 use serde::Deserialize;
 use tokio::process::Command;
 
+use super::tally::Tally;
 use crate::commands::Context;
 use crate::run;
-
-pub async fn fmt(context: &Context) -> Result<()> {
-    shown(context, &["fmt", "--all", "--check"]).await
-}
 
 /// Picks the tests that need a running stack. Their targets say `test = false`, so that nothing else picks them; without
 /// a feature of their own, since that would compile every crate a second time.
 pub const STACK_TESTS: [&str; 2] = ["--test", "stack_*"];
 
+pub async fn fmt(context: &Context) -> Result<()> {
+    let mut cargo = command(context);
+    cargo.args(["fmt", "--all", "--check"]);
+    run::shown(&cargo).await
+}
+
 pub async fn clippy(context: &Context) -> Result<()> {
     for targets in [["--all-targets"].as_slice(), &STACK_TESTS] {
-        let arguments = [
-            ["clippy", "--release", "--workspace"].as_slice(),
-            targets,
-            &["--", "--deny", "warnings"],
-        ];
-        shown(context, &arguments.concat()).await?;
+        let mut cargo = command(context);
+        cargo
+            .args(["clippy", "--release", "--workspace"])
+            .args(targets)
+            .args(["--", "--deny", "warnings"]);
+        run::shown(&cargo).await?;
     }
     Ok(())
 }
 
 /// Always the whole workspace, so that its dependencies have the features that they were compiled with before.
-pub async fn unit(context: &Context) -> Result<()> {
-    shown(
-        context,
-        &["test", "--release", "--workspace", "--no-fail-fast", "--tests"],
-    )
-    .await
-}
-
-/// Runs cargo with its words on our own outputs.
-pub async fn shown(context: &Context, arguments: &[&str]) -> Result<()> {
+pub async fn unit(context: &Context, tally: &Tally) -> Result<()> {
     let mut cargo = command(context);
-    cargo.args(arguments);
-    shown_command(cargo).await
+    cargo.args(["test", "--release", "--workspace", "--no-fail-fast", "--tests"]);
+    tally.count(&cargo).await
 }
 
-/// Any program, likewise.
-pub async fn shown_command(mut command: Command) -> Result<()> {
-    let status = command.kill_on_drop(true).status().await.context("cannot start it")?;
-    if !status.success() {
-        bail!("ended with {status}");
-    }
-    Ok(())
+/// As `unit`, for the tests that need a running stack.
+pub async fn worker(context: &Context, tally: &Tally, stack: &Path) -> Result<()> {
+    let mut cargo = command(context);
+    cargo
+        .args(["test", "--release", "--workspace", "--no-fail-fast"])
+        .args(STACK_TESTS)
+        .env("MEDALLION_STACK", stack);
+    tally.count(&cargo).await
 }
 
 /// The cargo that runs us, or the one on the path.

@@ -9,7 +9,7 @@ use tokio::process::Command;
 use super::schemas;
 use crate::cache;
 use crate::commands::Context;
-use crate::fetch::go;
+use crate::fetch;
 use crate::run;
 
 pub async fn check(context: &Context) -> Result<()> {
@@ -18,8 +18,7 @@ pub async fn check(context: &Context) -> Result<()> {
     if charts.is_empty() {
         bail!("charts/ holds no chart");
     }
-    let helm = go::build(layout, progress, &go::HELM).await?.join("helm");
-    let kubeconform = go::build(layout, progress, &go::KUBECONFORM).await?.join("kubeconform");
+    let [helm, kubeconform] = fetch::chart_tools(layout, progress).await?;
     let schemas = schemas::make(context).await?;
     // Helm keeps its settings below HOME.
     let home = layout.cache.join("making/helm-home");

@@ -1,13 +1,17 @@
 //! The tiers that need a running stack. Touches the stack's network.
 
+use std::io::IsTerminal;
+
 use anyhow::{Result, bail};
 use tokio::process::Command;
 
 use super::cargo;
+use super::tally::Tally;
 use crate::commands::Context;
+use crate::run;
 
 /// Runs the program of the stories.
-pub async fn stories(context: &Context, tier: &str) -> Result<()> {
+pub async fn stories(context: &Context, tally: &Tally, tier: &str) -> Result<()> {
     let stack = context.running()?;
     let program = context.layout.binaries().join("stories");
     if !program.exists() {
@@ -18,16 +22,16 @@ pub async fn stories(context: &Context, tier: &str) -> Result<()> {
         .args(["test", tier])
         .env("MEDALLION_STACK", stack.json())
         .current_dir(&context.layout.root);
-    cargo::shown_command(stories).await
+    if std::io::stdout().is_terminal() {
+        // Its bars want the terminal for themselves.
+        run::shown(&stories).await
+    } else {
+        tally.count(&stories).await
+    }
 }
 
 /// The crates' own tests between real neighbours.
-pub async fn worker(context: &Context) -> Result<()> {
+pub async fn worker(context: &Context, tally: &Tally) -> Result<()> {
     let stack = context.running()?;
-    let mut command = cargo::command(context);
-    command
-        .args(["test", "--release", "--workspace", "--no-fail-fast"])
-        .args(cargo::STACK_TESTS)
-        .env("MEDALLION_STACK", stack.json());
-    cargo::shown_command(command).await
+    cargo::worker(context, tally, &stack.json()).await
 }

@@ -32,12 +32,27 @@ pub struct Fetched {
     pub python: PathBuf,
 }
 
+/// Only one process fetches at a time, so that nothing is fetched twice.
+async fn alone(layout: &Layout, progress: &Progress) -> Result<cache::Lock> {
+    let lock = layout.cache.join("fetch.lock");
+    progress
+        .quiet_step(|step| async move { cache::lock(&lock, &step).await })
+        .await
+}
+
+/// Helm and kubeconform, all that the charts' checks need.
+pub async fn chart_tools(layout: &Layout, progress: &Progress) -> Result<[PathBuf; 2]> {
+    let _lock = alone(layout, progress).await?;
+    Ok([
+        go::build(layout, progress, &go::HELM).await?.join("helm"),
+        go::build(layout, progress, &go::KUBECONFORM).await?.join("kubeconform"),
+    ])
+}
+
 /// Makes sure that every part is there. One after another: the other core belongs to cargo.
 pub async fn all(layout: &Layout, pins: &Pins, progress: &Progress) -> Result<Fetched> {
-    let lock = layout.cache.join("fetch.lock");
-    let _lock = progress
-        .quiet_step(|step| async move { cache::lock(&lock, &step).await })
-        .await?;
+    let _lock = alone(layout, progress).await?;
+    cache::sweep(layout)?;
     // The small downloads first: while they wait for the network, cargo has both cores.
     let kafka = maven::jars(layout, pins, progress, "kafka").await?;
     let dynamodb = maven::jars(layout, pins, progress, "dynamodb").await?;
