@@ -115,6 +115,8 @@ pub async fn build(layout: &Layout, progress: &Progress, part: &GoPart) -> Resul
                     "-mod=readonly",
                     "-buildvcs=false",
                     "-trimpath",
+                    // The linker would throw it away.
+                    "-gcflags=all=-dwarf=false",
                 ])
                 .args(["-tags", part.tags, "-ldflags", &flags, "-o"])
                 .arg(format!("{}/", making.display()))
@@ -122,7 +124,9 @@ pub async fn build(layout: &Layout, progress: &Progress, part: &GoPart) -> Resul
                 .current_dir(&module.folder)
                 .env("CGO_ENABLED", "0")
                 .env("GOFLAGS", "")
-                .env("GOWORK", "off");
+                .env("GOWORK", "off")
+                // The compiler's own garbage collector: memory is there, processors are not.
+                .env("GOGC", "400");
                 run::logged(&go, &layout.build_log(part.name), &step).await?;
                 for (built, called) in part.rename {
                     fs::rename(making.join(built), making.join(called))
