@@ -66,7 +66,7 @@ impl Cluster {
             step,
             &Api::<Namespace>::all(self.client.clone()),
             name,
-            Duration::from_secs(120),
+            Duration::from_mins(2),
         )
         .await
         .map(drop)

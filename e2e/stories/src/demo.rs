@@ -20,8 +20,8 @@ use crate::world::World;
 
 const BATCH: usize = 100;
 const CONCURRENCY: usize = 4;
-const PATIENCE: Duration = Duration::from_secs(120);
-const ARRIVAL: Duration = Duration::from_secs(600);
+const PATIENCE: Duration = Duration::from_mins(2);
+const ARRIVAL: Duration = Duration::from_mins(10);
 
 /// How the purchases of a file went through a pipeline.
 pub struct Passage {
@@ -81,7 +81,7 @@ pub async fn pass(shop: &Shop<'_>, purchases: &Purchases) -> Result<Passage> {
     let first_post = Timestamp::now();
     let delivery = gateway
         .deliver_all(&purchases.events, BATCH, CONCURRENCY, PATIENCE, |done| {
-            step.say(format!("{done} of {total}"))
+            step.say(format!("{done} of {total}"));
         })
         .await?;
     let (accepted, refused) = (delivery.accepted().count(), delivery.refused().count());

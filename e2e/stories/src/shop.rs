@@ -24,7 +24,7 @@ const EXAMPLE: &str = include_str!("../../../crds/examples/purchase-orders.yaml"
 const CONTRACT: &str = include_str!("../../../dbt/contract/purchase-contract-v1.schema.json");
 /// The Service by which the host reaches the gateway.
 const DOOR: &str = "stories-gateway";
-const READY: Duration = Duration::from_secs(240);
+const READY: Duration = Duration::from_mins(4);
 
 /// What a pipeline is called and what it is made of.
 pub struct Plan {

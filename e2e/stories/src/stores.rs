@@ -2,13 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::Credentials;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, Select,
     StreamSpecification, StreamViewType,
 };
+use aws_sdk_dynamodbstreams::types::ShardIteratorType;
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use futures::{StreamExt, stream};
 
@@ -18,6 +19,7 @@ use crate::stack::Stack;
 pub struct Stores {
     s3: aws_sdk_s3::Client,
     dynamodb: aws_sdk_dynamodb::Client,
+    streams: aws_sdk_dynamodbstreams::Client,
 }
 
 impl Stores {
@@ -41,9 +43,13 @@ impl Stores {
         let dynamodb = aws_sdk_dynamodb::config::Builder::from(&shared)
             .endpoint_url(&stack.dynamodb.endpoint)
             .build();
+        let streams = aws_sdk_dynamodbstreams::config::Builder::from(&shared)
+            .endpoint_url(&stack.dynamodb.endpoint)
+            .build();
         Self {
             s3: aws_sdk_s3::Client::from_conf(s3),
             dynamodb: aws_sdk_dynamodb::Client::from_conf(dynamodb),
+            streams: aws_sdk_dynamodbstreams::Client::from_conf(streams),
         }
     }
 
@@ -113,6 +119,41 @@ impl Stores {
         let took = begun.elapsed();
         self.forget_table(TABLE).await?;
         Ok(took)
+    }
+
+    /// Reads a table's stream from its beginning, until so many records were seen; how long that took.
+    pub async fn read_stream(&self, table: &str, records: usize) -> Result<Duration> {
+        let description = self.dynamodb.describe_table().table_name(table).send().await?;
+        let stream = description.table().and_then(|table| table.latest_stream_arn());
+        let stream = stream.with_context(|| format!("{table} has no stream"))?;
+        let begun = Instant::now();
+        let listed = self.streams.describe_stream().stream_arn(stream).send().await?;
+        let shards = listed
+            .stream_description()
+            .map(|stream| stream.shards())
+            .unwrap_or_default();
+        let mut seen = 0;
+        for shard in shards {
+            let first = self
+                .streams
+                .get_shard_iterator()
+                .stream_arn(stream)
+                .set_shard_id(shard.shard_id().map(ToOwned::to_owned))
+                .shard_iterator_type(ShardIteratorType::TrimHorizon)
+                .send()
+                .await?;
+            let mut iterator = first.shard_iterator;
+            while let Some(next) = iterator.take_if(|_| seen < records) {
+                let page = self.streams.get_records().shard_iterator(next).send().await?;
+                seen += page.records().len();
+                iterator = page.next_shard_iterator;
+            }
+        }
+        ensure!(
+            seen >= records,
+            "the stream of {table} holds {seen} records instead of {records}"
+        );
+        Ok(begun.elapsed())
     }
 
     pub async fn has_table(&self, table: &str) -> bool {

@@ -21,7 +21,7 @@ const DAYS: usize = 4;
 const LINES: usize = 500;
 const LONGER: usize = 100;
 const CHANGED: usize = 1_000;
-const LIMIT: Duration = Duration::from_secs(3_600);
+const LIMIT: Duration = Duration::from_hours(1);
 
 pub async fn measure(world: &World, table: &mut Table) -> Result<()> {
     for (name, factor) in [("short", 1), ("long", LONGER)] {

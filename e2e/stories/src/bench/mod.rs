@@ -7,6 +7,7 @@ mod table;
 mod workers;
 
 use anyhow::Result;
+use futures::future::LocalBoxFuture;
 
 use crate::demo::pass;
 use crate::helm::Installation;
@@ -29,13 +30,14 @@ pub async fn bench(world: &World, only: &[String]) -> Result<()> {
             continue;
         }
         world.progress.line(format!("bench {part}"));
-        match part {
-            "passage" => passage(world, &mut table).await?,
-            "gateway" => gateway::measure(world, &mut table).await?,
-            "workers" => workers::measure(world, &mut table).await?,
-            "operator" => operator::measure(world, &mut table).await?,
-            _ => change::measure(world, &mut table).await?,
-        }
+        let measurement: LocalBoxFuture<'_, Result<()>> = match part {
+            "passage" => Box::pin(passage(world, &mut table)),
+            "gateway" => Box::pin(gateway::measure(world, &mut table)),
+            "workers" => Box::pin(workers::measure(world, &mut table)),
+            "operator" => Box::pin(operator::measure(world, &mut table)),
+            _ => Box::pin(change::measure(world, &mut table)),
+        };
+        measurement.await?;
     }
     println!("\n{table}");
     Ok(())

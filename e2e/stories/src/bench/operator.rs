@@ -14,7 +14,7 @@ use crate::shop::Shop;
 use crate::tests::many;
 use crate::world::World;
 
-const IDLE: Duration = Duration::from_secs(60);
+const IDLE: Duration = Duration::from_mins(1);
 
 pub async fn measure(world: &World, table: &mut Table) -> Result<()> {
     let shop = Shop::open_afresh(world, plan("operator")?).await?;
@@ -24,7 +24,7 @@ pub async fn measure(world: &World, table: &mut Table) -> Result<()> {
         .await?;
     let step = world.progress.step("coming to rest");
     tokio::time::sleep(Duration::from_secs(15)).await;
-    shop.wait_until_idle(&step, Duration::from_secs(300)).await?;
+    shop.wait_until_idle(&step, Duration::from_mins(5)).await?;
     // What has just ended is still told for a moment.
     tokio::time::sleep(Duration::from_secs(15)).await;
     step.done("");

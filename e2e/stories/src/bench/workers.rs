@@ -16,7 +16,7 @@ use crate::world::World;
 
 const EVENTS: usize = 20_000;
 const PUTS: usize = 5_000;
-const LIMIT: Duration = Duration::from_secs(600);
+const LIMIT: Duration = Duration::from_mins(10);
 
 pub async fn measure(world: &World, table: &mut Table) -> Result<()> {
     let mut wanted = plan("workers")?;
@@ -64,6 +64,12 @@ pub async fn measure(world: &World, table: &mut Table) -> Result<()> {
     step.done("");
 
     let after = (pod_usage(&shop, "consumer").await?, pod_usage(&shop, "exporter").await?);
+    let step = world.progress.step("raw: the stream read alone");
+    let read = world
+        .stores
+        .read_stream(&shop.plan.pipeline.spec.table.name, EVENTS)
+        .await?;
+    step.done("");
     let rows = [
         (
             "consumer",
@@ -77,7 +83,10 @@ pub async fn measure(world: &World, table: &mut Table) -> Result<()> {
             before.1,
             after.1,
             exported,
-            "behind the consumer, flush at 5 s".to_owned(),
+            format!(
+                "behind the consumer, flush at 5 s; the stream alone {:.0} records/s",
+                rate(EVENTS, read.as_secs_f64())
+            ),
         ),
     ];
     for (worker, before, after, seconds, limit) in rows {

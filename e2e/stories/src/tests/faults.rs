@@ -29,7 +29,7 @@ const STRICT: &str = "purchases-strict";
 const BAD_SQL: &str = "select no_such_column from {{ ref('int_order_line_latest') }}\n";
 const FORBIDDEN: &str = "FORBIDDEN";
 const STRICT_TEST: &str = "select * from {{ ref('order_lines') }} where product_id = 'FORBIDDEN'\n";
-const FAILURE: Duration = Duration::from_secs(180);
+const FAILURE: Duration = Duration::from_mins(3);
 
 pub async fn tell(world: &World) -> Result<()> {
     let base = world
@@ -66,7 +66,7 @@ pub async fn tell(world: &World) -> Result<()> {
     let mut plan = Plan::named("faults")?;
     let spec = &mut plan.pipeline.spec;
     spec.dead_letters.max_count = 0;
-    spec.dbt.project = STRICT.to_owned();
+    STRICT.clone_into(&mut spec.dbt.project);
     let quick = Retry {
         limit: 1,
         backoff_seconds: 1,

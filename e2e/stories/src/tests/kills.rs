@@ -29,7 +29,7 @@ const ROUNDS: usize = 12;
 const BATCH: usize = 15;
 const PAUSE: Duration = Duration::from_secs(1);
 /// A worker that is down for long is waited for; kubelet lets a container that died often wait for minutes.
-const RETURN: Duration = Duration::from_secs(300);
+const RETURN: Duration = Duration::from_mins(5);
 const HELD: &str = "held here until killed";
 
 /// What is killed.
@@ -40,6 +40,17 @@ enum Target {
     Operator,
     /// A part of the stack.
     Part(&'static str),
+}
+
+impl Target {
+    /// Milliseconds within which it is killed: what runs for a second only would be missed again and again by more.
+    fn longest_delay(self) -> u64 {
+        match self {
+            Self::Worker("dbt-runner") => 3_000,
+            Self::Worker("loader") => 500,
+            Self::Worker(_) | Self::Operator | Self::Part(_) => 5_000,
+        }
+    }
 }
 
 const TARGETS: [Target; 8] = [
@@ -84,7 +95,7 @@ pub async fn tell(world: &World, seed: Option<u64>) -> Result<()> {
             Some(target) => target,
             None => *TARGETS.choose(&mut random).context("there are targets")?,
         };
-        let delay = Duration::from_millis(random.random_range(0..3000));
+        let delay = Duration::from_millis(random.random_range(0..target.longest_delay()));
         let step = world.progress.step(format!(
             "round {} of {ROUNDS}: SIGKILL to {target:?} after {} ms",
             round + 1,

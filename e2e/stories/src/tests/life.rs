@@ -24,7 +24,7 @@ use crate::shop::{Plan, Shop};
 use crate::waiting::{Look, in_the_end, until};
 use crate::world::World;
 
-const DELETION: Duration = Duration::from_secs(60);
+const DELETION: Duration = Duration::from_mins(1);
 
 pub async fn tell(world: &World) -> Result<()> {
     world.install(Installation::default()).await?;

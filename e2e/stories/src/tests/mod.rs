@@ -13,6 +13,7 @@ mod till;
 use std::time::Instant;
 
 use anyhow::{Result, bail};
+use futures::future::LocalBoxFuture;
 
 use crate::world::World;
 
@@ -31,15 +32,16 @@ pub async fn stories(world: &World, only: &[String], seed: Option<u64>) -> Resul
         }
         world.progress.line(format!("story {name}"));
         let begun = Instant::now();
-        let told = match name {
-            "purchases" => purchases::tell(world).await,
-            "duplicates" => duplicates::tell(world).await,
-            "late" => late::tell(world).await,
-            "life" => life::tell(world).await,
-            "contract" => other_contract::tell(world).await,
-            "faults" => faults::tell(world).await,
-            _ => kills::tell(world, seed).await,
+        let story: LocalBoxFuture<'_, Result<()>> = match name {
+            "purchases" => Box::pin(purchases::tell(world)),
+            "duplicates" => Box::pin(duplicates::tell(world)),
+            "late" => Box::pin(late::tell(world)),
+            "life" => Box::pin(life::tell(world)),
+            "contract" => Box::pin(other_contract::tell(world)),
+            "faults" => Box::pin(faults::tell(world)),
+            _ => Box::pin(kills::tell(world, seed)),
         };
+        let told = story.await;
         let seconds = begun.elapsed().as_secs();
         match told {
             Ok(()) => world.progress.line(format!("story {name}: holds ({seconds} s)")),

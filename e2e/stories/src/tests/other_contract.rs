@@ -91,12 +91,12 @@ pub async fn tell(world: &World) -> Result<()> {
 
 fn plan() -> Result<Plan> {
     let mut plan = Plan::named("shipments")?;
-    plan.contract = CONTRACT.to_owned();
+    CONTRACT.clone_into(&mut plan.contract);
     plan.pipeline.metadata.name = Some("parcels".to_owned());
     let spec = &mut plan.pipeline.spec;
-    spec.contract.schema_ref.name = "shipment-contract".to_owned();
-    spec.contract.key = "/consignment/number".to_owned();
-    spec.contract.event_id = "/scan".to_owned();
+    "shipment-contract".clone_into(&mut spec.contract.schema_ref.name);
+    "/consignment/number".clone_into(&mut spec.contract.key);
+    "/scan".clone_into(&mut spec.contract.event_id);
     spec.contract.event_time = "/scanned_at".to_owned();
     spec.contract.version = Some("/revision".to_owned());
     spec.dbt.project = PROJECT.to_owned();

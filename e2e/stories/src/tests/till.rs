@@ -15,8 +15,8 @@ use crate::reference;
 use crate::shop::{Shop, in_words};
 use crate::waiting::{Look, in_the_end};
 
-pub const PATIENCE: Duration = Duration::from_secs(120);
-const ARRIVAL: Duration = Duration::from_secs(420);
+pub const PATIENCE: Duration = Duration::from_mins(2);
+const ARRIVAL: Duration = Duration::from_mins(7);
 
 /// One line of an order.
 #[derive(Clone)]
