@@ -6,11 +6,11 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::Api;
+use kube::api::{Api, Patch, PatchParams};
 use medallion_crds::pipeline::{StageState, StageStatus};
 use medallion_crds::{Pipeline, Stage, StageRun, labels};
 use rand::distr::{Alphanumeric, SampleString};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::event::Pointers;
 use crate::gateway::Gateway;
@@ -157,6 +157,14 @@ impl<'w> Shop<'w> {
             .cluster
             .apply(&self.pipelines(), &self.name, &self.plan.pipeline)
             .await
+    }
+
+    /// Changes some fields of the pipeline, as a person does by `kubectl patch --type merge`.
+    pub async fn change(&self, fields: Value) -> Result<()> {
+        self.pipelines()
+            .patch(&self.name, &PatchParams::default(), &Patch::Merge(fields))
+            .await?;
+        Ok(())
     }
 
     pub fn pipelines(&self) -> Api<Pipeline> {

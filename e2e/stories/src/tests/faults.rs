@@ -8,7 +8,7 @@ use hyper::body::Bytes;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use k8s_openapi::api::core::v1::Secret;
-use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams};
+use kube::api::{Api, DeleteParams, ListParams};
 use medallion_crds::pipeline::{DependencyState, Management, Retry, StageState};
 use medallion_crds::{REQUESTED_AT_ANNOTATION, Stage};
 use serde_json::{Value, json};
@@ -130,7 +130,7 @@ async fn poison(shop: &Shop<'_>, ledger: &mut Ledger) -> Result<()> {
     );
     step.done(format!("{}: {}", healthy.reason, newest.message));
     // The budget is the person's: raised, the pipeline is healthy again with the letter still there.
-    merge(shop, json!({"spec": {"deadLetters": {"maxCount": 10}}})).await?;
+    shop.change(json!({"spec": {"deadLetters": {"maxCount": 10}}})).await?;
     let step = shop.world.progress.step("healthy with a larger budget");
     shop.wait_for(&step, "Healthy", "True", None, PATIENCE).await?;
     step.done("");
@@ -178,7 +178,7 @@ async fn failing_test(shop: &Shop<'_>, ledger: &mut Ledger) -> Result<()> {
 /// A model that cannot run is named; the project that was good before heals it.
 async fn bad_sql_in_a_model(shop: &Shop<'_>, ledger: &mut Ledger, lines: &[Event]) -> Result<()> {
     shop.world.progress.line("a model has bad SQL");
-    merge(shop, json!({"spec": {"dbt": {"project": BROKEN}}})).await?;
+    shop.change(json!({"spec": {"dbt": {"project": BROKEN}}})).await?;
     ledger.post(shop, lines).await?;
     let step = shop.world.progress.step("Silver says which model and why");
     let failed = shop
@@ -190,7 +190,7 @@ async fn bad_sql_in_a_model(shop: &Shop<'_>, ledger: &mut Ledger, lines: &[Event
         "the message should name model and column: {words}"
     );
     step.done(words);
-    merge(shop, json!({"spec": {"dbt": {"project": PURCHASES}}})).await?;
+    shop.change(json!({"spec": {"dbt": {"project": PURCHASES}}})).await?;
     ledger.settle(shop).await.map(drop)
 }
 
@@ -264,7 +264,7 @@ async fn missing_things(world: &World, other: &Shop<'_>) -> Result<()> {
     }
     step.done(ready.message);
 
-    merge(&shop, json!({"spec": {"management": "Managed"}})).await?;
+    shop.change(json!({"spec": {"management": "Managed"}})).await?;
     let step = world
         .progress
         .step("made by the provisioner; the Secret is missed next");
@@ -305,22 +305,12 @@ async fn silver_version(shop: &Shop<'_>) -> Result<Option<i64>> {
     Ok(state.map(|state| state.version))
 }
 
-async fn merge(shop: &Shop<'_>, change: Value) -> Result<()> {
-    shop.pipelines()
-        .patch(&shop.name, &PatchParams::default(), &Patch::Merge(change))
-        .await?;
-    Ok(())
-}
-
 /// Runs of the batch stages now, and nothing is repeated that stands.
 async fn request_runs(shop: &Shop<'_>) -> Result<()> {
     let runs = shop.runs().list(&ListParams::default()).await?.items.len();
     let now = jiff::Timestamp::now().to_string();
-    merge(
-        shop,
-        json!({"metadata": {"annotations": {REQUESTED_AT_ANNOTATION: now}}}),
-    )
-    .await?;
+    shop.change(json!({"metadata": {"annotations": {REQUESTED_AT_ANNOTATION: now}}}))
+        .await?;
     let step = shop
         .world
         .progress

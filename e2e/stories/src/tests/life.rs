@@ -8,12 +8,12 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service, ServiceAccount};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
-use kube::api::{Api, ListParams, Patch, PatchParams};
+use kube::api::{Api, ListParams};
 use kube::{Resource, ResourceExt};
 use medallion_crds::pipeline::StageState;
 use medallion_crds::{Stage, StageRun, labels};
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::till::{Ledger, PATIENCE};
 use crate::account::Account;
@@ -37,7 +37,7 @@ pub async fn tell(world: &World) -> Result<()> {
     ledger.settle(&shop).await?;
 
     world.progress.line("suspended: Bronze goes on, no run starts");
-    patch(&shop, json!({"spec": {"suspend": true}})).await?;
+    shop.change(json!({"spec": {"suspend": true}})).await?;
     let step = world.progress.step("the stages are suspended");
     shop.wait_for_stage(&step, Stage::Silver, PATIENCE, |stage| {
         stage.state == StageState::Suspended
@@ -53,15 +53,12 @@ pub async fn tell(world: &World) -> Result<()> {
     );
 
     world.progress.line("resumed: what has gathered is worked off");
-    patch(&shop, json!({"spec": {"suspend": false}})).await?;
+    shop.change(json!({"spec": {"suspend": false}})).await?;
     ledger.settle(&shop).await?;
 
     world.progress.line("changed: two consumers, another flush");
-    patch(
-        &shop,
-        json!({"spec": {"stages": {"persist": {"replicas": 2}, "bronze": {"flush": {"maxAgeSeconds": 2}}}}}),
-    )
-    .await?;
+    shop.change(json!({"spec": {"stages": {"persist": {"replicas": 2}, "bronze": {"flush": {"maxAgeSeconds": 2}}}}}))
+        .await?;
     let step = world.progress.step("two consumers are ready");
     shop.wait_for_stage(&step, Stage::Persist, PATIENCE, |stage| stage.ready_replicas == Some(2))
         .await?;
@@ -126,13 +123,6 @@ async fn silver_version(shop: &Shop<'_>) -> Result<i64> {
         .table("silver_now", &shop.silver("order_lines"), None)
         .await?;
     Ok(state.context("there is no Silver table")?.version)
-}
-
-async fn patch(shop: &Shop<'_>, change: Value) -> Result<()> {
-    shop.pipelines()
-        .patch(&shop.name, &PatchParams::default(), &Patch::Merge(change))
-        .await?;
-    Ok(())
 }
 
 async fn run_names(shop: &Shop<'_>) -> Result<Vec<String>> {
