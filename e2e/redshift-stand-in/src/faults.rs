@@ -7,7 +7,7 @@
 //! ```
 //!
 //! `target` is an operation of the Data API or the first word of a statement (`COPY`, `INSERT`, `LOCK`, ...), or `COMMIT`,
-//! which stands for the end of every transaction. `count` (default 1) says how often; `contains` restricts it to calls whose
+//! which stands for the end of every transaction; any other target is refused. `count` (default 1) says how often; `contains` restricts it to calls whose
 //! statement name, token or SQL contains the text. `GET /faults` shows what is armed and how often each was met, `DELETE /faults`
 //! disarms everything and releases what is held.
 //!
@@ -31,6 +31,12 @@ use tokio::sync::watch;
 pub enum FaultError {
     #[error("action lose-answer needs an operation of the Data API as target, {target} is none")]
     NoAnswerToLose { target: String },
+    #[error(
+        "{target} is neither an operation of the Data API ({}) nor the first word of a statement ({}): it would never be met",
+        OPERATIONS.join(", "),
+        STATEMENTS.join(", ")
+    )]
+    NeverMet { target: String },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,14 +82,26 @@ pub const OPERATIONS: &[&str] = &[
 /// The target that stands for the end of a transaction.
 pub const COMMIT: &str = "COMMIT";
 
+/// What statements begin with, as far as they can be sent.
+const STATEMENTS: &[&str] = &[
+    "ALTER", "ANALYZE", "CALL", "COMMENT", COMMIT, "COPY", "CREATE", "DELETE", "DROP", "EXPLAIN", "GRANT", "INSERT",
+    "LOCK", "MERGE", "REVOKE", "SELECT", "SET", "SHOW", "TRUNCATE", "UPDATE", "VACUUM", "WITH",
+];
+
 impl Fault {
     fn check(&self) -> Result<(), FaultError> {
-        if self.action == Action::LoseAnswer && !OPERATIONS.contains(&self.target.as_str()) {
-            return Err(FaultError::NoAnswerToLose {
-                target: self.target.clone(),
-            });
+        let target = self.target.clone();
+        let among = |names: &[&str]| names.iter().any(|name| name.eq_ignore_ascii_case(&target));
+        if among(OPERATIONS) {
+            Ok(())
+        } else if !among(STATEMENTS) {
+            // A misspelt target would make the test that armed it pass without its fault.
+            Err(FaultError::NeverMet { target })
+        } else if self.action == Action::LoseAnswer {
+            Err(FaultError::NoAnswerToLose { target })
+        } else {
+            Ok(())
         }
-        Ok(())
     }
 
     fn matches(&self, target: &str, texts: &[&str]) -> bool {
@@ -216,6 +234,20 @@ mod tests {
                 target: "COPY".to_owned()
             }
         );
+    }
+
+    #[test]
+    fn a_target_that_is_never_met_is_refused() {
+        let faults = Faults::default();
+        for target in ["BatchExecute", "COPPY", "DROP TABLE", ""] {
+            let armed = Fault {
+                target: target.to_owned(),
+                ..fault(r#"{"target": "COPY", "action": "fail"}"#)
+            };
+            let error = faults.arm(vec![armed]).unwrap_err().to_string();
+            assert!(error.contains("never be met") && error.contains("COPY"), "{error}");
+        }
+        assert!(faults.list().is_empty());
     }
 
     #[tokio::test]

@@ -48,6 +48,7 @@ mod warehouse;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use futures::future::BoxFuture;
 use tokio::net::TcpListener;
 
 use api::Service;
@@ -71,6 +72,19 @@ pub async fn run(
     listener: TcpListener,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> anyhow::Result<()> {
+    boxed(settings, listener, Box::pin(stop)).await
+}
+
+/// Behind a box the whole service is compiled here, and not again in the program and in every test that runs it.
+fn boxed<'a>(
+    settings: &'a Settings,
+    listener: TcpListener,
+    stop: BoxFuture<'static, ()>,
+) -> BoxFuture<'a, anyhow::Result<()>> {
+    Box::pin(serve(settings, listener, stop))
+}
+
+async fn serve(settings: &Settings, listener: TcpListener, stop: BoxFuture<'static, ()>) -> anyhow::Result<()> {
     let config = settings
         .postgres
         .parse()

@@ -3,8 +3,8 @@
 mod common;
 
 use arrow::array::{
-    BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array, Int16Array, Int32Array, Int64Array,
-    StringArray, TimestampMicrosecondArray,
+    ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array, Int16Array, Int32Array,
+    Int64Array, StringArray, TimestampMicrosecondArray,
 };
 use aws_sdk_redshiftdata::types::StatusString;
 use common::{Stand, column, stand};
@@ -23,6 +23,50 @@ async fn table(stand: &Stand, definition: &str) {
         .await;
 }
 
+/// Two values and a null for every type that the warehouse knows.
+fn one_of_each_type() -> Vec<(&'static str, ArrayRef)> {
+    let decimal = |values: [Option<i128>; 3], precision, scale| {
+        Decimal128Array::from(values.to_vec())
+            .with_precision_and_scale(precision, scale)
+            .expect("a precision that Arrow knows")
+    };
+    vec![
+        (
+            "word",
+            column(StringArray::from(vec![Some("café \\N \"'\t\n"), Some(""), None])),
+        ),
+        ("small", column(Int16Array::from(vec![Some(-7), Some(i16::MAX), None]))),
+        ("middle", column(Int32Array::from(vec![Some(-7), Some(i32::MIN), None]))),
+        ("large", column(Int64Array::from(vec![Some(-7), Some(i64::MAX), None]))),
+        ("single", column(Float32Array::from(vec![Some(0.1), Some(-1e30), None]))),
+        ("ratio", column(Float64Array::from(vec![Some(0.1), Some(1e-5), None]))),
+        ("yes", column(BooleanArray::from(vec![Some(true), Some(false), None]))),
+        (
+            "price",
+            column(decimal([Some(-5), Some(123_456_789_012_345_678), None], 18, 4)),
+        ),
+        (
+            "vast",
+            column(decimal([Some(1), Some(i128::pow(10, 38) - 1), None], 38, 2)),
+        ),
+        ("day", column(Date32Array::from(vec![Some(15_317), Some(-1), None]))),
+        (
+            "local",
+            column(TimestampMicrosecondArray::from(vec![
+                Some(1_323_429_960_000_001),
+                Some(-1),
+                None,
+            ])),
+        ),
+        (
+            "moment",
+            column(
+                TimestampMicrosecondArray::from(vec![Some(1_323_429_960_000_001), Some(-1), None]).with_timezone("UTC"),
+            ),
+        ),
+    ]
+}
+
 #[tokio::test]
 async fn every_type_arrives_as_it_left_and_the_count_is_told() {
     let stand = stand().await;
@@ -32,55 +76,7 @@ async fn every_type_arrives_as_it_left_and_the_count_is_told() {
          price DECIMAL(18, 4), vast DECIMAL(38, 2), day DATE, local TIMESTAMP, moment TIMESTAMPTZ",
     )
     .await;
-    let entry = stand
-        .put_parquet(
-            "types/1.parquet",
-            vec![
-                (
-                    "word",
-                    column(StringArray::from(vec![Some("café \\N \"'\t\n"), Some(""), None])),
-                ),
-                ("small", column(Int16Array::from(vec![Some(-7), Some(i16::MAX), None]))),
-                ("middle", column(Int32Array::from(vec![Some(-7), Some(i32::MIN), None]))),
-                ("large", column(Int64Array::from(vec![Some(-7), Some(i64::MAX), None]))),
-                ("single", column(Float32Array::from(vec![Some(0.1), Some(-1e30), None]))),
-                ("ratio", column(Float64Array::from(vec![Some(0.1), Some(1e-5), None]))),
-                ("yes", column(BooleanArray::from(vec![Some(true), Some(false), None]))),
-                (
-                    "price",
-                    column(
-                        Decimal128Array::from(vec![Some(-5), Some(123_456_789_012_345_678), None])
-                            .with_precision_and_scale(18, 4)
-                            .unwrap(),
-                    ),
-                ),
-                (
-                    "vast",
-                    column(
-                        Decimal128Array::from(vec![Some(1), Some(i128::pow(10, 38) - 1), None])
-                            .with_precision_and_scale(38, 2)
-                            .unwrap(),
-                    ),
-                ),
-                ("day", column(Date32Array::from(vec![Some(15_317), Some(-1), None]))),
-                (
-                    "local",
-                    column(TimestampMicrosecondArray::from(vec![
-                        Some(1_323_429_960_000_001),
-                        Some(-1),
-                        None,
-                    ])),
-                ),
-                (
-                    "moment",
-                    column(
-                        TimestampMicrosecondArray::from(vec![Some(1_323_429_960_000_001), Some(-1), None])
-                            .with_timezone("UTC"),
-                    ),
-                ),
-            ],
-        )
-        .await;
+    let entry = stand.put_parquet("types/1.parquet", one_of_each_type()).await;
     stand.put_manifest("types.manifest", vec![entry]).await;
 
     let described = stand

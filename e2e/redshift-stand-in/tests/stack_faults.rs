@@ -2,8 +2,10 @@
 
 mod common;
 
+use std::time::Duration;
+
 use aws_sdk_redshiftdata::error::ProvideErrorMetadata;
-use aws_sdk_redshiftdata::types::StatusString;
+use aws_sdk_redshiftdata::types::{StatementStatusString, StatusString};
 use common::stand;
 use serde_json::json;
 
@@ -183,10 +185,41 @@ async fn a_failing_statement_takes_its_batch_with_it() {
 }
 
 #[tokio::test]
+async fn a_stand_in_that_was_killed_leaves_no_lock_behind() {
+    let stand = stand().await;
+    let table = stand.table("t");
+    stand.finished(&format!("CREATE TABLE {table} (a INT)")).await;
+    let doomed = stand.doomed();
+    let locked = doomed
+        .client
+        .batch_execute_statement()
+        .workgroup_name("shop")
+        .database("analytics")
+        .sqls(format!("LOCK TABLE {table}"))
+        .sqls(format!("INSERT INTO {table} VALUES (1)"))
+        .sqls("SELECT pg_sleep(600)")
+        .wait_time_seconds(1)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(locked.status(), Some(&StatementStatusString::Started));
+    doomed.kill();
+
+    let insert = format!("INSERT INTO {table} VALUES (2)");
+    let inserted = tokio::time::timeout(Duration::from_secs(20), stand.finished(&insert)).await;
+    assert!(inserted.is_ok(), "the killed one's transaction still holds its lock");
+    assert_eq!(stand.count("t").await, 1);
+}
+
+#[tokio::test]
 async fn a_fault_that_makes_no_sense_is_refused() {
     let stand = stand().await;
     let answer = stand
         .http("POST", "/faults", r#"{"target": "COPY", "action": "lose-answer"}"#)
+        .await;
+    assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
+    let answer = stand
+        .http("POST", "/faults", r#"{"target": "COPPY", "action": "fail"}"#)
         .await;
     assert!(answer.starts_with("HTTP/1.1 400"), "{answer}");
     let answer = stand

@@ -46,11 +46,13 @@ impl Session {
         Ok(session)
     }
 
-    /// Redshift reads backslashes in strings as escapes and works in UTC.
+    /// Redshift reads backslashes in strings as escapes and works in UTC. `PostgreSQL` looks every second whether its client is
+    /// still there: a stand-in that was killed leaves no statement running that holds locks.
     async fn set_up(&mut self) -> Result<(), tokio_postgres::Error> {
         let settings = format!(
             "SET search_path = \"$user\", public, {SCHEMA}; SET standard_conforming_strings = off; SET escape_string_warning = off; \
-             SET DateStyle = 'ISO, MDY'; SET TimeZone = 'UTC'; SET client_min_messages = warning; SET extra_float_digits = 1"
+             SET DateStyle = 'ISO, MDY'; SET TimeZone = 'UTC'; SET client_min_messages = warning; SET extra_float_digits = 1; \
+             SET client_connection_check_interval = '1s'"
         );
         self.client.batch_execute(&settings).await?;
         self.process_id = i64::from(

@@ -12,6 +12,7 @@ use redshift_stand_in::{ObjectSettings, Settings, run};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::oneshot;
 use tokio_postgres::NoTls;
 use uuid::Uuid;
@@ -22,6 +23,7 @@ pub struct Stand {
     pub bucket: String,
     pub schema: String,
     pub postgres: tokio_postgres::Client,
+    settings: Settings,
     address: String,
     /// Dropped with the test, which ends the server.
     _stop: oneshot::Sender<()>,
@@ -47,17 +49,23 @@ pub async fn stand() -> Stand {
             secret_access_key: text("/aws/secretAccessKey"),
         },
     };
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap().to_string();
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener
+        .local_addr()
+        .expect("a bound listener has an address")
+        .to_string();
     let (stop, stopped) = oneshot::channel::<()>();
-    let (postgres, connection) = tokio_postgres::connect(&settings.postgres, NoTls).await.unwrap();
+    let (postgres, connection) = tokio_postgres::connect(&settings.postgres, NoTls)
+        .await
+        .expect("PostgreSQL answers");
     tokio::spawn(connection);
     let objects = settings.objects.clone();
+    let served = settings.clone();
     tokio::spawn(async move {
         let stop = async move {
             let _ = stopped.await;
         };
-        run(&settings, listener, stop).await.expect("the stand-in serves");
+        run(&served, listener, stop).await.expect("the stand-in serves");
     });
 
     let unique = Uuid::new_v4().simple().to_string();
@@ -67,12 +75,32 @@ pub async fn stand() -> Stand {
         bucket: format!("stand-in-{}", &unique[..12]),
         schema: format!("test_{}", &unique[..12]),
         postgres,
+        settings,
         address,
         _stop: stop,
     };
-    stand.s3.create_bucket().bucket(&stand.bucket).send().await.unwrap();
+    stand
+        .s3
+        .create_bucket()
+        .bucket(&stand.bucket)
+        .send()
+        .await
+        .expect("S3 makes the bucket");
     stand.finished(&format!("CREATE SCHEMA {}", stand.schema)).await;
     stand
+}
+
+/// Another stand-in over the same PostgreSQL, which can die without a chance to tidy up.
+pub struct Doomed {
+    pub client: aws_sdk_redshiftdata::Client,
+    runtime: Runtime,
+}
+
+impl Doomed {
+    /// Its sockets close, nothing else happens: what SIGKILL leaves.
+    pub fn kill(self) {
+        self.runtime.shutdown_background();
+    }
 }
 
 fn data_api(address: &str, settings: &ObjectSettings) -> aws_sdk_redshiftdata::Client {
@@ -111,6 +139,29 @@ fn s3(settings: &ObjectSettings) -> aws_sdk_s3::Client {
 }
 
 impl Stand {
+    pub fn doomed(&self) -> Doomed {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+        listener.set_nonblocking(true).expect("a socket can be non-blocking");
+        let address = listener
+            .local_addr()
+            .expect("a bound listener has an address")
+            .to_string();
+        let settings = self.settings.clone();
+        let runtime = Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .expect("a runtime starts");
+        runtime.spawn(async move {
+            let listener = TcpListener::from_std(listener).expect("the listener is non-blocking");
+            run(&settings, listener, std::future::pending()).await
+        });
+        Doomed {
+            client: data_api(&address, &self.settings.objects),
+            runtime,
+        }
+    }
+
     pub fn table(&self, name: &str) -> String {
         format!("{}.{name}", self.schema)
     }
@@ -124,8 +175,8 @@ impl Stand {
             .sql(sql)
             .send()
             .await
-            .unwrap();
-        answer.id.unwrap()
+            .expect("the statement is taken");
+        answer.id.expect("a taken statement has an id")
     }
 
     pub async fn submit_batch(&self, sqls: &[&str]) -> String {
@@ -138,8 +189,8 @@ impl Stand {
             .set_sqls(Some(sqls))
             .send()
             .await
-            .unwrap();
-        answer.id.unwrap()
+            .expect("the batch is taken");
+        answer.id.expect("a taken batch has an id")
     }
 
     /// Waits for the end by long polling.
@@ -151,7 +202,7 @@ impl Stand {
             .wait_time_seconds(30)
             .send()
             .await
-            .unwrap();
+            .expect("the statement is described");
         assert!(
             matches!(
                 described.status,
@@ -184,7 +235,7 @@ impl Stand {
     pub async fn failed(&self, sql: &str) -> String {
         let described = self.ended(&self.submit(sql).await).await;
         assert_eq!(described.status, Some(StatusString::Failed), "{sql}");
-        described.error.unwrap()
+        described.error.expect("a failed statement says why")
     }
 
     /// All rows as text, nulls as `NULL`.
@@ -196,7 +247,7 @@ impl Stand {
             .id(described.id)
             .send()
             .await
-            .unwrap();
+            .expect("the result is there");
         result
             .records
             .iter()
@@ -209,7 +260,7 @@ impl Stand {
             .postgres
             .query_one(&format!("SELECT count(*) FROM {}", self.table(table)), &[])
             .await
-            .unwrap();
+            .expect("the table is there");
         rows.get(0)
     }
 
@@ -221,7 +272,7 @@ impl Stand {
             .body(bytes.into().into())
             .send()
             .await
-            .unwrap();
+            .expect("S3 takes the object");
     }
 
     /// Writes a Parquet file and gives its manifest entry.
@@ -259,25 +310,28 @@ impl Stand {
     }
 
     pub async fn http(&self, method: &str, path: &str, body: &str) -> String {
-        let mut stream = TcpStream::connect(&self.address).await.unwrap();
+        let mut stream = TcpStream::connect(&self.address).await.expect("the stand-in listens");
         let request = format!(
             "{method} {path} HTTP/1.1\r\nhost: stand-in\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
             body.len()
         );
-        stream.write_all(request.as_bytes()).await.unwrap();
+        stream.write_all(request.as_bytes()).await.expect("the stand-in reads");
         let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
+        stream
+            .read_to_string(&mut answer)
+            .await
+            .expect("the stand-in answers in text");
         answer
     }
 }
 
 pub fn parquet(columns: Vec<(&str, ArrayRef)>) -> Vec<u8> {
-    let batch =
-        RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, array)| (name, array, true))).unwrap();
+    let batch = RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, array)| (name, array, true)))
+        .expect("columns of one length");
     let mut file = Vec::new();
-    let mut writer = ArrowWriter::try_new(&mut file, batch.schema(), None).unwrap();
-    writer.write(&batch).unwrap();
-    writer.close().unwrap();
+    let mut writer = ArrowWriter::try_new(&mut file, batch.schema(), None).expect("a schema that Parquet knows");
+    writer.write(&batch).expect("rows of that schema");
+    writer.close().expect("the file ends");
     file
 }
 
