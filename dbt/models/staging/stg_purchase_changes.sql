@@ -14,7 +14,7 @@ with changes as (
     where
         _change = 'REMOVE'
         or (
-            _event_time is not null and ordered_at is not null and trim(product_id) <> ''
+            _event_time is not null and ordered_at is not null and {{ clean_text('product_id') }} is not null
             and quantity is not null and unit_price is not null and total_amount is not null
         )
     window

@@ -56,6 +56,8 @@ fn oddities_of_a_real_till_pass(#[case] changes: Value) {
 #[case::blank_description(json!({"description": "   "}), "/description")]
 #[case::description_left_out(json!({"description": "remove"}), "")]
 #[case::nothing_bought(json!({"quantity": 0}), "/quantity")]
+#[case::more_than_there_is(json!({"quantity": 1_000_000_001}), "/quantity")]
+#[case::more_back_than_there_is(json!({"quantity": -1_000_000_001}), "/quantity")]
 #[case::half_a_piece(json!({"quantity": 1.5}), "/quantity")]
 #[case::bad_debt(json!({"unit_price": -11062.06}), "/unit_price")]
 #[case::parts_of_pennies(json!({"total_amount": 15.301}), "/total_amount")]

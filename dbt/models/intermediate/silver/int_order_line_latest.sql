@@ -1,4 +1,5 @@
--- One row per order line: the event of the highest version, else of the latest time, then of the highest event id.
+-- One row per order line: the event of the highest version, else of the latest time, then of the highest event id. Events
+-- without a version are from before the contract had one, and give way to those that have.
 -- The line as it stands takes part in the contest, so an event that comes late changes nothing. When the event that wins
 -- has been deleted, the line is gone.
 {% set columns -%}
@@ -31,7 +32,10 @@ ranked as (
         *,
         row_number() over (
             partition by order_id
-            order by coalesce(rank_version, epoch_us(rank_time)) desc nulls last, event_id desc
+            order by
+                rank_version desc nulls last,
+                case when rank_version is null then rank_time end desc nulls last,
+                event_id desc
         ) as place
     from events
     where recency = 1
