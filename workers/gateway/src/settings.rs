@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use medallion_contract::Pointers;
 use medallion_crds::launch::{ContractSettings, GatewaySettings};
-use worker_kit::WorkerError;
+use worker_kit::{Faults, WorkerError};
 
 /// What bounds the gateway's work and memory.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -24,28 +24,28 @@ pub struct Limits {
 impl Limits {
     /// The limits in the settings, or what is wrong with which field.
     pub fn from_settings(settings: &GatewaySettings) -> Result<Self, WorkerError> {
+        let mut faults = Faults::default();
+        let drain = u64::try_from(settings.drain_seconds).unwrap_or_else(|_| {
+            faults.add("worker.drainSeconds", "must not be negative");
+            0
+        });
         let limits = Self {
-            body_bytes: positive("maxBodyBytes", settings.max_body_bytes)?,
-            events_per_request: positive("maxEventsPerRequest", settings.max_events_per_request.into())?,
-            buffer_bytes: positive("maxBufferBytes", settings.max_buffer_bytes)?,
-            request: Duration::from_secs(positive(
-                "requestTimeoutSeconds",
-                settings.request_timeout_seconds.into(),
-            )?),
-            drain: Duration::from_secs(
-                u64::try_from(settings.drain_seconds).map_err(|_| bad("drainSeconds", "must not be negative"))?,
+            body_bytes: faults.positive("worker.maxBodyBytes", settings.max_body_bytes),
+            events_per_request: faults.positive("worker.maxEventsPerRequest", settings.max_events_per_request.into()),
+            buffer_bytes: faults.positive("worker.maxBufferBytes", settings.max_buffer_bytes),
+            request: Duration::from_secs(
+                faults.positive("worker.requestTimeoutSeconds", settings.request_timeout_seconds.into()),
             ),
+            drain: Duration::from_secs(drain),
         };
-        if limits.buffer_bytes < limits.body_bytes {
-            return Err(bad(
-                "maxBufferBytes",
-                "must be at least maxBodyBytes, or no large request could ever be taken",
-            ));
+        if settings.max_buffer_bytes > 0 && limits.buffer_bytes < limits.body_bytes {
+            let problem = "must be at least maxBodyBytes, or no large request could ever be taken";
+            faults.add("worker.maxBufferBytes", problem);
         }
         if u32::try_from(limits.buffer_bytes).is_err() {
-            return Err(bad("maxBufferBytes", "must be less than 4 GiB"));
+            faults.add("worker.maxBufferBytes", "must be less than 4 GiB");
         }
-        Ok(limits)
+        faults.result().map(|()| limits)
     }
 
     /// The share of the request's time in which the body must have arrived; the rest belongs to the broker.
@@ -64,13 +64,43 @@ pub(crate) fn pointers(contract: &ContractSettings) -> Pointers<'_> {
     }
 }
 
-fn positive<T: TryFrom<i64>>(field: &str, value: i64) -> Result<T, WorkerError> {
-    if value < 1 {
-        return Err(bad(field, "must be at least 1"));
-    }
-    T::try_from(value).map_err(|_| bad(field, "is too large"))
-}
+#[cfg(test)]
+mod tests {
+    use medallion_crds::launch::KafkaSettings;
 
-fn bad(field: &str, problem: &str) -> WorkerError {
-    WorkerError::settings("BadSettings", format!("settings file: field worker.{field}: {problem}"))
+    use super::*;
+
+    fn settings(drain: i32, body: i64, events: i32, buffer: i64) -> GatewaySettings {
+        GatewaySettings {
+            contract: ContractSettings {
+                schema_path: String::new(),
+                key: String::new(),
+                event_id: String::new(),
+                event_time: String::new(),
+                version: None,
+            },
+            kafka: KafkaSettings {
+                bootstrap_servers: Vec::new(),
+                topic: String::new(),
+                dead_letter_topic: String::new(),
+            },
+            tokens_path: None,
+            drain_seconds: drain,
+            max_body_bytes: body,
+            max_events_per_request: events,
+            request_timeout_seconds: 30,
+            max_buffer_bytes: buffer,
+        }
+    }
+
+    #[test]
+    fn every_bad_limit_is_told() {
+        let error = Limits::from_settings(&settings(-1, 0, 0, i64::MAX)).expect_err("bad limits");
+        for field in ["drainSeconds", "maxBodyBytes", "maxEventsPerRequest", "maxBufferBytes"] {
+            assert!(error.message.contains(&format!("field worker.{field}:")), "{error}");
+        }
+        let error = Limits::from_settings(&settings(0, 10, 1, 9)).expect_err("a buffer too small");
+        assert!(error.message.contains("at least maxBodyBytes"), "{error}");
+        assert!(Limits::from_settings(&settings(0, 10, 1, 10)).is_ok());
+    }
 }

@@ -9,6 +9,7 @@ mod admin;
 pub mod aws;
 mod error;
 mod hold;
+mod mend;
 mod metrics;
 mod progress;
 mod run;
@@ -21,7 +22,7 @@ pub use hold::hold_point;
 pub use metrics::Metrics;
 pub use progress::{Clock, ProgressHandle};
 pub use run::{Context, start};
-pub use settings::{SettingsError, parse as parse_settings};
+pub use settings::{Faults, SettingsError, parse as parse_settings};
 
 /// Version of the product, as in the workspace.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -4,9 +4,11 @@ use std::path::{Path, PathBuf};
 
 use medallion_crds::launch::{SETTINGS_PATH, Settings, environment};
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use thiserror::Error;
 
 use crate::error::WorkerError;
+use crate::mend::faults_of;
 
 /// Why the settings cannot be used.
 #[derive(Debug, Error)]
@@ -19,14 +21,9 @@ pub enum SettingsError {
         /// What the system said.
         source: std::io::Error,
     },
-    /// A field is missing, unknown or has the wrong form.
-    #[error("settings file: field {field}: {message}")]
-    Field {
-        /// Path of the field, for example `worker.kafka.topic`.
-        field: String,
-        /// What is wrong with it.
-        message: String,
-    },
+    /// Fields are missing, unknown or have the wrong form.
+    #[error("settings file: {0}")]
+    Fields(Faults),
 }
 
 impl From<SettingsError> for WorkerError {
@@ -35,12 +32,53 @@ impl From<SettingsError> for WorkerError {
     }
 }
 
-/// The settings in a JSON text; an error names the field.
+/// What is wrong with settings, field by field, so that all of it is told at once.
+#[derive(Clone, Debug, Default, Eq, Error, PartialEq)]
+#[error("{}", .0.join("; "))]
+pub struct Faults(Vec<String>);
+
+impl Faults {
+    /// One field and what is wrong with it.
+    pub fn add(&mut self, field: &str, problem: impl std::fmt::Display) {
+        self.0.push(format!("field {field}: {problem}"));
+    }
+
+    /// The value, if it is at least 1 and fits; otherwise a fault, and 1 to go on with.
+    pub fn positive<T: TryFrom<i64> + From<u8>>(&mut self, field: &str, value: i64) -> T {
+        if value < 1 {
+            self.add(field, "must be at least 1");
+        } else if let Ok(value) = T::try_from(value) {
+            return value;
+        } else {
+            self.add(field, "is too large");
+        }
+        T::from(1)
+    }
+
+    /// An error, if there is any fault.
+    pub fn result(self) -> Result<(), WorkerError> {
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            Err(SettingsError::Fields(self).into())
+        }
+    }
+}
+
+/// The settings in a JSON text; an error names every field that is wrong.
 pub fn parse<W: DeserializeOwned>(text: &str) -> Result<Settings<W>, SettingsError> {
     let mut deserializer = serde_json::Deserializer::from_str(text);
-    serde_path_to_error::deserialize(&mut deserializer).map_err(|error| SettingsError::Field {
-        field: error.path().to_string(),
-        message: error.into_inner().to_string(),
+    serde_path_to_error::deserialize(&mut deserializer).map_err(|first| {
+        let mut faults = Faults::default();
+        if let Ok(document) = serde_json::from_str::<Value>(text) {
+            for (field, problem) in faults_of::<Settings<W>>(document) {
+                faults.add(&field, problem);
+            }
+        }
+        if faults.0.is_empty() {
+            faults.add(&first.path().to_string(), first.inner());
+        }
+        SettingsError::Fields(faults)
     })
 }
 
@@ -54,7 +92,7 @@ pub(crate) fn load<W: DeserializeOwned>() -> Result<Settings<W>, SettingsError> 
 
 #[cfg(test)]
 mod tests {
-    use medallion_crds::launch::LoaderSettings;
+    use medallion_crds::launch::{LoaderSettings, ProvisionerSettings};
 
     use super::*;
 
@@ -71,5 +109,63 @@ mod tests {
         let text = r#"{"pipeline": {"namespace": "shop", "name": "p", "uid": "u"}, "regoin": "eu-west-1"}"#;
         let error = parse::<LoaderSettings>(text).unwrap_err().to_string();
         assert!(error.contains("regoin"), "{error}");
+    }
+
+    #[test]
+    fn every_bad_field_is_told_once() {
+        let text = r#"{"pipeline": {"namespace": "shop", "uid": 7}, "stage": "silber", "regoin": "eu-west-1", "region": "eu-west-1",
+            "worker": {"management": "Sometimes", "contract": {"schemaPath": "/s", "key": "/k", "eventId": "/i", "eventTime": "/t"},
+                "kafka": {"bootstrapServers": "kafka:9092", "topic": "t", "deadLetterTopic": "d"}, "partitions": "six",
+                "table": "t", "buckets": ["b", 5], "timeoutSeconds": 60}}"#;
+        let error = parse::<ProvisionerSettings>(text).unwrap_err().to_string();
+        let told: Vec<&str> = error
+            .strip_prefix("settings file: ")
+            .expect("a prefix")
+            .split("; ")
+            .map(|fault| {
+                fault
+                    .strip_prefix("field ")
+                    .expect("a field")
+                    .split(':')
+                    .next()
+                    .expect("a name")
+            })
+            .collect();
+        let mut sorted = told.clone();
+        sorted.sort_unstable();
+        assert_eq!(
+            sorted,
+            [
+                "pipeline.name",
+                "pipeline.uid",
+                "regoin",
+                "stage",
+                "worker.buckets[1]",
+                "worker.kafka.bootstrapServers",
+                "worker.management",
+                "worker.partitions",
+                "worker.warehouse",
+            ],
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn what_is_not_json_is_told_with_its_place() {
+        let error = parse::<LoaderSettings>("{\"pipeline\": ").unwrap_err().to_string();
+        assert!(error.contains("EOF") && error.contains("line 1"), "{error}");
+    }
+
+    #[test]
+    fn bounds_are_told_together() {
+        let mut faults = Faults::default();
+        let (small, large): (usize, u8) = (faults.positive("worker.a", 0), faults.positive("worker.b", 300));
+        assert_eq!((small, large, faults.positive::<usize>("worker.c", 9)), (1, 1, 9));
+        let error = faults.result().expect_err("two faults").message;
+        assert_eq!(
+            error,
+            "settings file: field worker.a: must be at least 1; field worker.b: is too large"
+        );
+        assert_eq!(Faults::default().result(), Ok(()));
     }
 }
