@@ -12,8 +12,14 @@ pub type Clock = fn() -> Timestamp;
 #[derive(Clone)]
 pub struct ProgressHandle {
     identity: Arc<Identity>,
-    work: Arc<Mutex<Work>>,
+    known: Arc<Mutex<Known>>,
     clock: Clock,
+}
+
+/// What the worker last said, and when.
+struct Known {
+    work: Work,
+    time: Timestamp,
 }
 
 impl ProgressHandle {
@@ -21,14 +27,19 @@ impl ProgressHandle {
     pub fn new(identity: Identity, clock: Clock) -> Self {
         Self {
             identity: Arc::new(identity),
-            work: Arc::default(),
+            known: Arc::new(Mutex::new(Known {
+                work: Work::default(),
+                time: clock(),
+            })),
             clock,
         }
     }
 
-    /// Changes what is reported.
+    /// Changes what is reported, or says that it still holds.
     pub fn update(&self, change: impl FnOnce(&mut Work)) {
-        change(&mut self.work.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        change(&mut known.work);
+        known.time = (self.clock)();
     }
 
     /// Something outside does not work; repeated calls with the same reason keep the first time.
@@ -65,11 +76,48 @@ impl ProgressHandle {
 
     /// What `/progress` answers now.
     pub fn snapshot(&self) -> Progress {
-        let work = self.work.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         Progress {
             identity: (*self.identity).clone(),
-            time: (self.clock)(),
-            work,
+            time: known.time,
+            work: known.work.clone(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicI64, Ordering};
+
+    use super::*;
+
+    static NOW: AtomicI64 = AtomicI64::new(0);
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(second).expect("a time")
+    }
+
+    /// One story, for the clock is shared.
+    #[test]
+    fn times_are_those_of_what_is_said() {
+        let pass = || NOW.fetch_add(10, Ordering::SeqCst) + 10;
+        let progress = ProgressHandle::new(Identity::default(), || at(NOW.load(Ordering::SeqCst)));
+        let said = pass();
+        progress.blocked("TableMissing", "first");
+        pass();
+        assert_eq!(progress.snapshot().time, at(said), "asking does not make old words new");
+        let again = pass();
+        progress.blocked("TableMissing", "second");
+        let snapshot = progress.snapshot();
+        let trouble = snapshot.work.trouble.expect("a trouble");
+        assert_eq!(
+            (snapshot.time, trouble.since, trouble.message.as_str()),
+            (at(again), at(said), "second")
+        );
+        progress.blocked("TableThrottled", "third");
+        let trouble = progress.snapshot().work.trouble.expect("a trouble");
+        assert_eq!(trouble.since, at(again), "another trouble begins anew");
+        progress.clear();
+        assert_eq!(progress.snapshot().work.trouble, None);
     }
 }
