@@ -114,17 +114,34 @@ where
         && error.class == ErrorClass::LossRisk
         && is_streaming(worker)
     {
-        // Ending would only start the pod again, into the same risk: stay, unready, and say what is the matter.
-        tracing::error!(
-            reason = error.reason,
-            message = error.message,
-            "halted: data may be lost"
-        );
-        progress.loss_risk(error.reason, error.message.clone());
-        ready.send_replace(false);
-        shutdown.cancelled().await;
+        halt(error, &progress, &ready, &shutdown).await;
     }
     outcome
+}
+
+/// Ending would only start the pod again, into the same risk: stay, unready, and say what is the matter.
+async fn halt(
+    error: &WorkerError,
+    progress: &ProgressHandle,
+    ready: &watch::Sender<bool>,
+    shutdown: &CancellationToken,
+) {
+    tracing::error!(
+        reason = error.reason,
+        message = error.message,
+        "halted: data may be lost"
+    );
+    ready.send_replace(false);
+    progress.loss_risk(
+        error.reason,
+        format!(
+            "{}; when that is done, delete this pod, and its successor goes on",
+            error.message
+        ),
+    );
+    // Nobody measures any more.
+    progress.update(|work| work.lag = None);
+    shutdown.cancelled().await;
 }
 
 const fn is_streaming(worker: Worker) -> bool {
@@ -147,4 +164,42 @@ fn shutdown_on_signal() -> Result<CancellationToken, WorkerError> {
         cancelled.cancel();
     });
     Ok(token)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use medallion_crds::progress::TroubleClass;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_halted_worker_stays_unready_and_says_what_to_do() {
+        let progress = ProgressHandle::new(Identity::default(), Timestamp::now);
+        progress.update(|work| work.lag = Some(7));
+        let (ready, mut readiness) = watch::channel(true);
+        let shutdown = CancellationToken::new();
+        let error = WorkerError::loss_risk("OffsetsLost", "set the group's offset");
+        let halted = tokio::spawn({
+            let (progress, shutdown) = (progress.clone(), shutdown.clone());
+            async move { halt(&error, &progress, &ready, &shutdown).await }
+        });
+        readiness.wait_for(|ready| !ready).await.expect("unready");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        assert!(!halted.is_finished(), "it stays");
+        let work = progress.snapshot().work;
+        let trouble = work.trouble.expect("a trouble");
+        assert_eq!(
+            (trouble.class, trouble.reason.as_str(), work.lag),
+            (TroubleClass::LossRisk, "OffsetsLost", None)
+        );
+        assert!(
+            trouble.message.starts_with("set the group's offset; when"),
+            "{}",
+            trouble.message
+        );
+        shutdown.cancel();
+        halted.await.expect("it ends when it is asked to");
+    }
 }
