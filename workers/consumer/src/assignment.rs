@@ -102,6 +102,7 @@ impl Assignment {
     fn take(&self, consumer: &BaseConsumer<Self>, offered: &mut TopicPartitionList) {
         match self.starts_in_time(consumer, offered) {
             Ok(starts) => {
+                self.ledger.rebalanced();
                 let mut risks = Vec::new();
                 for (partition, start) in starts {
                     match start {
@@ -208,7 +209,13 @@ impl Assignment {
                 "lost without a chance to commit; their next owner reads them again"
             );
         } else {
-            if !self.ledger.wait_settled(Some(&partitions), LEAVE_TIMEOUT) {
+            // At the end what is in flight has had its time already.
+            let patience = if self.shutdown.is_cancelled() {
+                Duration::ZERO
+            } else {
+                LEAVE_TIMEOUT
+            };
+            if !self.ledger.wait_settled(Some(&partitions), patience) {
                 tracing::warn!(
                     ?partitions,
                     "left with records in flight; their next owner reads those again"

@@ -50,6 +50,8 @@ impl KafkaDeadLetters {
             .set("client.id", "medallion-consumer")
             .set("acks", "all")
             .set("enable.idempotence", "true")
+            // A topic that is missing must be missed: brokers would make one that forgets its letters after a week.
+            .set("allow.auto.create.topics", "false")
             .set("compression.type", "zstd")
             .set("linger.ms", "5")
             .set("message.timeout.ms", "20000")

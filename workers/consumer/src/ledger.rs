@@ -1,6 +1,7 @@
 //! What is in flight, per assigned partition: the mark up to which everything is settled, and the memory it takes. No network.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -51,6 +52,7 @@ pub(crate) struct Ledger(Arc<Shared>);
 struct Shared {
     state: Mutex<State>,
     settled: Condvar,
+    broken: AtomicBool,
 }
 
 /// One record in flight. Dropped without [`Ticket::settled`] it frees its memory, and the mark stays before it.
@@ -172,6 +174,16 @@ impl Ledger {
         self.lock().bytes
     }
 
+    /// The group has answered, perhaps with no partition for us.
+    pub(crate) fn rebalanced(&self) {
+        self.lock().generation += 1;
+    }
+
+    /// A task has panicked with a record in hand: its mark would stay where it is for ever.
+    pub(crate) fn is_broken(&self) -> bool {
+        self.0.broken.load(Ordering::Relaxed)
+    }
+
     /// Changes with every assignment and revocation; 0 before the first.
     pub(crate) fn generation(&self) -> u64 {
         self.lock().generation
@@ -238,6 +250,9 @@ impl Ticket {
 
 impl Drop for Ticket {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.ledger.0.broken.store(true, Ordering::Relaxed);
+        }
         self.ledger.free(self.bytes);
     }
 }
@@ -302,6 +317,21 @@ mod tests {
         assert!(ledger.wait_below(1, NO_TIME));
         assert!(!ledger.wait_settled(None, NO_TIME));
         assert!(ledger.wait_settled(Some(&[7]), NO_TIME));
+    }
+
+    #[test]
+    fn a_panic_with_a_record_in_hand_is_noticed() {
+        let ledger = Ledger::default();
+        ledger.assign(0, 0);
+        drop(ledger.begin(0, 0, None, 1).expect("ours"));
+        assert!(!ledger.is_broken(), "a record given up is none");
+        let ticket = ledger.begin(0, 1, None, 1).expect("ours");
+        let task = std::thread::spawn(move || {
+            let _ticket = ticket;
+            panic!("on purpose");
+        });
+        assert!(task.join().is_err());
+        assert!(ledger.is_broken());
     }
 
     #[test]

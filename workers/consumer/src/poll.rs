@@ -8,7 +8,7 @@ use rdkafka::ClientConfig;
 use rdkafka::Message;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::OwnedMessage;
+use rdkafka::message::{Headers, OwnedMessage};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use worker_kit::WorkerError;
@@ -26,7 +26,9 @@ const COMMIT_EVERY: Duration = Duration::from_millis(500);
 /// How long the thread waits for memory before it pauses the partitions, so that it can go on polling.
 const MEMORY_WAIT: Duration = Duration::from_millis(200);
 /// At the end records in flight have so long to be settled; what remains is read again.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(15);
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+/// Compressed bytes of one partition in one fetch; a batch that is longer comes whole all the same.
+const PARTITION_FETCH_BYTES: &str = "262144";
 
 /// What is consumed, and what happens to it.
 #[derive(Clone)]
@@ -69,6 +71,11 @@ impl Consumption {
         }
     }
 
+    /// Whether the group has said which partitions are ours, be it none.
+    pub fn is_assigned(&self) -> bool {
+        self.ledger.generation() > 0
+    }
+
     fn consumer(&self) -> Result<BaseConsumer<Assignment>, KafkaError> {
         let settler = &self.settler;
         let context = Assignment::new(
@@ -97,6 +104,9 @@ impl Consumption {
                 self.limits.read_ahead_kilobytes().to_string(),
             )
             .set("queued.min.messages", "10000")
+            // Both count compressed bytes, and JSON unfolds to ten times as many.
+            .set("fetch.message.max.bytes", PARTITION_FETCH_BYTES)
+            .set("fetch.max.bytes", self.limits.fetch_bytes().to_string())
             .set("fetch.queue.backoff.ms", "50")
             .set("fetch.wait.max.ms", "100")
             // A topic that is made while the worker waits for it is seen soon.
@@ -137,6 +147,10 @@ fn poll_until_stopped(
             committed = Instant::now();
             consumer.context().commit(consumer, None, CommitMode::Async);
         }
+        if consumption.ledger.is_broken() {
+            let message = "working on a record ended in a panic, which is a bug of this worker; its log says where";
+            return Err(WorkerError::environment("RecordTaskPanicked", message));
+        }
         pressure.relieve(consumption, consumer);
         let polled = consumer.poll(POLL);
         if let Some(error) = consumer.context().take_failure() {
@@ -160,15 +174,25 @@ fn begin(consumption: &Consumption, record: OwnedMessage, runtime: &Handle) {
         .timestamp()
         .to_millis()
         .and_then(|millis| Timestamp::from_millisecond(millis).ok());
-    let bytes = record.payload().map_or(0, <[u8]>::len) + record.key().map_or(0, <[u8]>::len);
     let Some(ticket) = consumption
         .ledger
-        .begin(record.partition(), record.offset(), time, bytes)
+        .begin(record.partition(), record.offset(), time, size(&record))
     else {
         return;
     };
     let settler = consumption.settler.clone();
     runtime.spawn(async move { settler.settle(record, ticket).await });
+}
+
+/// Bytes of a record's own.
+fn size(record: &OwnedMessage) -> usize {
+    let headers = record.headers().map_or(0, |headers| {
+        headers
+            .iter()
+            .map(|header| header.key.len() + header.value.map_or(0, <[u8]>::len))
+            .sum()
+    });
+    record.payload().map_or(0, <[u8]>::len) + record.key().map_or(0, <[u8]>::len) + headers
 }
 
 /// Keeps the records in memory within their bounds without ever stopping to poll.
@@ -234,6 +258,16 @@ fn reaction(error: &KafkaError, topic: &str) -> Reaction {
         other => return Reaction::Wait("KafkaUnavailable", format!("topic {topic}: {other}; trying again")),
     };
     match code {
+        // Whether single connections stand is the library's affair, and idle ones are closed every few minutes. The
+        // observer says it when nobody answers.
+        Code::BrokerTransportFailure | Code::AllBrokersDown | Code::Resolve => Reaction::Nothing,
+        // The library may go on behind a batch that it cannot read, and the mark would pass over the hole.
+        Code::BadMessage | Code::BadCompression | Code::NotImplemented => Reaction::End(WorkerError::loss_risk(
+            "RecordsUnreadable",
+            format!(
+                "topic {topic}: a batch of records cannot be read ({code:?}): restore it from a replica, or accept the loss by setting the group's offset behind it"
+            ),
+        )),
         Code::OffsetOutOfRange | Code::AutoOffsetReset => Reaction::End(WorkerError::loss_risk(
             "OffsetsLost",
             format!(
@@ -284,9 +318,19 @@ mod tests {
         KafkaError::MessageConsumptionFatal(RDKafkaErrorCode::Fatal),
         Some(ErrorClass::Environment)
     )]
-    #[case(KafkaError::MessageConsumption(RDKafkaErrorCode::AllBrokersDown), None)]
+    #[case(
+        KafkaError::MessageConsumption(RDKafkaErrorCode::BadCompression),
+        Some(ErrorClass::LossRisk)
+    )]
+    #[case(
+        KafkaError::MessageConsumption(RDKafkaErrorCode::BadMessage),
+        Some(ErrorClass::LossRisk)
+    )]
+    #[case(
+        KafkaError::MessageConsumption(RDKafkaErrorCode::NotImplemented),
+        Some(ErrorClass::LossRisk)
+    )]
     #[case(KafkaError::MessageConsumption(RDKafkaErrorCode::UnknownTopicOrPartition), None)]
-    #[case(KafkaError::MessageConsumption(RDKafkaErrorCode::BrokerTransportFailure), None)]
     #[case(KafkaError::MessageConsumption(RDKafkaErrorCode::GroupAuthorizationFailed), None)]
     fn only_what_cannot_heal_ends_the_worker(#[case] error: KafkaError, #[case] class: Option<ErrorClass>) {
         match reaction(&error, "orders") {
@@ -294,5 +338,13 @@ mod tests {
             Reaction::Wait(_, message) => assert!(class.is_none() && message.contains("orders"), "{message}"),
             Reaction::Nothing => panic!("{error} was overlooked"),
         }
+    }
+
+    #[rstest]
+    #[case(KafkaError::PartitionEOF(1))]
+    #[case(KafkaError::MessageConsumption(RDKafkaErrorCode::AllBrokersDown))]
+    #[case(KafkaError::MessageConsumption(RDKafkaErrorCode::BrokerTransportFailure))]
+    fn a_closed_connection_is_no_trouble(#[case] error: KafkaError) {
+        assert_eq!(reaction(&error, "orders"), Reaction::Nothing);
     }
 }

@@ -10,6 +10,8 @@ use medallion_crds::launch::report::Report;
 use rdkafka::error::KafkaError;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
+use tokio::task::{JoinError, JoinHandle};
+use tokio_util::sync::CancellationToken;
 use worker_kit::{Context, ProgressHandle, WorkerError, aws};
 
 use crate::dead_letter::KafkaDeadLetters;
@@ -74,14 +76,25 @@ pub async fn run(context: Context<ConsumerSettings>) -> Result<Option<Report>, W
         move || observe(outlook, &consumption, &dead_letters, &progress, &ready)
     });
 
-    let consumed = polling.await.map_err(|error| ended_badly(&error))?;
-    consumption.shutdown.cancel();
-    let observed = watching.await.map_err(|error| ended_badly(&error))?;
+    let ended = both(polling, watching, &consumption.shutdown).await;
     context.ready.send_replace(false);
     tokio::task::spawn_blocking(move || dead_letters.flush(FLUSH_TIMEOUT))
         .await
         .map_err(|error| ended_badly(&error))?;
-    consumed.and(observed).map(|()| None)
+    ended.map(|()| None)
+}
+
+type Thread = JoinHandle<Result<(), WorkerError>>;
+
+/// Waits for both threads; whichever ends first, in whatever way, ends the other.
+async fn both(polling: Thread, watching: Thread, stop: &CancellationToken) -> Result<(), WorkerError> {
+    let end = async |thread: Thread| {
+        let outcome = thread.await.unwrap_or_else(|error| Err(ended_badly(&error)));
+        stop.cancel();
+        outcome
+    };
+    let (consumed, observed) = tokio::join!(end(polling), end(watching));
+    consumed.and(observed)
 }
 
 /// Measures until shutdown; ends the consumption if the dead-letter producer can send no more.
@@ -100,8 +113,7 @@ fn observe(
             let message = format!("the dead-letter producer can send no more: {message}; a new process can");
             return Err(WorkerError::environment("ProducerFailed", message));
         }
-        let assigned = consumption.ledger.generation() > 0;
-        match observer.observe(&consumption.ledger.standings(), assigned) {
+        match observer.observe(&consumption.ledger.standings(), consumption.is_assigned()) {
             Ok(observation) => {
                 troubles.clear(Place::Kafka);
                 report(&observation, consumption, progress);
@@ -110,7 +122,10 @@ fn observe(
             Err(error) => {
                 troubles.set(Place::Kafka, error.reason(), error.to_string());
                 // What is not known is absent, never the last value for ever.
-                progress.update(|work| work.lag = None);
+                progress.update(|work| {
+                    work.lag = None;
+                    work.dead_letters = None;
+                });
             }
         }
         let pause = tokio::time::timeout(OBSERVE_EVERY, stop.cancelled());
@@ -136,6 +151,36 @@ fn bad_client(error: &KafkaError) -> WorkerError {
     WorkerError::settings("BadSettings", format!("kafka client: {error}"))
 }
 
-fn ended_badly(error: &tokio::task::JoinError) -> WorkerError {
+fn ended_badly(error: &JoinError) -> WorkerError {
     WorkerError::environment("ThreadFailed", format!("a thread of the consumer ended badly: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::polling(true)]
+    #[case::watching(false)]
+    #[tokio::test]
+    async fn a_thread_that_panics_ends_the_other_and_the_worker(#[case] polling_panics: bool) {
+        let stop = CancellationToken::new();
+        let panics = tokio::spawn(async { panic!("on purpose") });
+        let waits = tokio::spawn({
+            let stop = stop.clone();
+            async move {
+                stop.cancelled().await;
+                Ok(())
+            }
+        });
+        let (polling, watching) = if polling_panics {
+            (panics, waits)
+        } else {
+            (waits, panics)
+        };
+        let error = both(polling, watching, &stop).await.expect_err("it must end");
+        assert_eq!(error.reason, "ThreadFailed");
+    }
 }

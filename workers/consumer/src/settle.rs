@@ -16,7 +16,7 @@ use crate::ledger::Ticket;
 use crate::metrics::ConsumerMetrics;
 use crate::table::{Item, Put, Table, TableError};
 use crate::trouble::{Place, Troubles};
-use crate::verdict::{Flaw, Verdict, judge, source};
+use crate::verdict::{Flaw, Verdict, judge, source, without_panic};
 
 /// What all records need on their way.
 pub struct Settler {
@@ -73,7 +73,7 @@ impl Settler {
     async fn fate(&self, record: &OwnedMessage, place: Place) -> Fate {
         // The semaphore is never closed.
         let _permit = self.in_flight.acquire().await.ok();
-        let flaw = match judge(&self.contract, record) {
+        let flaw = match without_panic(|| judge(&self.contract, record)) {
             Verdict::Item(item) => match self.put(&item, place).await {
                 Ok(fate) => return fate,
                 Err(flaw) => flaw,

@@ -1,5 +1,7 @@
 //! What a record should become: an item or a dead letter. No network.
 
+use std::panic::AssertUnwindSafe;
+
 use medallion_contract::{Contract, VERSION_HEADER};
 use rdkafka::Message;
 use rdkafka::message::{Headers, OwnedMessage};
@@ -61,6 +63,18 @@ pub(crate) fn judge(contract: &Contract, record: &OwnedMessage) -> Verdict {
             _ => Verdict::Dead(Flaw { class: reason, message }),
         },
     }
+}
+
+/// The verdict, also if finding it ends in a panic: it is a function of the record, so it would end so every time, and the
+/// record would stop its partition for ever.
+pub(crate) fn without_panic(judge: impl FnOnce() -> Verdict) -> Verdict {
+    std::panic::catch_unwind(AssertUnwindSafe(judge)).unwrap_or_else(|_| {
+        Verdict::Dead(Flaw {
+            class: "CheckPanicked",
+            message: "checking the record ended in a panic, which is a bug of this worker; its log says where"
+                .to_owned(),
+        })
+    })
 }
 
 /// Where a record stands: topic/partition/offset.
@@ -162,6 +176,14 @@ pub(crate) mod tests {
             "messages do not repeat the data: {}",
             flaw.message
         );
+    }
+
+    #[test]
+    fn a_panic_is_a_verdict_too() {
+        let Verdict::Dead(flaw) = without_panic(|| panic!("on purpose")) else {
+            panic!("a dead letter was expected");
+        };
+        assert_eq!(flaw.class, "CheckPanicked");
     }
 
     #[test]

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use rdkafka::Message;
 use rdkafka::message::Headers;
 use worker_kit::ErrorClass;
 
-use crate::support::{Brokers, MemoryTable, PARTITIONS, Running, event, eventually};
+use crate::support::{Brokers, FlakyDeadLetters, MemoryTable, PARTITIONS, Running, event, eventually};
 
 const ROOMY: usize = 8 << 20;
 
@@ -104,6 +105,51 @@ async fn a_table_that_is_down_blocks_and_nothing_is_dead_lettered() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_record_is_dead_only_when_its_letter_is_acknowledged() {
+    let (brokers, table) = (Brokers::new(), Arc::new(MemoryTable::default()));
+    let dead_letters = FlakyDeadLetters::new(&brokers);
+    dead_letters.down.store(true, Ordering::SeqCst);
+    brokers.produce(0, "poison");
+    brokers.produce(0, &event("1", 1));
+    let running = Running::start_with(&brokers, &table, ROOMY, dead_letters.clone());
+    eventually("it says that it is blocked", || {
+        running.trouble().as_deref() == Some("DeadLetterTopicUnavailable")
+    })
+    .await;
+    eventually("the good record behind it is stored", || table.len() == 1).await;
+    // Longer than the time between two commits.
+    tokio::time::sleep(Duration::from_millis(1500)).await;
+    assert_eq!(
+        brokers.committed()[0].unwrap_or(0),
+        0,
+        "the poison is not settled, so nothing is committed"
+    );
+    assert_eq!(running.count("dead_lettered"), 0);
+    dead_letters.down.store(false, Ordering::SeqCst);
+    eventually("all is committed", || brokers.committed()[0] == Some(2)).await;
+    eventually("and nothing is in the way", || running.trouble().is_none()).await;
+    running.stop().await.expect("a good end");
+    assert_eq!(brokers.dead_letters().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_ends_the_worker_instead_of_stopping_a_partition_in_silence() {
+    let (brokers, table) = (Brokers::new(), Arc::new(MemoryTable::default()));
+    brokers.produce(0, &event("1", 1));
+    brokers.produce(1, &event("2", 2));
+    let running = Running::start(&brokers, &table, ROOMY);
+    eventually("all are stored", || table.len() == 2).await;
+    table.broken.store(true, Ordering::SeqCst);
+    brokers.produce(0, &event("3", 3));
+    let error = running.end().await.expect_err("it must end");
+    assert_eq!(
+        (error.class, error.reason),
+        (ErrorClass::Environment, "RecordTaskPanicked")
+    );
+    assert_eq!(brokers.committed()[0], Some(1), "the record is read again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn no_offset_is_committed_past_a_record_in_flight() {
     let (brokers, table) = (Brokers::new(), Arc::new(MemoryTable::default()));
     table.held.lock().expect("held").push("3".to_owned());
@@ -166,4 +212,18 @@ async fn a_group_whose_offset_lies_beyond_the_log_halts_as_loss_risk() {
         "{error}"
     );
     assert_eq!(table.len(), 0, "nothing was skipped and nothing was begun");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_dead_letter_topic_is_not_made_by_asking_for_it() {
+    let brokers = Brokers::without_dead_letters();
+    let table = Arc::new(MemoryTable::default());
+    brokers.produce(0, "poison");
+    let running = Running::start(&brokers, &table, ROOMY);
+    eventually("it says that it is blocked", || {
+        running.trouble().as_deref() == Some("DeadLetterTopicUnavailable")
+    })
+    .await;
+    assert_eq!(running.count("dead_lettered"), 0);
+    running.stop().await.expect("a good end");
 }

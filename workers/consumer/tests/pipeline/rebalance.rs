@@ -78,3 +78,18 @@ async fn a_partition_is_given_back_with_what_was_settled_committed() {
     second.stop().await.expect("a good end");
     assert_eq!(brokers.committed()[0], Some(20));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_without_a_partition_knows_that_nothing_waits_for_it() {
+    let (brokers, table) = (Brokers::new(), Arc::new(MemoryTable::default()));
+    let members: Vec<Running> = (0..=PARTITIONS)
+        .map(|_| Running::start(&brokers, &table, ROOMY))
+        .collect();
+    eventually("every member has its answer, one of them with nothing in it", || {
+        members.iter().all(Running::is_assigned)
+    })
+    .await;
+    for member in members {
+        member.stop().await.expect("a good end");
+    }
+}

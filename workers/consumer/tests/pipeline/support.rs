@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use consumer::{
-    ConsumerMetrics, Consumption, Item, KafkaDeadLetters, Limits, Put, Settler, Table, TableError, Troubles, consume,
+    ConsumerMetrics, Consumption, DeadLetter, DeadLetterSink, Item, KafkaDeadLetters, Limits, Put, Settler, Table,
+    TableError, Troubles, consume,
 };
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -47,9 +48,14 @@ pub struct Brokers {
 
 impl Brokers {
     pub fn new() -> Self {
+        let brokers = Self::without_dead_letters();
+        brokers.cluster.create_topic(DEAD_LETTERS, 1, 1).expect("a topic");
+        brokers
+    }
+
+    pub fn without_dead_letters() -> Self {
         let cluster = MockCluster::new(1).expect("mock brokers");
         cluster.create_topic(TOPIC, PARTITIONS, 1).expect("a topic");
-        cluster.create_topic(DEAD_LETTERS, 1, 1).expect("a topic");
         let producer = ClientConfig::new()
             .set("bootstrap.servers", cluster.bootstrap_servers())
             .create()
@@ -133,6 +139,8 @@ pub struct MemoryTable {
     pub puts: AtomicUsize,
     /// While true every put meets an environment error.
     pub down: AtomicBool,
+    /// While true every put panics, as a bug would.
+    pub broken: AtomicBool,
     /// Event ids whose puts wait until they are let go.
     pub held: Mutex<Vec<String>>,
     pub let_go: Notify,
@@ -166,6 +174,7 @@ impl Table for MemoryTable {
                 let_go.await;
             }
             self.puts.fetch_add(1, Ordering::SeqCst);
+            assert!(!self.broken.load(Ordering::SeqCst), "broken on purpose");
             if self.down.load(Ordering::SeqCst) {
                 return Err(TableError::Environment {
                     reason: "TableUnavailable",
@@ -187,16 +196,54 @@ impl Table for MemoryTable {
     }
 }
 
+/// The dead-letter topic, which can be down.
+pub struct FlakyDeadLetters {
+    pub down: AtomicBool,
+    topic: KafkaDeadLetters,
+}
+
+impl FlakyDeadLetters {
+    pub fn new(brokers: &Brokers) -> Arc<Self> {
+        let servers = [brokers.cluster.bootstrap_servers()];
+        Arc::new(Self {
+            down: AtomicBool::new(false),
+            topic: KafkaDeadLetters::new(&servers, DEAD_LETTERS, GROUP).expect("a producer"),
+        })
+    }
+}
+
+impl DeadLetterSink for FlakyDeadLetters {
+    fn send<'a>(&'a self, letter: DeadLetter<'a>) -> BoxFuture<'a, Result<(), String>> {
+        async move {
+            if self.down.load(Ordering::SeqCst) {
+                return Err("down".to_owned());
+            }
+            self.topic.send(letter).await
+        }
+        .boxed()
+    }
+}
+
 /// A consumer at work.
 pub struct Running {
     pub progress: ProgressHandle,
     pub metrics: Metrics,
+    consumption: Consumption,
     shutdown: CancellationToken,
     task: Option<JoinHandle<Result<(), WorkerError>>>,
 }
 
 impl Running {
     pub fn start(brokers: &Brokers, table: &Arc<MemoryTable>, settling_bytes: usize) -> Self {
+        Self::start_with(brokers, table, settling_bytes, FlakyDeadLetters::new(brokers))
+    }
+
+    pub fn start_with(
+        brokers: &Brokers,
+        table: &Arc<MemoryTable>,
+        settling_bytes: usize,
+        dead_letters: Arc<FlakyDeadLetters>,
+    ) -> Self {
         let pointers = Pointers {
             key: "/part",
             event_id: "/id",
@@ -207,11 +254,10 @@ impl Running {
         let metrics = Metrics::default();
         let progress = ProgressHandle::new(Identity::default(), Timestamp::now);
         let servers = vec![brokers.cluster.bootstrap_servers()];
-        let dead_letters = KafkaDeadLetters::new(&servers, DEAD_LETTERS, GROUP).expect("a producer");
         let settler = Settler {
             contract: Arc::new(contract),
             table: table.clone(),
-            dead_letters: Arc::new(dead_letters),
+            dead_letters,
             in_flight: Semaphore::new(64),
             metrics: ConsumerMetrics::register(&metrics),
             troubles: Troubles::new(progress.clone()),
@@ -223,13 +269,22 @@ impl Running {
             settling_bytes,
         };
         let consumption = Consumption::new(servers, TOPIC, GROUP, limits, Arc::new(settler), shutdown.clone());
-        let task = tokio::task::spawn_blocking(move || consume(&consumption, &Handle::current()));
+        let task = tokio::task::spawn_blocking({
+            let consumption = consumption.clone();
+            move || consume(&consumption, &Handle::current())
+        });
         Self {
             progress,
             metrics,
+            consumption,
             shutdown,
             task: Some(task),
         }
+    }
+
+    /// Whether the group has said what it is to read, be it nothing.
+    pub fn is_assigned(&self) -> bool {
+        self.consumption.is_assigned()
     }
 
     /// Asks it to stop and waits for its end.
