@@ -68,6 +68,8 @@ impl Observer {
             .set("enable.auto.commit", "false")
             .set("enable.auto.offset.store", "false")
             .set("auto.offset.reset", "earliest")
+            // Says where a partition ends, also when its last offsets hold no records.
+            .set("enable.partition.eof", "true")
             .set("queued.max.messages.kbytes", "2048")
             .create()?;
         Ok(Self {
@@ -98,8 +100,9 @@ impl Observer {
         let spans = self.unacknowledged()?;
         let count = spans.iter().map(|span| span.to - span.from).sum();
         if self.shown.0 != spans {
-            let newest = self.newest(&spans)?;
-            self.shown = (spans, newest);
+            let (newest, is_whole) = self.newest(&spans)?;
+            // What was cut off by the time is shown, and read again at the next look.
+            self.shown = (if is_whole { spans } else { Vec::new() }, newest);
         }
         let dead_letters = DeadLetters {
             count,
@@ -156,8 +159,8 @@ impl Observer {
         spans.collect::<KafkaResult<_>>().map_err(ObserveError::Kafka)
     }
 
-    /// The newest unacknowledged dead letters of all partitions, newest first.
-    fn newest(&self, spans: &[Span]) -> Result<Vec<DeadLetterReason>, ObserveError> {
+    /// The newest unacknowledged dead letters of all partitions, newest first, and whether all were read in time.
+    fn newest(&self, spans: &[Span]) -> Result<(Vec<DeadLetterReason>, bool), ObserveError> {
         let mut wanted = TopicPartitionList::new();
         let mut open: BTreeMap<i32, i64> = BTreeMap::new();
         for span in spans.iter().filter(|span| span.to > span.from) {
@@ -166,32 +169,39 @@ impl Observer {
             open.insert(span.partition, span.to);
         }
         if open.is_empty() {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), true));
         }
         self.client.assign(&wanted)?;
-        let letters = self.read(open);
+        let read = self.read(open);
         self.client.unassign()?;
-        let mut letters = letters?;
+        let (mut letters, is_whole) = read?;
         letters.sort_by_key(|letter| std::cmp::Reverse(letter.time.0));
         letters.truncate(NEWEST);
-        Ok(letters)
+        Ok((letters, is_whole))
     }
 
-    fn read(&self, mut open: BTreeMap<i32, i64>) -> Result<Vec<DeadLetterReason>, ObserveError> {
+    /// Reads up to the end of each partition, or as long as there is time.
+    fn read(&self, mut open: BTreeMap<i32, i64>) -> Result<(Vec<DeadLetterReason>, bool), ObserveError> {
         let deadline = Instant::now() + READ_TIMEOUT;
         let mut letters = Vec::new();
         while !open.is_empty() && Instant::now() < deadline {
             let Some(polled) = self.client.poll(Duration::from_millis(100)) else {
                 continue;
             };
-            let message = polled?;
+            let message = match polled {
+                Err(KafkaError::PartitionEOF(partition)) => {
+                    open.remove(&partition);
+                    continue;
+                }
+                polled => polled?,
+            };
             let partition = message.partition();
             if open.get(&partition).is_some_and(|end| message.offset() + 1 >= *end) {
                 open.remove(&partition);
             }
             letters.push(reason_of(&message));
         }
-        Ok(letters)
+        Ok((letters, open.is_empty()))
     }
 }
 
@@ -231,18 +241,18 @@ impl ObserveError {
     }
 }
 
-/// Remembers since when records wait in a partition of which none is in flight, where no record's own time is known.
+/// Remembers since when records wait in a partition where no record's own time is known: none is in flight, or it has none.
 #[derive(Debug, Default)]
 struct Waiting(BTreeMap<i32, (i64, Timestamp)>);
 
 impl Waiting {
     /// The time of the oldest unprocessed input of the partition, if any waits.
     fn since(&mut self, standing: &Standing, end: i64, now: Timestamp) -> Option<Timestamp> {
-        if standing.in_flight {
+        if let Some(oldest) = standing.oldest {
             self.0.remove(&standing.partition);
-            return Some(standing.oldest.unwrap_or(now));
+            return Some(oldest);
         }
-        if end <= standing.mark {
+        if !standing.in_flight && end <= standing.mark {
             self.0.remove(&standing.partition);
             return None;
         }
@@ -256,6 +266,10 @@ impl Waiting {
 
 #[cfg(test)]
 mod tests {
+    use rdkafka::message::{Header, OwnedHeaders};
+    use rdkafka::mocking::MockCluster;
+    use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+
     use super::*;
 
     #[test]
@@ -286,5 +300,58 @@ mod tests {
             "the record's own time"
         );
         assert_eq!(waiting.since(&standing(9, None), 9, at(11)), None);
+
+        let timeless = Standing {
+            in_flight: true,
+            ..standing(9, None)
+        };
+        assert_eq!(waiting.since(&timeless, 10, at(12)), Some(at(12)));
+        assert_eq!(
+            waiting.since(&timeless, 10, at(20)),
+            Some(at(12)),
+            "a record without a time grows old too"
+        );
+    }
+
+    #[test]
+    fn the_newest_dead_letters_are_shown_with_their_reasons() {
+        let cluster = MockCluster::new(1).expect("mock brokers");
+        cluster.create_topic("orders", 2, 1).expect("a topic");
+        cluster.create_topic("dlq.orders", 2, 1).expect("a topic");
+        let servers = vec![cluster.bootstrap_servers()];
+        let producer: BaseProducer = ClientConfig::new()
+            .set("bootstrap.servers", &servers[0])
+            .create()
+            .expect("a producer");
+        let bury = |partition: i32, number: i64| {
+            let header = Header {
+                key: "__dlq.errors.class",
+                value: Some(if number == 30 { "Newest" } else { "Older" }),
+            };
+            let record = BaseRecord::<(), str>::to("dlq.orders")
+                .partition(partition)
+                .payload("poison")
+                .timestamp(number * 1000)
+                .headers(OwnedHeaders::new().insert(header));
+            producer.send(record).map_err(|(error, _)| error).expect("queued");
+        };
+        for number in 1..=30 {
+            bury(i32::from(number % 2 == 0), number);
+        }
+        producer.flush(Duration::from_secs(30)).expect("produced");
+
+        let mut observer = Observer::new(&servers, "orders", "dlq.orders", "group").expect("a client");
+        let seen = observer.observe(&[], false).expect("seen");
+        assert_eq!((seen.lag, seen.dead_letters.count), (None, 30));
+        let reasons: Vec<&str> = seen
+            .dead_letters
+            .newest
+            .iter()
+            .map(|letter| letter.reason.as_str())
+            .collect();
+        assert_eq!(reasons.len(), NEWEST);
+        assert_eq!((reasons[0], reasons[1]), ("Newest", "Older"));
+        assert_eq!(observer.shown.0.len(), 2, "a whole read is kept");
+        assert_eq!(observer.observe(&[], true).expect("seen").lag, Some(0));
     }
 }
