@@ -91,10 +91,9 @@ fn a_missing_table_blocks_and_heals() -> Result<()> {
     eventually("it says so", PATIENCE, || {
         Ok(consumer.progress()?["trouble"]["reason"] == "TableMissing")
     })?;
-    ensure!(
-        consumer.progress()?["oldestPendingTime"].is_string(),
-        "and since when the record waits"
-    );
+    eventually("and since when the record waits", PATIENCE, || {
+        Ok(consumer.progress()?["oldestPendingTime"].is_string())
+    })?;
     stack.create_table()?;
     eventually("it heals", PATIENCE, || Ok(stack.stored()?.len() == 1))?;
     eventually(

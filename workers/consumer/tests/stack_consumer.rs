@@ -1,1 +1,0 @@
-//! Replaced in a moment.
