@@ -55,11 +55,14 @@ impl KafkaPublisher {
             .set("client.id", "medallion-gateway")
             .set("acks", "all")
             .set("enable.idempotence", "true")
+            // A topic that is missing must be missed: brokers would make one with a partition count of their own.
+            .set("allow.auto.create.topics", "false")
             .set("compression.type", "zstd")
             .set("linger.ms", "5")
             .set("message.timeout.ms", delivery_timeout.as_millis().to_string())
             .set("queue.buffering.max.kbytes", (buffer_bytes / 1024).max(1).to_string())
-            .set("queue.buffering.max.messages", "1000000")
+            // The bytes above are those of key and payload only; headers and bookkeeping take about a kilobyte a record.
+            .set("queue.buffering.max.messages", (buffer_bytes / 1024).max(1).to_string())
             // The same key goes to the same partition as from Java clients.
             .set("partitioner", "murmur2_random")
             .set("socket.keepalive.enable", "true")

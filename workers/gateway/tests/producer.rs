@@ -118,6 +118,25 @@ async fn a_full_queue_says_so_at_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn small_events_fill_the_queue_by_their_number() {
+    let cluster = cluster();
+    cluster.broker_down(1).expect("down");
+    let publisher = publisher(&cluster, 64 * 1024);
+    let taken = (0..1000).take_while(|_| publisher.publish("k", b"{}").is_ok()).count();
+    assert_eq!(taken, 64, "one for each kilobyte of the buffer");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_missing_topic_is_not_made_by_asking_for_it() {
+    let cluster = MockCluster::new(1).expect("mock brokers");
+    let publisher = publisher(&cluster, 1 << 20);
+    for _ in 0..2 {
+        let error = publisher.probe(Duration::from_secs(5)).expect_err("missing");
+        assert!(error.contains("purchases"), "{error}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_missing_topic_is_named() {
     let cluster = cluster();
     cluster
