@@ -2,15 +2,16 @@
 
 use std::io::Read;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
-use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, EXPECT};
 use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use crate::body::Form;
 use crate::problem::Problem;
@@ -63,6 +64,12 @@ impl Media {
     }
 }
 
+/// A client that has its answer before it has sent its body may send on for so long, and so much.
+const SWALLOW_TIME: Duration = Duration::from_secs(1);
+const SWALLOW_BYTES: usize = 64 * 1024 * 1024;
+/// So many bytes are decompressed before other requests get their turn on this thread.
+const BYTES_PER_TURN: usize = 256 * 1024;
+
 /// A body in memory, and the room it takes until the request is answered.
 pub(crate) struct Received {
     pub(crate) bytes: Bytes,
@@ -72,7 +79,7 @@ pub(crate) struct Received {
 /// Reads and decompresses the body.
 pub(crate) async fn receive(
     headers: &HeaderMap,
-    body: Body,
+    body: &mut Body,
     media: Media,
     max_bytes: usize,
     buffer: &Arc<Semaphore>,
@@ -97,7 +104,7 @@ pub(crate) async fn receive(
             )
         })??;
     let bytes = if media.gzip {
-        decompress(&bytes, max_bytes, &mut room)?
+        decompress(&bytes, max_bytes, &mut room).await?
     } else {
         bytes
     };
@@ -107,7 +114,27 @@ pub(crate) async fn receive(
     })
 }
 
-async fn collect(mut body: Body, max_bytes: usize, room: &mut Room) -> Result<Vec<u8>, Problem> {
+/// Takes in what a refused client still sends, and throws it away: were its connection closed before it has sent
+/// everything, it would see that and not the answer.
+pub(crate) async fn swallow(headers: &HeaderMap, body: &mut Body) {
+    if headers.contains_key(EXPECT) {
+        // It sends nothing before it is told to.
+        return;
+    }
+    let rest = async {
+        let mut swallowed = 0;
+        while let Some(Ok(frame)) = body.frame().await {
+            swallowed += frame.data_ref().map_or(0, Bytes::len);
+            if swallowed > SWALLOW_BYTES {
+                break;
+            }
+        }
+    };
+    // A client that takes longer is not waited for.
+    let _ = timeout(SWALLOW_TIME, rest).await;
+}
+
+async fn collect(body: &mut Body, max_bytes: usize, room: &mut Room) -> Result<Vec<u8>, Problem> {
     let mut bytes = Vec::new();
     while let Some(frame) = body.frame().await {
         let frame =
@@ -122,11 +149,17 @@ async fn collect(mut body: Body, max_bytes: usize, room: &mut Room) -> Result<Ve
     Ok(bytes)
 }
 
-fn decompress(compressed: &[u8], max_bytes: usize, room: &mut Room) -> Result<Vec<u8>, Problem> {
+async fn decompress(compressed: &[u8], max_bytes: usize, room: &mut Room) -> Result<Vec<u8>, Problem> {
     let mut decoder = MultiGzDecoder::new(compressed);
     let mut bytes = Vec::new();
-    let mut chunk = [0; 16 * 1024];
+    // Not on the stack: it lives across turns.
+    let mut chunk = vec![0; 16 * 1024];
+    let mut next_turn = BYTES_PER_TURN;
     loop {
+        if bytes.len() >= next_turn {
+            next_turn += BYTES_PER_TURN;
+            tokio::task::yield_now().await;
+        }
         let length = decoder
             .read(&mut chunk)
             .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, format!("the body is not gzip: {error}")))?;

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
-use http::StatusCode;
 use http::header::ALLOW;
+use http::{HeaderMap, StatusCode};
 use medallion_contract::Contract;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -20,7 +21,7 @@ use crate::metrics::GatewayMetrics;
 use crate::pending::Pending;
 use crate::problem::Problem;
 use crate::publisher::Publisher;
-use crate::receive::{Media, receive};
+use crate::receive::{Media, receive, swallow};
 use crate::settings::Limits;
 use crate::tokens::Tokens;
 
@@ -74,33 +75,31 @@ pub fn router(state: Arc<GatewayState>) -> Router {
 }
 
 async fn post_events(State(state): State<Arc<GatewayState>>, request: Request) -> Response {
-    match take(&state, request).await {
+    let (head, mut body) = request.into_parts();
+    match take(&state, &head.headers, &mut body).await {
         Ok(response) => response,
-        Err(problem) => problem.into_response(),
+        Err(problem) => {
+            // One that was too slow has been waited for long enough.
+            if problem.status() != StatusCode::REQUEST_TIMEOUT {
+                swallow(&head.headers, &mut body).await;
+            }
+            problem.into_response()
+        }
     }
 }
 
-async fn take(state: &GatewayState, request: Request) -> Result<Response, Problem> {
-    let (head, body) = request.into_parts();
-    if state.tokens.as_ref().is_some_and(|tokens| !tokens.admit(&head.headers)) {
+async fn take(state: &GatewayState, headers: &HeaderMap, body: &mut Body) -> Result<Response, Problem> {
+    if state.tokens.as_ref().is_some_and(|tokens| !tokens.admit(headers)) {
         return Err(Problem::new(
             StatusCode::UNAUTHORIZED,
             "send a valid token as `Authorization: Bearer <token>`",
         ));
     }
-    let media = Media::of(&head.headers)?;
+    let media = Media::of(headers)?;
     let limits = &state.limits;
     let begun = Instant::now();
     let body_deadline = begun + limits.body_timeout();
-    let received = receive(
-        &head.headers,
-        body,
-        media,
-        limits.body_bytes,
-        &state.buffer,
-        body_deadline,
-    )
-    .await?;
+    let received = receive(headers, body, media, limits.body_bytes, &state.buffer, body_deadline).await?;
     let events = split(&received.bytes, media.form, limits.events_per_request).map_err(|error| {
         let status = match error {
             BodyError::TooMany { .. } => StatusCode::PAYLOAD_TOO_LARGE,

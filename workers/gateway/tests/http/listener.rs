@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use gateway::server::{Patience, serve};
+use rstest::rstest;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
@@ -34,6 +35,36 @@ fn post(id: &str) -> String {
         "POST /v1/events HTTP/1.1\r\nHost: g\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{event}",
         event.len()
     )
+}
+
+#[rstest]
+#[case::too_large("application/json", "413")]
+#[case::not_a_media_type("text/plain", "415")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_is_refused_while_it_sends_gets_its_answer(#[case] media_type: &str, #[case] code: &str) {
+    let gateway = Gateway::new(&[]);
+    let listening = listen(&gateway, Duration::from_secs(30)).await;
+    let mut stream = TcpStream::connect(listening.address).await.expect("connected");
+    let body = vec![b' '; 20_000_000];
+    let head = format!(
+        "POST /v1/events HTTP/1.1\r\nHost: g\r\nContent-Type: {media_type}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        body.len()
+    );
+    stream.write_all(head.as_bytes()).await.expect("sent");
+    stream.write_all(&body).await.expect("sent whole");
+    let answer = answer(stream).await;
+    assert!(answer.starts_with(&format!("HTTP/1.1 {code}")), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_asks_first_is_refused_at_once() {
+    let gateway = Gateway::new(&[]);
+    let listening = listen(&gateway, Duration::from_secs(30)).await;
+    let mut stream = TcpStream::connect(listening.address).await.expect("connected");
+    let head = "POST /v1/events HTTP/1.1\r\nHost: g\r\nContent-Type: application/json\r\nContent-Length: 20000000\r\nExpect: 100-continue\r\n\r\n";
+    stream.write_all(head.as_bytes()).await.expect("sent");
+    let answer = answer(stream).await;
+    assert!(answer.starts_with("HTTP/1.1 413"), "{answer}");
 }
 
 async fn answer(mut stream: TcpStream) -> String {
