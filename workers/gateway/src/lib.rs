@@ -22,6 +22,6 @@ pub use metrics::GatewayMetrics;
 pub use pending::Pending;
 pub use publisher::{Delivery, KafkaPublisher, PublishError, Publisher};
 pub use router::{GatewayState, router};
-pub use run::run;
+pub use run::{run, run_on};
 pub use settings::Limits;
 pub use tokens::Tokens;

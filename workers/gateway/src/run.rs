@@ -9,6 +9,7 @@ use medallion_contract::Contract;
 use medallion_crds::launch::report::Report;
 use medallion_crds::launch::{GatewaySettings, HTTP_PORT};
 use tokio::net::TcpListener;
+use tokio::task::JoinError;
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use worker_kit::{Context, ProgressHandle, WorkerError};
@@ -29,8 +30,21 @@ const TICKS_PER_PROBE: u32 = 5;
 /// How long the broker has to answer that.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// What is still queued at the end has so long; its clients have been told that it is unknown.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Runs until SIGTERM.
 pub async fn run(context: Context<GatewaySettings>) -> Result<Option<Report>, WorkerError> {
+    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, HTTP_PORT))
+        .await
+        .map_err(|error| {
+            WorkerError::environment("PortTaken", format!("cannot listen on port {HTTP_PORT}: {error}"))
+        })?;
+    run_on(listener, context).await
+}
+
+/// Runs on this listener until it is asked to stop.
+pub async fn run_on(listener: TcpListener, context: Context<GatewaySettings>) -> Result<Option<Report>, WorkerError> {
     let settings = &context.settings.worker;
     let limits = Limits::from_settings(settings)?;
     let contract = Contract::from_file(Path::new(&settings.contract.schema_path), &pointers(&settings.contract))
@@ -53,21 +67,17 @@ pub async fn run(context: Context<GatewaySettings>) -> Result<Option<Report>, Wo
         GatewayMetrics::register(&context.metrics),
     ));
 
-    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, HTTP_PORT))
-        .await
-        .map_err(|error| {
-            WorkerError::environment("PortTaken", format!("cannot listen on port {HTTP_PORT}: {error}"))
-        })?;
     let patience = Patience {
         head: HEAD_TIMEOUT,
         grace: limits.request,
     };
     let close = CancellationToken::new();
-    let server = tokio::spawn(server::serve(listener, router(state.clone()), close.clone(), patience));
+    let mut server = tokio::spawn(server::serve(listener, router(state.clone()), close.clone(), patience));
 
     let ended = tokio::select! {
         () = context.shutdown.cancelled() => Ok(None),
         error = watch(&state, &publisher, &context) => Err(error),
+        ended = &mut server => return Err(listener_ended(ended)),
     };
     context.ready.send_replace(false);
     if ended.is_ok() {
@@ -78,11 +88,20 @@ pub async fn run(context: Context<GatewaySettings>) -> Result<Option<Report>, Wo
     if let Err(error) = server.await {
         tracing::error!(%error, "the listener ended badly");
     }
-    let flushed = tokio::task::spawn_blocking(move || publisher.flush(limits.request)).await;
+    let flushed = tokio::task::spawn_blocking(move || publisher.flush(FLUSH_TIMEOUT)).await;
     if !matches!(flushed, Ok(Ok(()))) {
         tracing::warn!("some events were not acknowledged before the end; their clients were told so");
     }
     ended
+}
+
+/// Nobody has asked it to: a process that listens no more must not stay ready.
+fn listener_ended(ended: Result<(), JoinError>) -> WorkerError {
+    let message = ended.map_or_else(|error| error.to_string(), |()| "it stopped".to_owned());
+    WorkerError::environment(
+        "ListenerEnded",
+        format!("port {HTTP_PORT}: {message}; a new process can listen"),
+    )
 }
 
 /// Keeps progress, tokens and readiness up to date; ends only with an error that the process cannot heal.

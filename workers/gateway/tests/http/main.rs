@@ -2,5 +2,6 @@
 
 mod admission;
 mod bodies;
+mod life;
 mod listener;
 mod support;

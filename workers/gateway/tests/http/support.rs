@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tower::ServiceExt;
 use worker_kit::Metrics;
 
-const SCHEMA: &str = r#"{"type":"object","required":["id","part","at"],"properties":{
+pub const SCHEMA: &str = r#"{"type":"object","required":["id","part","at"],"properties":{
     "id":{"type":"string"},"part":{"type":"integer"},"at":{"type":"string","format":"date-time"}}}"#;
 
 /// A good event.
