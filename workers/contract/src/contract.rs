@@ -134,6 +134,10 @@ impl Contract {
 
     /// Checks one event: the JSON text of one object.
     pub fn check(&self, event: &[u8]) -> Result<Event, Refusal> {
+        self.judge(event).map_err(Refusal::bounded)
+    }
+
+    fn judge(&self, event: &[u8]) -> Result<Event, Refusal> {
         if event.len() > MAX_EVENT_BYTES {
             let message = format!("the event has {} bytes, more than {MAX_EVENT_BYTES}", event.len());
             return Err(Refusal::new("", "EventTooLarge", message));

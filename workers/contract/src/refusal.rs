@@ -4,6 +4,8 @@ use std::fmt;
 
 /// Longest message in bytes: refusals travel in HTTP answers and Kafka headers.
 const MAX_MESSAGE_BYTES: usize = 512;
+/// Longest pointer in bytes: names of fields are the sender's, and may be as long as an event.
+const MAX_FIELD_BYTES: usize = 512;
 
 /// A record error: the event can never be taken as it is.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -19,14 +21,18 @@ pub struct Refusal {
 impl Refusal {
     pub(crate) fn new(field: impl Into<String>, reason: &'static str, message: impl Into<String>) -> Self {
         let mut message = message.into();
-        if message.len() > MAX_MESSAGE_BYTES {
-            message.truncate(message.floor_char_boundary(MAX_MESSAGE_BYTES));
-        }
+        message.truncate(message.floor_char_boundary(MAX_MESSAGE_BYTES));
         Self {
             field: field.into(),
             reason,
             message,
         }
+    }
+
+    /// The same refusal with a pointer that is not too long to travel.
+    pub(crate) fn bounded(mut self) -> Self {
+        self.field.truncate(self.field.floor_char_boundary(MAX_FIELD_BYTES));
+        self
     }
 
     /// The same refusal seen from the parent: one more segment in front of the pointer.

@@ -127,6 +127,21 @@ fn a_refusal_does_not_repeat_the_event() {
     assert!(refusal.message.len() <= 512);
 }
 
+#[rstest]
+#[case::unknown("{\"NAME\":1,")]
+#[case::twice("{\"NAME\":1,\"NAME\":1,")]
+#[case::too_large("{\"NAME\":1e999,")]
+fn a_name_of_any_length_makes_a_short_refusal(#[case] beginning: &str) {
+    let event = SHIPMENT.replacen('{', &beginning.replace("NAME", &"é".repeat(50_000)), 1);
+    let refusal = shipment().check(event.as_bytes()).expect_err("not allowed");
+    assert!(
+        refusal.field.starts_with("/é") && refusal.field.len() <= 512,
+        "{}",
+        refusal.field.len()
+    );
+    assert!(refusal.message.len() <= 512);
+}
+
 #[test]
 fn an_event_that_the_table_cannot_hold_is_refused() {
     let padding = " ".repeat(MAX_EVENT_BYTES - PURCHASE.len());
