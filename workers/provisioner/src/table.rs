@@ -134,6 +134,14 @@ fn wanted(request: CreateTableFluentBuilder) -> Result<CreateTableFluentBuilder,
 
 /// What a table that is there is like.
 fn judge(table: &str, found: &TableDescription) -> Finding {
+    if let Some(
+        status @ (TableStatus::InaccessibleEncryptionCredentials | TableStatus::Archiving | TableStatus::Archived),
+    ) = found.table_status()
+    {
+        return Finding::Differs(format!(
+            "it is {status} and takes no items: give its KMS key back, or restore it from its backup under another name"
+        ));
+    }
     let keys: Vec<(&str, &KeyType)> = found
         .key_schema()
         .iter()
@@ -222,6 +230,20 @@ mod tests {
     ) {
         let found = described([KEY, EVENT_ID], &ScalarAttributeType::S, Some(view));
         assert_eq!(judge("orders", &found), Finding::Exists);
+    }
+
+    #[test]
+    fn a_table_that_takes_no_items_is_not_there_as_it_must_be() {
+        let mut found = described([KEY, EVENT_ID], &ScalarAttributeType::S, Some(StreamViewType::NewImage));
+        for (status, is_fine) in [
+            (TableStatus::Active, true),
+            (TableStatus::Updating, true),
+            (TableStatus::InaccessibleEncryptionCredentials, false),
+            (TableStatus::Archived, false),
+        ] {
+            found.table_status = Some(status.clone());
+            assert_eq!(judge("orders", &found) == Finding::Exists, is_fine, "{status}");
+        }
     }
 
     #[rstest]
