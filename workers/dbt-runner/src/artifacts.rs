@@ -1,4 +1,4 @@
-//! Keeps what dbt says of a run beside the tables: manifest, results, log, report. Writes to object storage.
+//! Keeps what is known of a run beside the tables: report, seconds of its parts, dbt's manifest, results and log. Writes to object storage.
 
 use std::path::{Path, PathBuf};
 
@@ -51,10 +51,12 @@ impl Keeper {
         })
     }
 
-    /// Keeps what there is. A run's fate never hangs on it.
-    pub async fn keep(&self, scratch: &Path, report: String) {
-        if let Err(reason) = self.put("report.json", report.into_bytes()).await {
-            tracing::warn!(file = "report.json", reason, "artifact not kept");
+    /// Keeps the run's own files, and of dbt's what there is.
+    pub async fn keep(&self, scratch: &Path, own: impl IntoIterator<Item = (&str, String)>) {
+        for (name, text) in own {
+            if let Err(reason) = self.put(name, text.into_bytes()).await {
+                tracing::warn!(file = name, reason, "artifact not kept");
+            }
         }
         for (path, name) in FILES {
             // A run that failed early has no results.

@@ -56,6 +56,14 @@ pub enum RunError {
         /// The text found.
         found: String,
     },
+    /// A table has rows that no run has written.
+    #[error(
+        "table {table} has rows but no position of a run: something else has made it; move it away, and the next run makes it anew"
+    )]
+    Foreign {
+        /// The table.
+        table: String,
+    },
     /// The pod was asked to stop.
     #[error("asked to stop before everything was published; the next attempt goes on from there")]
     Interrupted,
@@ -80,9 +88,13 @@ impl From<RunError> for WorkerError {
             RunError::Credentials(_) => Self::environment("NoCredentials", message),
             RunError::Interrupted => Self::environment("Interrupted", message),
             RunError::Fenced { .. } => Self::fenced("OtherRunCommitted", message),
-            RunError::Position { .. } => Self::loss_risk("UnknownPosition", message),
+            RunError::Position { .. } | RunError::Foreign { .. } => Self::loss_risk("UnknownPosition", message),
             RunError::Lake(lake) => match lake {
                 LakeError::TableDiffers { .. } | LakeError::FileDiffers { .. } => Self::record("TableDiffers", message),
+                // The next attempt opens the table again, and uploads anew what is not there.
+                LakeError::MissingFile { .. } | LakeError::TableReplaced { .. } => {
+                    Self::environment("LakeNotAvailable", message)
+                }
                 lake if lake.is_transient() => Self::environment("LakeNotAvailable", message),
                 _ => Self::record("LakeRefused", message),
             },

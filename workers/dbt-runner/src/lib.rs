@@ -2,7 +2,7 @@
 //!
 //! The pure modules decide: [`plan`] the range and the tables to publish, [`touched`] the partitions to rewrite, [`views`]
 //! the files behind each view. [`source`] and [`sink`] are the lake, [`driver`] is the Python process with dbt, [`steps`]
-//! puts them in order. What a row means only the dbt project knows.
+//! puts them in order, [`timing`] keeps how long they took. What a row means only the dbt project knows.
 
 pub mod artifacts;
 pub mod driver;
@@ -16,11 +16,13 @@ pub mod sink;
 pub mod source;
 pub mod steps;
 pub mod storage;
+pub mod timing;
 pub mod touched;
 pub mod types;
 pub mod views;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use medallion_crds::launch::report::{Report, RunReport};
 use medallion_crds::launch::{DbtRunnerSettings, SCRATCH_PATH};
@@ -33,6 +35,10 @@ use crate::error::RunError;
 use crate::metrics::RunMetrics;
 use crate::settings::LayerPlace;
 use crate::steps::Run;
+use crate::timing::Timing;
+
+/// Artifacts are given up after so long; less than a pod is given to stop.
+const KEEPING: Duration = Duration::from_secs(20);
 
 /// Runs the worker to its end.
 pub async fn run(context: Context<DbtRunnerSettings>) -> Result<Option<Report>, WorkerError> {
@@ -51,6 +57,7 @@ pub async fn run(context: Context<DbtRunnerSettings>) -> Result<Option<Report>, 
     let store = store.map_err(RunError::from)?;
     context.ready.send_replace(true);
 
+    let timing = Timing::default();
     let run = Run {
         settings: &context.settings,
         place: &place,
@@ -60,20 +67,34 @@ pub async fn run(context: Context<DbtRunnerSettings>) -> Result<Option<Report>, 
         scratch: &scratch,
         progress: &context.progress,
         metrics: &metrics,
+        timing: &timing,
         shutdown: &context.shutdown,
     };
-    let outcome = run.execute().await.map_err(WorkerError::from);
+    // A run may end at any point: what is not committed does not exist, and the next attempt goes on from what is.
+    let outcome = tokio::select! {
+        biased;
+        outcome = run.execute() => outcome,
+        () = context.shutdown.cancelled() => Err(RunError::Interrupted),
+    };
+    let outcome = outcome.map_err(WorkerError::from);
     let wanted = &context.settings.worker.run;
     if let Some(keeper) = Keeper::new(aws.as_ref(), &place.folder, &wanted.uid, wanted.attempt) {
-        keep(&keeper, &scratch, &outcome).await;
+        keep(&keeper, &scratch, &timing, &outcome).await;
     }
     outcome.map(|report| Some(Report::Run(report)))
 }
 
-async fn keep(keeper: &Keeper, scratch: &Path, outcome: &Result<RunReport, WorkerError>) {
+async fn keep(keeper: &Keeper, scratch: &Path, timing: &Timing, outcome: &Result<RunReport, WorkerError>) {
     let report = match outcome {
         Ok(report) => Report::Run(report.clone()),
         Err(error) => Report::Failure(error.report()),
     };
-    keeper.keep(scratch, report.to_termination_message()).await;
+    let own = [
+        ("report.json", report.to_termination_message()),
+        ("steps.json", timing.to_json()),
+    ];
+    // A run's fate never hangs on its artifacts, and a store that does not answer must not hold up what stands committed.
+    if tokio::time::timeout(KEEPING, keeper.keep(scratch, own)).await.is_err() {
+        tracing::warn!(seconds = KEEPING.as_secs(), "artifacts not kept in time");
+    }
 }

@@ -11,6 +11,8 @@ pub struct Standing {
     pub name: String,
     /// The position of its last run; absent when there is no table, or none has committed yet.
     pub position: Option<Position>,
+    /// The position before this run: another one only where an earlier attempt of the run has published the table.
+    pub before: Option<Position>,
 }
 
 /// What a run has to do.
@@ -25,57 +27,68 @@ pub enum Plan {
 /// The range of a run, and the tables that it is for.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Work {
-    /// Per input the version after which to begin; absent: from the beginning.
-    pub after: BTreeMap<String, Option<u64>>,
+    /// Per input where the tables stood before the run, each version once; `None`: at the beginning.
+    pub bases: BTreeMap<String, BTreeSet<Option<u64>>>,
     /// Per input the version up to which to work.
     pub until: Versions,
     /// The tables to publish.
     pub publish: BTreeSet<String>,
-    /// Tables that an earlier attempt of this very run has published: they are read as they stood before it.
-    pub published_before: BTreeSet<String>,
+}
+
+impl Work {
+    /// The version of an input after which the range begins: where the last of the tables stands. `None`: at the beginning.
+    pub fn after(&self, input: &str) -> Option<u64> {
+        self.bases.get(input)?.first().copied().flatten()
+    }
+
+    /// Whether some table has to be given an input from its beginning.
+    pub fn begins_afresh(&self) -> bool {
+        self.bases.values().any(|bases| bases.contains(&None))
+    }
 }
 
 /// Decides from the published tables of the layer and the run.
 ///
 /// Tables of one layer can stand at different positions: an earlier run ended between two commits, or a model is new. The
 /// range then begins where the last of them stands, and the others see changes again that they have seen before.
+///
+/// Tables that an earlier attempt of this very run has published are not published again, but they count for the range as
+/// they stood before it: every attempt computes from the same.
 pub fn decide(tables: &[Standing], run_uid: &str, inputs: &Versions) -> Plan {
-    let behind: Vec<&Standing> = tables
+    let covers = |table: &Standing| {
+        let position = table.position.as_ref();
+        position.is_some_and(|position| position.covers(inputs))
+    };
+    let behind: BTreeSet<String> = tables
         .iter()
-        .filter(|table| !table.position.as_ref().is_some_and(|position| position.covers(inputs)))
+        .filter(|table| !covers(table))
+        .map(|table| table.name.clone())
         .collect();
     if behind.is_empty() {
         return Plan::AlreadyCommitted;
     }
-    let consumed =
-        |table: &&Standing, input: &str| table.position.as_ref().and_then(|position| position.consumed(input));
-    let after = inputs.keys().map(|input| {
-        let earliest = behind.iter().map(|table| consumed(table, input)).min().flatten();
-        (input.clone(), earliest)
+    let by_this_run = |table: &Standing| {
+        let position = table.position.as_ref();
+        position.is_some_and(|position| position.run_uid == run_uid)
+    };
+    let taking_part: Vec<&Standing> = tables
+        .iter()
+        .filter(|table| behind.contains(&table.name) || by_this_run(table))
+        .collect();
+    let bases = inputs.keys().map(|input| {
+        let bases = taking_part.iter().map(|table| table.before.as_ref()?.consumed(input));
+        (input.clone(), bases.collect())
     });
     // A position never goes back, whatever an old run asks for.
     let until = inputs.iter().map(|(input, wanted)| {
-        let furthest = tables
+        let consumed = tables
             .iter()
-            .filter_map(|table| consumed(&table, input))
-            .max()
-            .unwrap_or(0);
-        (input.clone(), furthest.max(*wanted))
+            .filter_map(|table| table.position.as_ref()?.consumed(input));
+        (input.clone(), consumed.max().unwrap_or(0).max(*wanted))
     });
-    let by_this_run = |table: &&Standing| {
-        table
-            .position
-            .as_ref()
-            .is_some_and(|position| position.run_uid == run_uid)
-    };
     Plan::Process(Work {
-        after: after.collect(),
+        bases: bases.collect(),
         until: until.collect(),
-        publish: behind.iter().map(|table| table.name.clone()).collect(),
-        published_before: tables
-            .iter()
-            .filter(by_this_run)
-            .map(|table| table.name.clone())
-            .collect(),
+        publish: behind,
     })
 }

@@ -14,6 +14,9 @@ pub const DOMAIN: &str = "medallion.run";
 /// Versions by table name.
 pub type Versions = BTreeMap<String, u64>;
 
+/// Ids by table name: a table made anew has another one, and counts its versions from 0 again.
+pub type TableIds = BTreeMap<String, String>;
+
 /// The last run that committed to a table, and what the table has consumed with it.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -23,16 +26,34 @@ pub struct Position {
     /// Its attempt.
     pub attempt: i32,
     /// What the table has consumed, one entry per source table, inclusive.
-    pub inputs: Vec<TableVersion>,
+    pub inputs: Vec<Consumed>,
+}
+
+/// What a table has consumed of a source table.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Consumed {
+    /// Name of the source table.
+    pub name: String,
+    /// Its version.
+    pub version: u64,
+    /// Its id; positions written before there were ids have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub table_id: Option<String>,
 }
 
 impl Position {
     /// The position that a run writes.
-    pub fn new(run_uid: &str, attempt: i32, inputs: &Versions) -> Self {
+    pub fn new(run_uid: &str, attempt: i32, inputs: &Versions, ids: &TableIds) -> Self {
+        let consumed = inputs.iter().map(|(name, version)| Consumed {
+            name: name.clone(),
+            version: *version,
+            table_id: ids.get(name).cloned(),
+        });
         Self {
             run_uid: run_uid.to_owned(),
             attempt,
-            inputs: to_list(inputs),
+            inputs: consumed.collect(),
         }
     }
 
@@ -49,12 +70,21 @@ impl Position {
         serde_json::json!({"runUid": self.run_uid, "attempt": self.attempt, "inputs": self.inputs})
     }
 
+    /// The position without what was consumed of source tables that are no more: others stand in their place now.
+    #[must_use]
+    pub fn of(mut self, ids: &TableIds) -> Self {
+        self.inputs
+            .retain(|consumed| match (&consumed.table_id, ids.get(&consumed.name)) {
+                (Some(then), Some(now)) => then == now,
+                _ => true,
+            });
+        self
+    }
+
     /// The consumed version of a source table.
     pub fn consumed(&self, input: &str) -> Option<u64> {
-        self.inputs
-            .iter()
-            .find(|consumed| consumed.name == input)
-            .and_then(|consumed| consumed.version.try_into().ok())
+        let entry = self.inputs.iter().find(|consumed| consumed.name == input)?;
+        Some(entry.version)
     }
 
     /// Whether all of the inputs have been consumed.

@@ -242,6 +242,22 @@ pub struct SourceName {
     pub name: String,
 }
 
+/// Answer to [`Request::Views`], [`Request::Changes`] and [`Request::Build`].
+#[derive(Debug, Deserialize)]
+pub struct Timed {
+    /// How long each view or node took.
+    pub took: Vec<Took>,
+}
+
+/// How long something took.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct Took {
+    /// What.
+    pub name: String,
+    /// How long.
+    pub seconds: f64,
+}
+
 /// Answer to [`Request::Touched`].
 #[derive(Debug, Deserialize)]
 pub struct TouchedAnswer {

@@ -1,11 +1,13 @@
 //! Reads what the logs of the layer's inputs and of its own tables say. Talks to object storage.
 
+use std::collections::BTreeMap;
+
 use medallion_lake::{DataFile, LakeError, LakeStore, Snapshot, Table};
 use url::Url;
 
 use crate::error::RunError;
 use crate::plan::{Standing, Work};
-use crate::position::{DOMAIN, Position};
+use crate::position::{DOMAIN, Position, TableIds, Versions};
 use crate::protocol::TableModel;
 use crate::touched::differing;
 use crate::types;
@@ -31,45 +33,61 @@ pub struct Target {
     pub snapshot: Option<Snapshot>,
     /// Its position; absent when no run has committed yet.
     pub position: Option<Position>,
+    /// The version that models see as the table's: the one before this run, also if an earlier attempt of it has
+    /// published the table already, so that every attempt computes the same. Absent when there was no table.
+    before: Option<Snapshot>,
 }
 
 impl Target {
-    /// Opens a table of the layer.
-    pub async fn open(store: &LakeStore, folder: &str, model: TableModel) -> Result<Self, RunError> {
+    /// Opens a table of the layer, for a run.
+    pub async fn open(store: &LakeStore, folder: &str, model: TableModel, run_uid: &str) -> Result<Self, RunError> {
         let table = store.table(&format!("{folder}/{}", model.name))?;
         let snapshot = table.snapshot().await?;
-        let position = snapshot
-            .as_ref()
-            .map(|snapshot| position(&model.name, snapshot))
-            .transpose()?
-            .flatten();
+        let standing = position_of(&model.name, snapshot.as_ref())?;
+        if let Some(snapshot) = &snapshot
+            && standing.is_none()
+            && !snapshot.files().await?.is_empty()
+        {
+            return Err(RunError::Foreign { table: model.name });
+        }
+        let mut before = snapshot.clone();
+        while position_of(&model.name, before.as_ref())?.is_some_and(|position| position.run_uid == run_uid) {
+            let earlier = before.and_then(|snapshot| snapshot.version().checked_sub(1));
+            before = match earlier {
+                Some(version) => Some(table.snapshot_at(version).await?),
+                None => None,
+            };
+        }
         Ok(Self {
             model,
             table,
             snapshot,
-            position,
+            position: standing,
+            before,
         })
     }
 
-    /// What plans are made from.
-    pub fn standing(&self) -> Standing {
-        Standing {
+    /// What plans are made from, by the ids that the inputs have now.
+    pub fn standing(&self, ids: &TableIds) -> Result<Standing, RunError> {
+        Ok(Standing {
             name: self.model.name.clone(),
-            position: self.position.clone(),
-        }
+            position: self.position.clone().map(|position| position.of(ids)),
+            before: position_of(&self.model.name, self.before.as_ref())?.map(|position| position.of(ids)),
+        })
     }
 
-    /// The files that models see as the table's: those before this run, also if an earlier attempt of it has published
-    /// the table already, so that every attempt computes the same.
-    pub async fn files_before(&self, published_before: bool) -> Result<Vec<DataFile>, RunError> {
-        let Some(snapshot) = &self.snapshot else {
-            return Ok(Vec::new());
-        };
-        match snapshot.version().checked_sub(1).filter(|_| published_before) {
-            Some(version) => Ok(self.table.snapshot_at(version).await?.files().await?),
-            None => Ok(snapshot.files().await?),
+    /// The files that models see as the table's.
+    pub async fn files_before(&self) -> Result<Vec<DataFile>, RunError> {
+        match &self.before {
+            Some(snapshot) => Ok(snapshot.files().await?),
+            None => Ok(Vec::new()),
         }
     }
+}
+
+fn position_of(table: &str, snapshot: Option<&Snapshot>) -> Result<Option<Position>, RunError> {
+    let found = snapshot.map(|snapshot| position(table, snapshot)).transpose()?;
+    Ok(found.flatten())
 }
 
 /// The position in a version of a table.
@@ -80,11 +98,37 @@ pub fn position(table: &str, snapshot: &Snapshot) -> Result<Option<Position>, Ru
         .transpose()
 }
 
-/// Reads an input's part in a run.
-pub async fn read_input(name: &str, table: &Table, work: &Work, needs: Needs) -> Result<Input, RunError> {
+/// Inputs by name, each opened at the version that the run is asked for.
+pub type Inputs = BTreeMap<String, (Table, Snapshot)>;
+
+/// Opens the inputs of a run.
+pub async fn open_inputs(
+    store: &LakeStore,
+    inputs: &Versions,
+    address: impl Fn(&str) -> Result<String, RunError>,
+) -> Result<Inputs, RunError> {
+    let mut opened = Inputs::new();
+    for (name, version) in inputs {
+        let table = store.table(&address(name)?)?;
+        let snapshot = table.snapshot_at(*version).await?;
+        opened.insert(name.clone(), (table, snapshot));
+    }
+    Ok(opened)
+}
+
+/// Reads an input's part in a run, which is opened at the version asked for.
+pub async fn read_input(
+    name: &str,
+    (table, asked): &(Table, Snapshot),
+    work: &Work,
+    needs: Needs,
+) -> Result<Input, RunError> {
     let until = work.until.get(name).copied().unwrap_or_default();
-    let after = work.after.get(name).copied().flatten();
-    let snapshot = table.snapshot_at(until).await?;
+    let snapshot = if asked.version() == until {
+        asked.clone()
+    } else {
+        table.snapshot_at(until).await?
+    };
     let mut input = Input {
         columns: types::to_columns(name, snapshot.schema())?,
         partition_by: snapshot.partition_columns().to_vec(),
@@ -92,14 +136,17 @@ pub async fn read_input(name: &str, table: &Table, work: &Work, needs: Needs) ->
     };
     if needs.files {
         input.files = snapshot.files().await?;
-        let before = match after {
-            None => Vec::new(),
-            Some(version) => table.snapshot_at(version).await?.files().await?,
-        };
-        input.changed = differing(&before, &input.files);
+        // Not only where the last of the tables stands: what came and went in between stands in those that are further.
+        for base in work.bases.get(name).into_iter().flatten() {
+            let before = match base {
+                None => Vec::new(),
+                Some(version) => table.snapshot_at(*version).await?.files().await?,
+            };
+            input.changed.extend(differing(&before, &input.files));
+        }
     }
     if needs.added {
-        input.added = match after {
+        input.added = match work.after(name) {
             None => snapshot.files().await?,
             Some(version) => added(table, &snapshot, version, until).await?,
         };

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use aws_config::SdkConfig;
 use medallion_crds::launch::report::RunReport;
@@ -15,17 +16,20 @@ use crate::driver::{Driver, Python};
 use crate::error::RunError;
 use crate::metrics::RunMetrics;
 use crate::plan::{Plan, Work, decide};
-use crate::position::{Position, Versions, from_list, to_list};
-use crate::protocol::{Exported, Layer, NodeStart, Replace, Request, RunContext, Storage, TouchedAnswer};
+use crate::position::{Position, TableIds, Versions, from_list, to_list};
+use crate::protocol::{Exported, Layer, NodeStart, Replace, Request, RunContext, Storage, Timed, TouchedAnswer};
 use crate::settings::LayerPlace;
 use crate::sink::{self, Upload};
-use crate::source::{Needs, Target, read_input};
+use crate::source::{Inputs, Needs, Target, open_inputs, read_input};
 use crate::storage::storage;
+use crate::timing::Timing;
 use crate::touched::{Partitions, Touched, following};
 use crate::views::{Input, Layers, Own, Part, views};
 
 /// Rows of one Parquet file: some ten row groups, about as much as a reader takes in one go.
 const MAX_FILE_ROWS: u64 = 1_228_800;
+/// How long the end of a run waits for a checkpoint under way; without it the next runs only read a longer log.
+const CHECKPOINT: Duration = Duration::from_mins(1);
 
 /// All that a run works with.
 pub struct Run<'r> {
@@ -45,6 +49,8 @@ pub struct Run<'r> {
     pub progress: &'r ProgressHandle,
     /// What `/metrics` answers.
     pub metrics: &'r RunMetrics,
+    /// How long the parts took.
+    pub timing: &'r Timing,
     /// Cancelled when the pod is asked to stop.
     pub shutdown: &'r CancellationToken,
 }
@@ -54,24 +60,30 @@ impl Run<'_> {
     pub async fn execute(&self) -> Result<RunReport, RunError> {
         let worker = &self.settings.worker;
         let inputs = from_list(&worker.run.inputs)?;
-        self.step("parsing the project");
         let mut driver = Driver::start(self.python, self.scratch)?;
-        let layer: Layer = driver.ask(&self.open_request(), |_| {}).await?;
+        let request = self.open_request();
+        let layer: Layer = self.timed("parsing the project", driver.ask(&request, |_| {})).await?;
 
-        self.step("reading the logs");
-        let mut targets = Vec::new();
-        for model in layer.tables.clone() {
-            targets.push(Target::open(self.store, &self.place.folder, model).await?);
-        }
-        let standings: Vec<_> = targets.iter().map(Target::standing).collect();
+        let (targets, sources) = self.timed("reading the logs", self.open(&layer, &inputs)).await?;
+        let ids: TableIds = sources
+            .iter()
+            .map(|(name, (_, snapshot))| (name.clone(), snapshot.table_id().to_owned()))
+            .collect();
+        let standings = targets.iter().map(|target| target.standing(&ids));
+        let standings = standings.collect::<Result<Vec<_>, RunError>>()?;
         let work = match decide(&standings, &worker.run.uid, &inputs) {
             Plan::AlreadyCommitted => return Ok(self.report(&targets, &BTreeMap::new(), &inputs, true, 0)),
             Plan::Process(work) => work,
         };
-        tracing::info!(after = ?work.after, until = ?work.until, publish = ?work.publish, "range decided");
+        tracing::info!(bases = ?work.bases, until = ?work.until, publish = ?work.publish, "range decided");
 
-        let read = self.read_inputs(&layer, &work).await?;
-        let uploads = if has_news(&read) || targets.iter().any(|target| target.position.is_none()) {
+        let read = self
+            .timed(
+                "listing the files of the inputs",
+                self.read_inputs(&layer, &sources, &work),
+            )
+            .await?;
+        let uploads = if has_news(&read) || work.begins_afresh() {
             self.build(&mut driver, &layer, &targets, &work, &read).await?
         } else {
             work.publish
@@ -79,7 +91,8 @@ impl Run<'_> {
                 .map(|name| (name.clone(), Upload::nothing()))
                 .collect()
         };
-        let versions = self.commit(&targets, &work, &uploads).await?;
+        let versions = self.commit(&targets, &work, &uploads, &ids).await?;
+        self.settle(&targets, &versions).await;
         let rows = uploads.values().map(Upload::rows).sum();
         Ok(self.report(&targets, &versions, &work.until, false, rows))
     }
@@ -95,12 +108,26 @@ impl Run<'_> {
         }
     }
 
-    async fn read_inputs(&self, layer: &Layer, work: &Work) -> Result<BTreeMap<String, Input>, RunError> {
+    async fn open(&self, layer: &Layer, inputs: &Versions) -> Result<(Vec<Target>, Inputs), RunError> {
+        let run_uid = &self.settings.worker.run.uid;
+        let mut targets = Vec::new();
+        for model in layer.tables.clone() {
+            targets.push(Target::open(self.store, &self.place.folder, model, run_uid).await?);
+        }
+        let sources = open_inputs(self.store, inputs, |name| self.place.input(name)).await?;
+        Ok((targets, sources))
+    }
+
+    async fn read_inputs(
+        &self,
+        layer: &Layer,
+        sources: &Inputs,
+        work: &Work,
+    ) -> Result<BTreeMap<String, Input>, RunError> {
         let needs = needs(layer, self.place.layers())?;
         let mut inputs = BTreeMap::new();
-        for name in work.until.keys() {
-            let table = self.store.table(&self.place.input(name)?)?;
-            inputs.insert(name.clone(), read_input(name, &table, work, needs).await?);
+        for (name, source) in sources {
+            inputs.insert(name.clone(), read_input(name, source, work, needs).await?);
         }
         Ok(inputs)
     }
@@ -127,11 +154,15 @@ impl Run<'_> {
             storage: storage.as_ref(),
             layer: self.place.layers().own,
         };
-        let _: serde_json::Value = driver
+        let begun = Instant::now();
+        let built: Timed = driver
             .ask(&request, |node: NodeStart| {
-                self.progress(node.done, node.total + publishing, node.node)
+                self.progress(node.done, node.total + publishing, node.node);
             })
             .await?;
+        self.timing.ended(self.metrics, "building and testing", begun);
+        self.timing.told(self.metrics, "node", built.took);
+        self.advance(|run| run.done = run.total - publishing);
         self.stop_if_asked()?;
 
         let mut uploads = BTreeMap::new();
@@ -142,19 +173,21 @@ impl Run<'_> {
             .filter(|target| work.publish.contains(&target.model.name))
         {
             let model = &target.model;
-            self.step(&format!("writing {}", model.name));
             let request = Request::Export {
                 table: &model.name,
                 key: &model.key,
                 partition_by: &model.partition_by,
                 max_file_rows: MAX_FILE_ROWS,
             };
-            let exported: Exported = driver.ask(&request, |_| {}).await?;
             let touched = own
                 .get(&model.name)
                 .and_then(|table| table.touched.clone())
                 .unwrap_or(Touched::Whole);
-            let upload = sink::upload(target, exported, &touched, &prefix).await?;
+            let write = async {
+                let exported: Exported = driver.ask(&request, |_| {}).await?;
+                sink::upload(target, exported, &touched, &prefix).await
+            };
+            let upload = self.timed(&format!("writing {}", model.name), write).await?;
             self.metrics.table(&model.name, upload.rows());
             uploads.insert(model.name.clone(), upload);
         }
@@ -174,13 +207,18 @@ impl Run<'_> {
         let mut own = BTreeMap::new();
         for target in targets {
             let model = target.model.clone();
-            let files = target.files_before(work.published_before.contains(&model.name)).await?;
+            let files = target.files_before().await?;
             let touched = if model.changes.is_some() {
                 None
             } else {
                 let mut present: Vec<_> = inputs.values().map(|input| input.files.as_slice()).collect();
                 present.push(&files);
-                Some(following(&model, &changed, &present)?)
+                let touched = following(&model, &changed, &present)?;
+                Some(if work.begins_afresh() {
+                    touched.and_all_of(&files)
+                } else {
+                    touched
+                })
             };
             own.insert(model.name.clone(), Own { model, files, touched });
         }
@@ -206,7 +244,8 @@ impl Run<'_> {
             context: &context,
             views: &views,
         };
-        let _: serde_json::Value = driver.ask(&request, |_| {}).await?;
+        let made: Timed = self.timed("making the views", driver.ask(&request, |_| {})).await?;
+        self.timing.told(self.metrics, "view", made.took);
         self.stop_if_asked()
     }
 
@@ -218,12 +257,12 @@ impl Run<'_> {
             storage: storage.as_ref(),
             models: &models,
         };
-        let _: serde_json::Value = driver.ask(&request, |node: NodeStart| self.step(&node.node)).await?;
+        let ask = driver.ask(&request, |node: NodeStart| self.step(&node.node));
+        let _: Timed = self.timed("building the changed rows", ask).await?;
         for table in own.values_mut() {
             let Some(changes) = &table.model.changes else {
                 continue;
             };
-            self.step(&format!("looking up the keys of {}", table.model.name));
             let request = Request::Touched {
                 storage: storage.as_ref(),
                 table: &table.model.name,
@@ -232,7 +271,8 @@ impl Run<'_> {
                 partition_by: &table.model.partition_by,
                 files: table.files.iter().map(Into::into).collect(),
             };
-            let answer: TouchedAnswer = driver.ask(&request, |_| {}).await?;
+            let step = format!("looking up the keys of {}", table.model.name);
+            let answer: TouchedAnswer = self.timed(&step, driver.ask(&request, |_| {})).await?;
             table.touched = Some(Touched::Partitions(answer.partitions.into_iter().collect()));
         }
         self.stop_if_asked()
@@ -244,9 +284,10 @@ impl Run<'_> {
         targets: &[Target],
         work: &Work,
         uploads: &BTreeMap<String, Upload>,
+        ids: &TableIds,
     ) -> Result<BTreeMap<String, u64>, RunError> {
         let run = &self.settings.worker.run;
-        let position = Position::new(&run.uid, run.attempt, &work.until);
+        let position = Position::new(&run.uid, run.attempt, &work.until, ids);
         let hold = format!("between-{}-table-commits", self.place.layers().own);
         let mut versions = BTreeMap::new();
         for target in targets {
@@ -258,12 +299,28 @@ impl Run<'_> {
                 worker_kit::hold_point(&hold).await;
             }
             self.stop_if_asked()?;
-            self.step(&format!("committing {name}"));
-            let version = sink::commit(target, upload, &position, &work.until, self.shutdown).await?;
+            let commit = sink::commit(target, upload, &position, &work.until, self.shutdown);
+            let version = self.timed(&format!("committing {name}"), commit).await?;
+            self.advance(|run| run.done += 1);
             tracing::info!(table = name, version, rows = upload.rows(), "committed");
             versions.insert(name.clone(), version);
         }
         Ok(versions)
+    }
+
+    /// Lets checkpoints end that the commits have begun: the process ends after this.
+    async fn settle(&self, targets: &[Target], committed: &BTreeMap<String, u64>) {
+        let tables = targets
+            .iter()
+            .filter(|target| committed.contains_key(&target.model.name));
+        let all = async {
+            for target in tables {
+                target.table.settle().await;
+            }
+        };
+        if tokio::time::timeout(CHECKPOINT, all).await.is_err() {
+            tracing::warn!(seconds = CHECKPOINT.as_secs(), "a checkpoint did not end in time");
+        }
     }
 
     fn report(
@@ -297,6 +354,15 @@ impl Run<'_> {
         }
     }
 
+    /// Does a part of the run, and notes how long it took.
+    async fn timed<T>(&self, name: &str, work: impl Future<Output = Result<T, RunError>>) -> Result<T, RunError> {
+        self.step(name);
+        let begun = Instant::now();
+        let outcome = work.await;
+        self.timing.ended(self.metrics, name, begun);
+        outcome
+    }
+
     fn step(&self, current: &str) {
         tracing::info!(step = current, "step");
         self.progress.update(|work| {
@@ -315,7 +381,16 @@ impl Run<'_> {
                 done,
                 total,
                 current: Some(current),
-            })
+            });
+        });
+    }
+
+    /// Moves the progress on, where it is known how much there is to do.
+    fn advance(&self, change: impl FnOnce(&mut RunProgress)) {
+        self.progress.update(|work| {
+            if let Some(run) = work.run.as_mut().filter(|run| run.total > 0) {
+                change(run);
+            }
         });
     }
 

@@ -1,9 +1,9 @@
 //! What a run decides to do, from what the logs of its tables say.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use dbt_runner::plan::{Plan, Standing, Work, decide};
-use dbt_runner::position::{Position, Versions};
+use dbt_runner::position::{Position, TableIds, Versions};
 use rstest::rstest;
 
 const THIS: &str = "run-2";
@@ -19,13 +19,28 @@ fn never(name: &str) -> Standing {
     Standing {
         name: name.to_owned(),
         position: None,
+        before: None,
     }
+}
+
+fn position(run: &str, consumed: &[(&str, u64)]) -> Position {
+    Position::new(run, 1, &versions(consumed), &TableIds::new())
 }
 
 fn at(name: &str, run: &str, consumed: &[(&str, u64)]) -> Standing {
     Standing {
         name: name.to_owned(),
-        position: Some(Position::new(run, 1, &versions(consumed))),
+        position: Some(position(run, consumed)),
+        before: Some(position(run, consumed)),
+    }
+}
+
+/// A table that an earlier attempt of this run has published.
+fn published(name: &str, consumed: &[(&str, u64)], before: Option<Position>) -> Standing {
+    Standing {
+        name: name.to_owned(),
+        position: Some(position(THIS, consumed)),
+        before,
     }
 }
 
@@ -36,10 +51,10 @@ fn work(tables: &[Standing], inputs: &[(&str, u64)]) -> Work {
     }
 }
 
-fn after(entries: &[(&str, Option<u64>)]) -> BTreeMap<String, Option<u64>> {
+fn bases(entries: &[(&str, &[Option<u64>])]) -> BTreeMap<String, BTreeSet<Option<u64>>> {
     entries
         .iter()
-        .map(|(name, version)| ((*name).to_owned(), *version))
+        .map(|(name, versions)| ((*name).to_owned(), versions.iter().copied().collect()))
         .collect()
 }
 
@@ -50,7 +65,8 @@ fn names(work: &Work) -> Vec<&str> {
 #[test]
 fn the_first_run_begins_at_the_beginning() {
     let work = work(&[never("order_lines")], &[("bronze", 7)]);
-    assert_eq!(work.after, after(&[("bronze", None)]));
+    assert_eq!(work.bases, bases(&[("bronze", &[None])]));
+    assert!(work.begins_afresh());
     assert_eq!(work.until, versions(&[("bronze", 7)]));
     assert_eq!(names(&work), ["order_lines"]);
 }
@@ -58,8 +74,8 @@ fn the_first_run_begins_at_the_beginning() {
 #[test]
 fn a_run_takes_what_lies_between_the_log_and_its_inputs() {
     let work = work(&[at("order_lines", "run-1", &[("bronze", 5)])], &[("bronze", 7)]);
-    assert_eq!(work.after, after(&[("bronze", Some(5))]));
-    assert!(work.published_before.is_empty());
+    assert_eq!(work.after("bronze"), Some(5));
+    assert!(!work.begins_afresh());
 }
 
 #[rstest]
@@ -78,18 +94,29 @@ fn what_all_tables_have_consumed_is_already_committed(#[case] consumed: u64) {
 
 #[test]
 fn a_retry_skips_what_its_run_has_published_and_reads_it_as_it_was_before() {
+    let before = Some(position("run-1", &[("lines", 5)]));
     let tables = [
-        at("customer_days", THIS, &[("lines", 7)]),
-        at("orders", THIS, &[("lines", 7)]),
+        published("customer_days", &[("lines", 7)], before.clone()),
+        published("orders", &[("lines", 7)], before),
         at("customer_value", "run-1", &[("lines", 5)]),
     ];
     let work = work(&tables, &[("lines", 7)]);
     assert_eq!(names(&work), ["customer_value"]);
-    assert_eq!(work.after, after(&[("lines", Some(5))]));
-    assert_eq!(
-        work.published_before.iter().collect::<Vec<_>>(),
-        ["customer_days", "orders"]
+    assert_eq!(work.bases, bases(&[("lines", &[Some(5)])]));
+}
+
+#[test]
+fn a_retry_takes_the_range_of_the_attempt_before_it() {
+    let value = at("customer_value", "run-1", &[("lines", 5)]);
+    let first = work(&[never("customer_days"), value.clone()], &[("lines", 7)]);
+    // The new model is published, and what reads it is not: it must be given all days of it again.
+    let retry = work(
+        &[published("customer_days", &[("lines", 7)], None), value],
+        &[("lines", 7)],
     );
+    assert_eq!(retry.bases, first.bases);
+    assert_eq!(retry.after("lines"), None);
+    assert_eq!(names(&retry), ["customer_value"]);
 }
 
 #[test]
@@ -99,14 +126,15 @@ fn tables_that_an_abandoned_run_left_apart_meet_again() {
         at("customer_value", "run-0", &[("lines", 5)]),
     ];
     let work = work(&tables, &[("lines", 7)]);
-    assert_eq!(work.after, after(&[("lines", Some(5))]));
+    assert_eq!(work.after("lines"), Some(5));
+    assert_eq!(work.bases, bases(&[("lines", &[Some(5), Some(6)])]));
     assert_eq!(names(&work), ["customer_days", "customer_value"]);
 }
 
 #[test]
 fn a_new_model_is_given_everything() {
     let tables = [at("orders", "run-1", &[("lines", 5)]), never("product_sales")];
-    assert_eq!(work(&tables, &[("lines", 7)]).after, after(&[("lines", None)]));
+    assert_eq!(work(&tables, &[("lines", 7)]).after("lines"), None);
     // Its run may even be one whose inputs all others have consumed.
     assert_eq!(names(&work(&tables, &[("lines", 5)])), ["product_sales"]);
 }
@@ -117,7 +145,7 @@ fn a_new_input_is_read_from_its_beginning() {
         &[at("orders", "run-1", &[("lines", 5)])],
         &[("lines", 5), ("buyers", 2)],
     );
-    assert_eq!(work.after, after(&[("buyers", None), ("lines", Some(5))]));
+    assert_eq!(work.bases, bases(&[("buyers", &[None]), ("lines", &[Some(5)])]));
 }
 
 #[test]
@@ -129,11 +157,26 @@ fn a_position_never_goes_back() {
 
 #[test]
 fn a_position_is_read_back_as_it_was_written() {
-    let written = Position::new("run-1", 3, &versions(&[("bronze", 1042)]));
+    let ids = TableIds::from([("bronze".to_owned(), "b".to_owned())]);
+    let written = Position::new("run-1", 3, &versions(&[("bronze", 1042)]), &ids);
     assert_eq!(
         written.to_value(),
-        serde_json::json!({"runUid": "run-1", "attempt": 3, "inputs": [{"name": "bronze", "version": 1042}]})
+        serde_json::json!({"runUid": "run-1", "attempt": 3, "inputs": [{"name": "bronze", "version": 1042, "tableId": "b"}]})
     );
     assert_eq!(Position::read("order_lines", &written.to_value()).unwrap(), written);
     assert!(Position::read("order_lines", &serde_json::json!("something else")).is_err());
+}
+
+#[test]
+fn what_was_consumed_of_a_table_that_is_no_more_counts_for_nothing() {
+    let ids = |id: &str| TableIds::from([("lines".to_owned(), id.to_owned())]);
+    let consumed = versions(&[("lines", 40)]);
+    let written = Position::new("run-1", 1, &consumed, &ids("old"));
+    assert_eq!(written.clone().of(&ids("old")).consumed("lines"), Some(40));
+    assert_eq!(written.of(&ids("anew")).consumed("lines"), None);
+    // Positions of old have no ids.
+    assert_eq!(
+        position("run-1", &[("lines", 40)]).of(&ids("anew")).consumed("lines"),
+        Some(40)
+    );
 }

@@ -92,6 +92,14 @@ fn a_changed_input_without_partitions_touches_every_day_there_is() {
 }
 
 #[test]
+fn from_the_beginning_none_of_the_present_days_stays() {
+    let present = [file("a", day("1")), file("b", day("9"))];
+    let touched = Touched::Partitions(days(&["1", "2"])).and_all_of(&present);
+    assert_eq!(touched, Touched::Partitions(days(&["1", "2", "9"])));
+    assert_eq!(Touched::Whole.and_all_of(&present), Touched::Whole);
+}
+
+#[test]
 fn other_partition_columns_than_the_inputs_are_refused_by_name() {
     let month = PartitionValues::from([("part_month".to_owned(), Some("2010-12".to_owned()))]);
     let changed = BTreeMap::from([("order_lines".to_owned(), Partitions::from([month]))]);

@@ -26,29 +26,24 @@ class Session:
         return getattr(self, f"do_{request['do']}")(request)
 
     def do_open(self, request: dict) -> dict:
-        engine.CURRENT.scratch = request["scratch"]
-        engine.CURRENT.memory_bytes = request["memory_bytes"]
-        engine.CURRENT.threads = request["threads"]
+        engine.CURRENT.work_in(request["scratch"], request["memory_bytes"], request["threads"])
         self.project = Project(request["project"], lambda progress: self.send({"progress": progress}))
         return describe(self.project.parse(), request["layer"])
 
     def do_views(self, request: dict) -> dict:
         with engine.connect() as connection:
             views.create_context(connection, request["context"])
-            views.create(connection, request["views"])
-        return {}
+            return {"took": views.create(connection, request["views"])}
 
     def do_changes(self, request: dict) -> dict:
-        self.project.run(*request["models"])
-        return {}
+        return {"took": self.project.run(*request["models"])}
 
     def do_touched(self, request: dict) -> dict:
         with engine.connect() as connection:
             return {"partitions": touched.look_up(connection, request)}
 
     def do_build(self, request: dict) -> dict:
-        self.project.build(request["layer"])
-        return {}
+        return {"took": self.project.build(request["layer"])}
 
     def do_export(self, request: dict) -> dict:
         with engine.connect() as connection:
@@ -79,8 +74,12 @@ def main() -> None:
     lines: queue.Queue = queue.Queue()
     threading.Thread(target=read_lines, args=(lines,), daemon=True).start()
 
+    one_at_a_time = threading.Lock()
+
     def send(message: dict) -> None:
-        answers.write(json.dumps(message) + "\n")
+        # dbt tells its progress from all of its threads.
+        with one_at_a_time:
+            answers.write(json.dumps(message) + "\n")
 
     session = Session(send)
     while True:

@@ -6,6 +6,7 @@ dbt and this package open the same file in turns, never at once, and set each co
 import glob
 import importlib.util
 import os
+import shutil
 from dataclasses import dataclass, field
 
 import duckdb
@@ -18,7 +19,14 @@ class Engine:
     scratch: str = ""
     memory_bytes: int = 0
     threads: int = 1
+    spill_bytes: int = 0
     storage: dict | None = field(default=None, repr=False)
+
+    def work_in(self, scratch: str, memory_bytes: int, threads: int) -> None:
+        """Takes half of the room for what does not fit into memory: the other half is for the tables and the files made
+        of them. A full disk would take the whole node along, and the run that filled it would begin anew elsewhere."""
+        self.scratch, self.memory_bytes, self.threads = scratch, memory_bytes, threads
+        self.spill_bytes = shutil.disk_usage(scratch).free // 2
 
     @property
     def database(self) -> str:
@@ -35,6 +43,7 @@ def configure(connection: duckdb.DuckDBPyConnection) -> None:
     if CURRENT.scratch:
         spill = os.path.join(CURRENT.scratch, "spill")
         connection.execute(f"SET temp_directory = {text(spill)}")
+        connection.execute(f"SET max_temp_directory_size = '{int(CURRENT.spill_bytes)}B'")
         connection.execute(f"SET threads = {int(CURRENT.threads)}")
         connection.execute(f"SET memory_limit = '{int(CURRENT.memory_bytes)}B'")
         connection.execute("SET preserve_insertion_order = false")

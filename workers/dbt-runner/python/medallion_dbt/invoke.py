@@ -9,8 +9,11 @@ from dbt.cli.main import dbtRunner, dbtRunnerResult
 
 from .engine import CURRENT
 
-# What DuckDB says when something outside is in the way rather than the SQL.
-OUTSIDE = re.compile(r"\b(HTTP Error|HTTP(Exception)?|IO Error|Out of Memory Error|Connection Error|Could not establish)\b")
+# What DuckDB says when something outside is in the way, or itself has broken down, rather than the SQL being wrong.
+OUTSIDE = re.compile(
+    r"\b(HTTP Error|HTTP(Exception)?|IO Error|Out of Memory Error|Connection Error|Could not establish"
+    r"|INTERNAL Error|FATAL Error|INTERRUPT Error|Permission Error)\b"
+)
 
 # dbt names the variable, but not who asks for it.
 MISSING_VARIABLE = re.compile(r"Env var required but not provided: '([^']+)'")
@@ -44,13 +47,18 @@ class Project:
         self.manifest = self.invoke("parse", *reuse).result
         return self.manifest
 
-    def run(self, *select: str) -> None:
+    def run(self, *select: str) -> list[dict]:
         """Builds models and what they need, without tests."""
-        self.invoke("run", "--select", *[f"+{model}" for model in select])
+        return self.timed("run", "--select", *[f"+{model}" for model in select])
 
-    def build(self, layer: str) -> None:
+    def build(self, layer: str) -> list[dict]:
         """Builds and tests a layer. Unit tests are for whoever changes the project: they prove nothing about the data."""
-        self.invoke("build", "--select", f"tag:{layer}", "--exclude-resource-type", "unit_test", "--fail-fast")
+        return self.timed("build", "--select", f"tag:{layer}", "--exclude-resource-type", "unit_test", "--fail-fast")
+
+    def timed(self, command: str, *arguments: str) -> list[dict]:
+        """How long each node took."""
+        results = self.invoke(command, *arguments).result.results
+        return [{"name": result.node.name, "seconds": result.execution_time} for result in results]
 
     def invoke(self, command: str, *arguments: str) -> dbtRunnerResult:
         runner = dbtRunner(manifest=self.manifest, callbacks=[self.watch])

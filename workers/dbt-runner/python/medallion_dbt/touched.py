@@ -1,4 +1,4 @@
-"""Which partitions a run rewrites. Reads keys and partitions of the table's files, nothing else of them."""
+"""Which partitions a run rewrites. Reads the keys of the table's files, nothing else of them."""
 
 import duckdb
 
@@ -12,13 +12,17 @@ def look_up(connection: duckdb.DuckDBPyConnection, request: dict) -> list[dict]:
     columns = ", ".join(name(column) for column in partition_by)
     known = " AND ".join(f"{name(column)} IS NOT NULL" for column in partition_by)
     changes = f"main.{name(request['changes'])}"
-    query = f"SELECT {columns} FROM {changes} WHERE {known}"
-    if request["files"]:
-        partitions = f"medallion.{name('touched_' + request['table'])}"
-        views.partition_table(connection, partitions, request["files"], partition_by)
-        keys = " AND ".join(f"standing.{name(key)} = changed.{name(key)}" for key in request["key"])
-        standing = f"SELECT {', '.join(name(key) for key in request['key'])}, {columns} FROM ("
-        standing += views.select_files(request["files"], partition_by, partitions) + ")"
-        query += f" UNION SELECT {columns} FROM ({standing}) AS standing SEMI JOIN {changes} AS changed ON {keys}"
-    rows = connection.execute(f"SELECT DISTINCT {columns} FROM ({query}) ORDER BY ALL").fetchall()
-    return [dict(zip(partition_by, row, strict=True)) for row in rows]
+    found = set(connection.execute(f"SELECT DISTINCT {columns} FROM {changes} WHERE {known}").fetchall())
+
+    # Partition columns are not in the files. A key that has some is looked up by the rest of it.
+    keys = [key for key in request["key"] if key not in partition_by]
+    if request["files"] and keys:
+        same = " AND ".join(f"standing.{name(key)} = changed.{name(key)}" for key in keys)
+        # Straight on the files, so that row groups whose keys lie elsewhere are not read.
+        paths = connection.execute(
+            f"SELECT DISTINCT standing.{views.FILE_COLUMN} FROM {views.read(request['files'])} AS standing "
+            f"SEMI JOIN {changes} AS changed ON {same}"
+        ).fetchall()
+        partitions = {views.path(file): file["partition"] for file in request["files"]}
+        found.update(tuple(partitions[path].get(column) for column in partition_by) for (path,) in paths)
+    return [dict(zip(partition_by, values, strict=True)) for values in sorted(found)]

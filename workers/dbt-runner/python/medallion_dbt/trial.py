@@ -35,7 +35,7 @@ def empty_views(manifest) -> list[dict]:
 
 def try_out(project_path: str, scratch: str) -> None:
     """Raises at the first thing that does not hold."""
-    engine.CURRENT.scratch, engine.CURRENT.memory_bytes, engine.CURRENT.threads = scratch, 2**30, 2
+    engine.CURRENT.work_in(scratch, 2**30, 2)
     project = Project(project_path, lambda progress: print(progress["node"], file=sys.stderr))
     manifest = project.parse()
     for layer in ("silver", "gold"):

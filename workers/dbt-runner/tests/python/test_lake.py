@@ -17,8 +17,8 @@ class Lake(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
-        self.folder = engine.CURRENT.scratch = folder.name
-        engine.CURRENT.memory_bytes, engine.CURRENT.threads = 2**28, 2
+        self.folder = folder.name
+        engine.CURRENT.work_in(folder.name, 2**28, 2)
         self.connection = engine.connect()
         self.addCleanup(self.connection.close)
 
@@ -59,6 +59,12 @@ class Views(Lake):
         self.view(files, [column("id", "BIGINT"), column("note"), column("part_date")])
         self.assertEqual(self.rows("SELECT * FROM silver.lines_new ORDER BY id"), [(1, None, "1"), (2, "x", "2")])
 
+    def test_the_time_of_each_view_is_told(self):
+        view = {"schema": "gold", "name": "days_kept", "columns": [column("id", "BIGINT")], "partition_by": []}
+        took = views.create(self.connection, [{**view, "files": [self.file("a.parquet", "SELECT 1 AS id")]}])
+        self.assertEqual([entry["name"] for entry in took], ["gold.days_kept"])
+        self.assertGreater(took[0]["seconds"], 0)
+
     def test_the_runs_time_is_an_instant(self):
         views.create_context(self.connection, {"as_of": "2010-12-10T01:00:00+01:00", "run_uid": "u"})
         self.assertEqual(self.rows("SELECT epoch(as_of) FROM run.context"), [(1291939200,)])
@@ -80,6 +86,13 @@ class Touched(Lake):
         ]
         self.assertEqual(self.look_up(files), ["1", "2", "3", "5"])
         self.assertEqual(self.look_up([]), ["2", "5"])
+
+    def test_a_key_with_a_partition_column_is_looked_up_by_the_rest_of_it(self):
+        self.connection.execute("CREATE TABLE changes AS SELECT 'moved' AS id, '2' AS part_date")
+        files = [self.file("1.parquet", "SELECT 'moved' AS id", part_date="1")]
+        for key, days in [(["id", "part_date"], ["1", "2"]), (["part_date"], ["2"])]:
+            request = {"table": "lines", "changes": "changes", "key": key, "partition_by": ["part_date"], "files": files}
+            self.assertEqual([entry["part_date"] for entry in touched.look_up(self.connection, request)], days)
 
     def test_nothing_new_touches_nothing(self):
         self.connection.execute("CREATE TABLE changes (id VARCHAR, part_date VARCHAR)")
@@ -116,6 +129,16 @@ class Publish(Lake):
         self.connection.execute("CREATE TABLE lines AS SELECT 1 AS id, CAST(NULL AS VARCHAR) AS part_date")
         with self.assertRaisesRegex(publish.Unfit, "1 rows of lines have no value"):
             self.export()
+
+
+class Spill(Lake):
+    def test_what_does_not_fit_into_memory_leaves_room_on_the_disk(self):
+        self.connection.close()
+        engine.CURRENT.spill_bytes = 1_000_000
+        with engine.connect() as connection:
+            connection.execute("SET memory_limit = '40MB'")
+            with self.assertRaisesRegex(duckdb.OutOfMemoryException, "max_temp_directory_size"):
+                connection.execute("CREATE TABLE big AS SELECT md5(i::VARCHAR) AS a, i FROM range(3000000) t (i) ORDER BY a")
 
 
 class Storage(unittest.TestCase):

@@ -66,6 +66,7 @@ class Blame(unittest.TestCase):
             "Runtime Error in model x\n  HTTP Error: 503",
             "Runtime Error in model x\n  IO Error: Could not establish connection",
             "Runtime Error in model x\n  Out of Memory Error: failed to allocate",
+            "Runtime Error in model x\n  INTERNAL Error: Attempted to access index 0",
         ]:
             self.assertEqual(Failure("x", message).kind, "environment", message)
 

@@ -180,6 +180,119 @@ async fn a_retry_publishes_what_is_missing_and_nothing_else() -> anyhow::Result<
     Ok(())
 }
 
+/// What Gold says of days and buyers.
+async fn gold(shop: &Shop) -> anyhow::Result<(Vec<String>, Vec<String>)> {
+    Ok((
+        shop.rows("gold/daily_sales", &["part_date", "order_count"]).await?,
+        shop.rows("gold/customer_value", &["active_days", "net_amount"]).await?,
+    ))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_day_that_came_and_went_while_the_tables_stood_apart_is_gone_from_all_of_them() -> anyhow::Result<()> {
+    let shop = Shop::open().await?;
+    shop.bronze(&three_days()).await?;
+    let silver = shop
+        .run(Stage::Silver, "silver-1", 1, shop.bronze_version().await?)
+        .await?;
+    shop.run(Stage::Gold, "gold-1", 1, silver.outputs).await?;
+    // An order on a day of its own reaches all of Gold but the last table.
+    shop.bronze(&[event("d", "4-1", "2010-12-05T10:00:00Z", 4)]).await?;
+    let silver = shop
+        .run(Stage::Silver, "silver-2", 1, shop.bronze_version().await?)
+        .await?;
+    shop.set_aside("gold/customer_value")?;
+    shop.foreign_table("gold/customer_value").await?;
+    shop.run(Stage::Gold, "gold-2", 1, silver.outputs).await.unwrap_err();
+    shop.remove("gold/customer_value")?;
+    shop.put_back("gold/customer_value")?;
+
+    // It moves on before a later run takes all further.
+    shop.bronze(&[event("e", "4-1", "2010-12-06T10:00:00Z", 4)]).await?;
+    let silver = shop
+        .run(Stage::Silver, "silver-3", 1, shop.bronze_version().await?)
+        .await?;
+    shop.run(Stage::Gold, "gold-3", 1, silver.outputs).await?;
+    let (days, value) = gold(&shop).await?;
+    assert_eq!(days, ["2010-12-01 1", "2010-12-02 1", "2010-12-03 1", "2010-12-06 1"]);
+    assert_eq!(value, ["4 25.00"]);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_retry_after_a_new_table_was_published_gives_its_readers_all_of_it() -> anyhow::Result<()> {
+    let shop = Shop::open().await?;
+    shop.bronze(&three_days()).await?;
+    let silver = shop
+        .run(Stage::Silver, "silver-1", 1, shop.bronze_version().await?)
+        .await?;
+    shop.run(Stage::Gold, "gold-1", 1, silver.outputs).await?;
+    shop.bronze(&[event("d", "4-1", "2010-12-05T10:00:00Z", 4)]).await?;
+    let silver = shop
+        .run(Stage::Silver, "silver-2", 1, shop.bronze_version().await?)
+        .await?;
+    // As good as new: a table that is made anew, and the attempt ends before the table that reads it.
+    shop.remove("gold/customer_days")?;
+    shop.set_aside("gold/customer_value")?;
+    shop.foreign_table("gold/customer_value").await?;
+    shop.run(Stage::Gold, "gold-2", 1, silver.outputs.clone())
+        .await
+        .unwrap_err();
+    shop.remove("gold/customer_value")?;
+    shop.put_back("gold/customer_value")?;
+    shop.run(Stage::Gold, "gold-2", 2, silver.outputs).await?;
+    assert_eq!(gold(&shop).await?.1, ["4 25.00"]);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_input_that_was_made_anew_is_followed_and_nothing_of_the_old_one_stays() -> anyhow::Result<()> {
+    let shop = Shop::open().await?;
+    shop.bronze(&three_days()).await?;
+    for number in 1..=3 {
+        let silver = shop
+            .run(
+                Stage::Silver,
+                &format!("silver-{number}"),
+                1,
+                shop.bronze_version().await?,
+            )
+            .await?;
+        shop.run(Stage::Gold, &format!("gold-{number}"), 1, silver.outputs)
+            .await?;
+        shop.bronze(&[]).await?;
+    }
+    // Silver begins anew after the day of the first order was corrected; its versions begin at 0 again.
+    shop.bronze(&[event("d", "1-1", "2010-12-07T10:00:00Z", 1)]).await?;
+    shop.remove("silver/order_lines")?;
+    let silver = shop
+        .run(Stage::Silver, "silver-4", 1, shop.bronze_version().await?)
+        .await?;
+    assert_eq!(silver.outputs[0].version, 1);
+    let report = shop.run(Stage::Gold, "gold-4", 1, silver.outputs).await?;
+    assert!(!report.already_committed);
+    let (days, value) = gold(&shop).await?;
+    assert_eq!(days, ["2010-12-02 1", "2010-12-03 1", "2010-12-07 1"]);
+    assert_eq!(value, ["3 15.00"]);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_with_rows_of_somebody_else_is_not_published_to() -> anyhow::Result<()> {
+    let shop = Shop::open().await?;
+    shop.bronze(&three_days()).await?;
+    shop.run(Stage::Silver, "silver-1", 1, shop.bronze_version().await?)
+        .await?;
+    shop.forget_positions("silver/order_lines").await?;
+    let error = shop
+        .run(Stage::Silver, "silver-2", 1, shop.bronze_version().await?)
+        .await
+        .unwrap_err();
+    assert!(matches!(error, RunError::Foreign { .. }), "{error}");
+    assert!(error.to_string().contains("order_lines"), "{error}");
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_wrong_with_a_project_is_named_and_nothing_is_published() -> anyhow::Result<()> {
     let shop = Shop::open().await?;
@@ -202,6 +315,12 @@ async fn what_is_wrong_with_a_project_is_named_and_nothing_is_published() -> any
             "select '{{ env_var(\"NOT_SET_ANYWHERE\") }}' as one",
             "needs.sql",
             "NOT_SET_ANYWHERE",
+        ),
+        (
+            "models/staging/wants.sql",
+            "select '{{ var(\"named_nowhere\") }}' as one",
+            "wants",
+            "named_nowhere",
         ),
     ];
     for (path, content, node, words) in cases {

@@ -13,6 +13,7 @@ use dbt_runner::error::RunError;
 use dbt_runner::metrics::RunMetrics;
 use dbt_runner::settings::LayerPlace;
 use dbt_runner::steps::Run;
+use dbt_runner::timing::Timing;
 use jiff::Timestamp;
 use medallion_contract::{BronzeBatchBuilder, Change as Row, ChangeKind, Contract, PARTITION_COLUMN, Pointers};
 use medallion_crds::Stage;
@@ -202,6 +203,7 @@ impl Shop {
             scratch: scratch.path(),
             progress: &ProgressHandle::new(Identity::default(), Timestamp::now),
             metrics: &RunMetrics::new(&Metrics::default()),
+            timing: &Timing::default(),
             shutdown: &CancellationToken::new(),
         };
         run.execute().await
@@ -305,6 +307,35 @@ impl Shop {
     pub fn remove(&self, table: &str) -> Result<()> {
         Ok(std::fs::remove_dir_all(self.folder.path().join(table))?)
     }
+
+    /// Puts a table where no run finds it.
+    pub fn set_aside(&self, table: &str) -> Result<()> {
+        let folder = self.folder.path();
+        Ok(std::fs::rename(
+            folder.join(table),
+            folder.join(format!("{table}.aside")),
+        )?)
+    }
+
+    /// Puts a table back to where it was.
+    pub fn put_back(&self, table: &str) -> Result<()> {
+        let folder = self.folder.path();
+        Ok(std::fs::rename(
+            folder.join(format!("{table}.aside")),
+            folder.join(table),
+        )?)
+    }
+
+    /// Makes a table one that no run has written.
+    pub async fn forget_positions(&self, table: &str) -> Result<()> {
+        let table = self.store.table(&self.address(table))?;
+        let change = Change::append(Vec::new())
+            .forget("medallion.run")
+            .position("somebody.else", json!({}));
+        let outcome = table.commit(&table.existing().await?, &change).await?;
+        anyhow::ensure!(matches!(outcome, Outcome::Committed(_)));
+        Ok(())
+    }
 }
 
 fn copy(from: &Path, to: &Path) -> Result<()> {
@@ -313,9 +344,9 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
         let entry = entry?;
         let target = to.join(entry.file_name());
         if entry.path().is_dir() {
-            copy(&entry.path(), &target)?
+            copy(&entry.path(), &target)?;
         } else {
-            std::fs::copy(entry.path(), target).map(drop)?
+            std::fs::copy(entry.path(), target)?;
         }
     }
     Ok(())
