@@ -13,8 +13,7 @@ pub enum Failure {
 
 /// Aborts of serializable and snapshot isolation, in the words of Redshift and of `PostgreSQL`. Only the guards of a
 /// publication divide, and they divide by zero when somebody else has been there.
-const CONFLICTS: [&str; 7] = [
-    "1023",
+const CONFLICTS: [&str; 6] = [
     "serializable isolation violation",
     "could not serialize access",
     "deadlock detected",
@@ -23,22 +22,22 @@ const CONFLICTS: [&str; 7] = [
     "division by zero",
 ];
 
-/// Troubles that pass without anybody changing the statement or the data.
-const TROUBLES: [&str; 14] = [
-    "s3serviceexception",
-    "access denied",
-    "slow down",
-    "timed out",
-    "timeout",
-    "connection",
-    "disk full",
-    "out of memory",
-    "read-only",
-    "shutting down",
-    "starting up",
-    "cancelled",
-    "canceled",
-    "internal error",
+/// What no other attempt can make succeed, because the SQL or the data is wrong. Everything else is taken for trouble of
+/// the moment: a mistaken retry costs seconds, a mistaken end costs somebody's attention.
+const HOPELESS: [&str; 13] = [
+    "syntax error",
+    "is of type",
+    "value too long",
+    "out of range",
+    "overflow",
+    "invalid input syntax",
+    "invalid digit",
+    "cannot cast",
+    "cannot be cast",
+    "null value",
+    "unmatched number of columns",
+    "incompatible parquet schema",
+    "violates",
 ];
 
 /// Reads a message.
@@ -46,11 +45,15 @@ pub fn read(message: &str) -> Failure {
     let message = message.to_lowercase();
     if CONFLICTS.iter().any(|words| message.contains(words)) {
         Failure::Conflict
-    } else if TROUBLES.iter().any(|words| message.contains(words)) {
-        Failure::Environment
-    } else {
+    } else if HOPELESS.iter().any(|words| message.contains(words)) || is_without_column(&message) {
         Failure::Statement
+    } else {
+        Failure::Environment
     }
+}
+
+fn is_without_column(message: &str) -> bool {
+    message.contains("column \"") && message.contains("does not exist")
 }
 
 #[cfg(test)]
@@ -75,7 +78,14 @@ mod tests {
         "ERROR: column \"amount\" is of type numeric but expression is of type character varying",
         Failure::Statement
     )]
-    #[case("ERROR: permission denied for schema gold", Failure::Statement)]
+    #[case("ERROR: column \"gift\" of relation \"orders\" does not exist", Failure::Statement)]
+    #[case("ERROR: permission denied for schema gold", Failure::Environment)]
+    #[case("ERROR: relation \"gold.medallion_staging_1\" does not exist", Failure::Environment)]
+    #[case(
+        "ERROR: Spectrum Scan Error\n  code:      15001\n  query:     1023",
+        Failure::Environment
+    )]
+    #[case("ERROR: something nobody has seen before", Failure::Environment)]
     fn messages_are_told_apart(#[case] message: &str, #[case] failure: Failure) {
         assert_eq!(read(message), failure);
     }

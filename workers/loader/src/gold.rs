@@ -10,7 +10,7 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::get_object::GetObjectError;
 use aws_sdk_s3::primitives::ByteStream;
 use futures::{StreamExt, TryStreamExt, stream};
-use medallion_lake::{DataFile, LakeError, LakeStore};
+use medallion_lake::{DataFile, LakeError, LakeStore, Snapshot, Table};
 use parquet::arrow::parquet_to_arrow_schema;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
@@ -19,6 +19,7 @@ use crate::column::Column;
 use crate::error::{LoadError, said};
 use crate::identifier::Identifier;
 use crate::layout::{Footer, GoldFile};
+use crate::ledger::Mark;
 use crate::statistics;
 
 const READS_IN_FLIGHT: usize = 16;
@@ -32,6 +33,23 @@ pub struct Gold {
     objects: Client,
     /// The layer's root, without a slash at the end.
     root: String,
+}
+
+/// One table at the version to load.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    table: Table,
+    snapshot: Snapshot,
+}
+
+impl Wanted {
+    /// What the ledger will say.
+    pub fn mark(&self) -> Mark {
+        Mark {
+            table_id: Some(self.snapshot.table_id().to_owned()),
+            version: i64::try_from(self.snapshot.version()).unwrap_or(i64::MAX),
+        }
+    }
 }
 
 /// One table at the versions a run is about.
@@ -61,14 +79,19 @@ impl Gold {
         })
     }
 
-    /// A table at a version, and the files of the version already loaded.
-    pub async fn table(&self, name: &Identifier, version: i64, base: Option<i64>) -> Result<GoldTable, LoadError> {
+    /// A table at a version.
+    pub async fn open(&self, name: &Identifier, version: i64) -> Result<Wanted, LoadError> {
         let failed = || LoadError::lake(name.as_str());
-        let table = self
-            .lake
-            .table(&format!("{}/{}", self.root, name.as_str()))
-            .map_err(failed())?;
+        let address = format!("{}/{}", self.root, name.as_str());
+        let table = self.lake.table(&address).map_err(failed())?;
         let snapshot = table.snapshot_at(unsigned(version)).await.map_err(failed())?;
+        Ok(Wanted { table, snapshot })
+    }
+
+    /// The files of a table, and those of the version already loaded, if that is one of the same table.
+    pub async fn table(&self, name: &Identifier, wanted: &Wanted, base: Option<&Mark>) -> Result<GoldTable, LoadError> {
+        let failed = || LoadError::lake(name.as_str());
+        let Wanted { table, snapshot } = wanted;
         let columns = snapshot
             .schema()
             .fields()
@@ -78,9 +101,9 @@ impl Gold {
             .partition_columns()
             .iter()
             .map(|column| Identifier::new(column));
-        let loaded = match base {
+        let loaded = match base.filter(|base| base.is_of_the_table_of(&wanted.mark())) {
             None => None,
-            Some(base) => match table.snapshot_at(unsigned(base)).await {
+            Some(Mark { version: base, .. }) => match table.snapshot_at(unsigned(*base)).await {
                 Ok(snapshot) => Some(snapshot.files().await.map_err(failed())?),
                 // The newer version could be read, so the store works: what is missing is the old entry.
                 Err(error @ (LakeError::Log { .. } | LakeError::LogGone { .. })) => {

@@ -4,14 +4,32 @@ use crate::identifier::Identifier;
 
 /// Name of the ledger's table.
 pub const TABLE: &str = "medallion_ledger";
+/// The column that ledgers made before there were ids lack.
+pub const TABLE_ID: &str = "table_id";
+
+/// A version of a Gold table. A table that is made anew counts its versions from 0 again, under another id.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Mark {
+    /// The table's id in the lake; absent in rows written before there were ids.
+    pub table_id: Option<String>,
+    /// The version.
+    pub version: i64,
+}
+
+impl Mark {
+    /// Whether this is a version of the same table, so that the two can be compared.
+    pub fn is_of_the_table_of(&self, other: &Self) -> bool {
+        self.table_id.is_some() && self.table_id == other.table_id
+    }
+}
 
 /// One row: a table of the warehouse at a version of its Gold table.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Entry {
     /// The table.
     pub table: String,
-    /// The Gold version it holds.
-    pub version: i64,
+    /// The version it holds.
+    pub mark: Mark,
     /// The run that loaded it.
     pub run_uid: String,
     /// The attempt that loaded it.
@@ -46,6 +64,12 @@ impl Ledger {
         self.0.iter().find(|entry| entry.table == table.as_str())
     }
 
+    /// Whether a table does not hold what it shall hold: nothing yet, less, or a version of a table that is no more.
+    pub fn is_behind(&self, table: &Identifier, wanted: &Mark) -> bool {
+        self.entry(table)
+            .is_none_or(|entry| !entry.mark.is_of_the_table_of(wanted) || entry.mark.version < wanted.version)
+    }
+
     /// Rows that a run has loaded into the tables it has.
     pub fn rows_of(&self, run_uid: &str) -> i64 {
         self.0
@@ -55,17 +79,17 @@ impl Ledger {
             .sum()
     }
 
-    /// What became of the publication of some tables, each from a base version to another, read after it ended.
+    /// What became of the publication of some tables, each from a base to another version, read after it ended.
     pub fn verdict<'t>(
         &self,
         run_uid: &str,
-        tables: impl IntoIterator<Item = (&'t Identifier, Option<i64>, i64)>,
+        tables: impl IntoIterator<Item = (&'t Identifier, Option<&'t Mark>, &'t Mark)>,
     ) -> Verdict {
         let mut published = true;
-        for (table, base, version) in tables {
+        for (table, base, wanted) in tables {
             let entry = self.entry(table);
-            let is_ours = entry.is_some_and(|entry| entry.run_uid == run_uid && entry.version == version);
-            if !is_ours && entry.map(|entry| entry.version) != base {
+            let is_ours = entry.is_some_and(|entry| entry.run_uid == run_uid && entry.mark == *wanted);
+            if !is_ours && entry.map(|entry| &entry.mark) != base {
                 return entry.cloned().map_or(Verdict::NotPublished, Verdict::Overtaken);
             }
             published &= is_ours;
@@ -84,10 +108,17 @@ mod tests {
 
     use super::*;
 
+    fn mark(version: i64) -> Mark {
+        Mark {
+            table_id: Some("id".to_owned()),
+            version,
+        }
+    }
+
     fn entry(table: &str, version: i64, run_uid: &str) -> Entry {
         Entry {
             table: table.to_owned(),
-            version,
+            mark: mark(version),
             run_uid: run_uid.to_owned(),
             attempt: 1,
             rows: 5,
@@ -110,7 +141,30 @@ mod tests {
                 .collect(),
         );
         let (a, b) = (name("a"), name("b"));
-        assert_eq!(ledger.verdict("me", [(&a, Some(6), 7), (&b, None, 4)]), verdict);
+        let tables = [(&a, Some(&mark(6)), &mark(7)), (&b, None, &mark(4))];
+        assert_eq!(ledger.verdict("me", tables), verdict);
+    }
+
+    #[test]
+    fn versions_of_a_table_made_anew_are_not_those_of_the_old_one() {
+        let anew = |version| Mark {
+            table_id: Some("anew".to_owned()),
+            version,
+        };
+        let (a, b) = (name("a"), name("b"));
+        let ledger = Ledger::new(vec![entry("a", 40, "before")]);
+        assert!(!ledger.is_behind(&a, &mark(40)) && !ledger.is_behind(&a, &mark(3)));
+        assert!(ledger.is_behind(&a, &mark(41)) && ledger.is_behind(&b, &mark(0)));
+        assert!(ledger.is_behind(&a, &anew(3)) && ledger.is_behind(&a, &anew(40)));
+        let verdict = ledger.verdict("before", [(&a, Some(&mark(39)), &anew(40))]);
+        assert_eq!(verdict, Verdict::Overtaken(entry("a", 40, "before")));
+    }
+
+    #[test]
+    fn a_row_without_an_id_says_nothing_about_the_table_of_today() {
+        let mut old = entry("a", 40, "before");
+        old.mark.table_id = None;
+        assert!(Ledger::new(vec![old]).is_behind(&name("a"), &mark(3)));
     }
 
     #[test]

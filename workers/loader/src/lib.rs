@@ -3,7 +3,7 @@
 //! What is already in the warehouse stands in the ledger, a table beside the loaded ones: one row per table, with the
 //! Gold version it holds. A run copies what differs between that version and its input into staging tables, counts it,
 //! and then replaces the touched rows and the ledger's rows in one transaction, which fails if the ledger no longer
-//! stands where the run began. So a run that is killed, repeated or overtaken changes nothing or everything, once.
+//! stands where the run began. Whatever becomes of the statements on the way, the ledger says what became of the load. So a run that is killed, repeated or overtaken changes nothing or everything, once.
 
 mod column;
 mod error;
@@ -14,6 +14,7 @@ mod layout;
 mod ledger;
 mod load;
 mod manifest;
+mod metrics;
 mod names;
 mod plan;
 mod records;
@@ -26,9 +27,10 @@ mod warehouse;
 use aws_config::SdkConfig;
 use medallion_crds::launch::report::{Report, RunReport};
 use medallion_crds::launch::{LoaderSettings, Settings};
-use worker_kit::{Context, ProgressHandle, WorkerError};
+use worker_kit::{Context, Metrics, ProgressHandle, WorkerError};
 
 use crate::load::Loader;
+use crate::metrics::LoadMetrics;
 use crate::settings::Job;
 
 /// Runs one attempt of one run.
@@ -37,7 +39,9 @@ pub async fn run(context: Context<LoaderSettings>) -> Result<Option<Report>, Wor
     context.ready.send_replace(true);
     // Everything the loader does may end at any point: the next attempt asks the ledger.
     tokio::select! {
-        report = load(&context.settings, &configuration, &configuration, context.progress) => Ok(Some(Report::Run(report?))),
+        report = load(&context.settings, &configuration, &configuration, context.progress, &context.metrics) => {
+            Ok(Some(Report::Run(report?)))
+        }
         () = context.shutdown.cancelled() => {
             Err(WorkerError::environment("Interrupted", "asked to stop before the load was done: it is tried again"))
         }
@@ -51,7 +55,9 @@ pub async fn load(
     lake: &SdkConfig,
     warehouse: &SdkConfig,
     progress: ProgressHandle,
+    metrics: &Metrics,
 ) -> Result<RunReport, WorkerError> {
     let job = Job::new(settings)?;
-    Ok(Loader::new(job, lake, warehouse, progress)?.load().await?)
+    let loader = Loader::new(job, lake, warehouse, progress, LoadMetrics::new(metrics))?;
+    Ok(loader.load().await?)
 }

@@ -1,5 +1,7 @@
 //! One load from beginning to end: settle, read, plan, stage, publish, sweep. Talks to object storage and the warehouse.
 
+use std::time::Instant;
+
 use aws_config::SdkConfig;
 use jiff::Timestamp;
 use medallion_crds::launch::report::RunReport;
@@ -8,11 +10,12 @@ use worker_kit::ProgressHandle;
 
 use crate::column::evolve;
 use crate::error::LoadError;
-use crate::gold::Gold;
+use crate::gold::{Gold, Wanted};
 use crate::identifier::Identifier;
 use crate::layout::loads;
 use crate::ledger::{self, Ledger, Verdict};
 use crate::manifest;
+use crate::metrics::LoadMetrics;
 use crate::names::Names;
 use crate::plan::{TablePlan, batches};
 use crate::records::{self, Catalogue};
@@ -32,11 +35,18 @@ pub struct Loader {
     gold: Gold,
     warehouse: Warehouse,
     progress: ProgressHandle,
+    metrics: LoadMetrics,
 }
 
 impl Loader {
     /// A loader for a job.
-    pub fn new(job: Job, lake: &SdkConfig, warehouse: &SdkConfig, progress: ProgressHandle) -> Result<Self, LoadError> {
+    pub fn new(
+        job: Job,
+        lake: &SdkConfig,
+        warehouse: &SdkConfig,
+        progress: ProgressHandle,
+        metrics: LoadMetrics,
+    ) -> Result<Self, LoadError> {
         let names = Names::new(&job.pipeline_uid, &job.run.uid, job.run.attempt);
         Ok(Self {
             sql: Sql::new(job.schema.clone(), &job.warehouse.copy_role_arn),
@@ -45,43 +55,62 @@ impl Loader {
             names,
             job,
             progress,
+            metrics,
         })
     }
 
     /// Loads what is not loaded yet.
     pub async fn load(&self) -> Result<RunReport, LoadError> {
-        self.progress(0, "look at the warehouse");
-        let known = self.settle().await?;
-        let catalogue = self.catalogue().await?;
-        let ledger = self.ledger(&known, &catalogue).await?;
-        let behind: Vec<&Target> = self
-            .job
-            .tables
-            .iter()
-            .filter(|target| is_behind(target, &ledger))
-            .collect();
-        if behind.is_empty() {
+        let (known, catalogue, ledger) = self.timed(0, "look at the warehouse", Box::pin(self.look())).await?;
+        let plans = self
+            .timed(1, "compare with gold", Box::pin(self.compare(&ledger, &catalogue)))
+            .await?;
+        if plans.is_empty() {
             tracing::info!("the warehouse is at or past the run's inputs already");
             return Ok(self.report(&ledger, true));
         }
-
-        self.progress(1, "compare with gold");
-        let mut plans = Vec::with_capacity(behind.len());
-        for (number, target) in behind.into_iter().enumerate() {
-            plans.push(self.plan(number, target, &ledger, &catalogue).await?);
-        }
-        let prepared = self.sql.prepare(&plans).into_iter().map(|statement| vec![statement]);
-        self.warehouse.batches(&known, step::PREPARE, batches(prepared)).await?;
-
-        self.progress(2, "copy");
-        self.stage(&known, &plans).await?;
-        worker_kit::hold_point(BETWEEN_COPY_AND_LEDGER).await;
-
-        self.progress(3, "publish");
-        let ledger = self.publish(&known, &plans).await?;
+        let outcome = self.work(&known, &plans).await;
+        let ledger = self.conclude(&plans, outcome).await?;
         self.sweep(&known, &catalogue).await;
         self.progress(4, "done");
         Ok(self.report(&ledger, false))
+    }
+
+    async fn look(&self) -> Result<(Known, Catalogue, Ledger), LoadError> {
+        let known = self.settle().await?;
+        let catalogue = self.catalogue().await?;
+        let ledger = self.ledger(&known, &catalogue).await?;
+        Ok((known, catalogue, ledger))
+    }
+
+    /// What is to be done to the tables that are behind.
+    async fn compare(&self, ledger: &Ledger, catalogue: &Catalogue) -> Result<Vec<TablePlan>, LoadError> {
+        let mut plans = Vec::new();
+        for target in &self.job.tables {
+            let wanted = self.gold.open(&target.name, target.version).await?;
+            if ledger.is_behind(&target.name, &wanted.mark()) {
+                let plan = self.plan(plans.len(), target, &wanted, ledger, catalogue).await?;
+                let files = plan.copies().iter().map(|copy| copy.files.len()).sum();
+                self.metrics.table(target.name.as_str(), files, plan.rows());
+                plans.push(plan);
+            }
+        }
+        Ok(plans)
+    }
+
+    /// The statements of the load. Their end alone says nothing: see [`Self::conclude`].
+    async fn work(&self, known: &Known, plans: &[TablePlan]) -> Result<(), LoadError> {
+        let prepared = self.sql.prepare(plans).into_iter().map(|statement| vec![statement]);
+        let prepared = self.warehouse.batches(known, step::PREPARE, batches(prepared));
+        // Boxed, because what the requests hold is large.
+        self.timed(2, "prepare", Box::pin(prepared)).await?;
+        self.timed(2, "copy", Box::pin(self.stage(known, plans))).await?;
+        worker_kit::hold_point(BETWEEN_COPY_AND_LEDGER).await;
+        let statements = self
+            .sql
+            .publish(plans, &self.job.run.uid, self.job.run.attempt, Timestamp::now());
+        let publish = self.warehouse.batch(known, step::PUBLISH, &statements);
+        self.timed(3, "publish", Box::pin(publish)).await
     }
 
     /// Finds what earlier processes of this run have left running, and waits until none of it runs: only then the ledger
@@ -93,8 +122,11 @@ impl Loader {
             if !self.names.is_own(name) && !name.ends_with(step::PUBLISH) {
                 self.warehouse.cancel(&listed.id, name).await;
             }
-            if let Err(error) = self.warehouse.wait(&listed.id, name, &[]).await {
-                tracing::info!(statement = name, %error, "ended without success");
+            match self.warehouse.wait(&listed.id, name, &[]).await {
+                Ok(()) => {}
+                // Nobody says that it has ended.
+                Err(error @ LoadError::Warehouse { .. }) => return Err(error),
+                Err(error) => tracing::info!(statement = name, %error, "ended without success"),
             }
             listed.ended = true;
         }
@@ -111,11 +143,15 @@ impl Loader {
     }
 
     async fn ledger(&self, known: &Known, catalogue: &Catalogue) -> Result<Ledger, LoadError> {
-        if !catalogue.contains_key(ledger::TABLE) {
-            self.warehouse
-                .batch(known, step::LEDGER, &[self.sql.create_ledger()])
-                .await?;
-        }
+        let statement = match catalogue.get(ledger::TABLE) {
+            None => Some(self.sql.create_ledger()),
+            Some(columns) if columns.iter().all(|column| column.name != ledger::TABLE_ID) => {
+                Some(self.sql.widen_ledger())
+            }
+            Some(_) => None,
+        };
+        let statements = statement.map(|statement| vec![vec![statement]]).unwrap_or_default();
+        self.warehouse.batches(known, step::LEDGER, statements).await?;
         self.read_ledger().await
     }
 
@@ -133,11 +169,12 @@ impl Loader {
         &self,
         number: usize,
         target: &Target,
+        wanted: &Wanted,
         ledger: &Ledger,
         catalogue: &Catalogue,
     ) -> Result<TablePlan, LoadError> {
-        let base = ledger.entry(&target.name).map(|entry| entry.version);
-        let gold = self.gold.table(&target.name, target.version, base).await?;
+        let base = ledger.entry(&target.name).map(|entry| entry.mark.clone());
+        let gold = self.gold.table(&target.name, wanted, base.as_ref()).await?;
         let found = catalogue.get(target.name.as_str()).map_or(&[][..], Vec::as_slice);
         let touched = touched(target.mode, gold.loaded.as_deref(), &gold.wanted);
         let files = self.gold.look_at(&target.name, touched.files(&gold.wanted)).await?;
@@ -148,7 +185,7 @@ impl Loader {
             source: TablePlan::source(&self.names, self.gold.root(), &target.name, &staging, loads)?,
             target: target.name.clone(),
             base,
-            version: target.version,
+            mark: wanted.mark(),
             columns: gold.columns,
             partition_columns: gold.partition_columns,
             touched,
@@ -184,36 +221,13 @@ impl Loader {
         Ok(())
     }
 
-    /// Publishes, and reads in the ledger what became of it: the answer of the transaction alone is no evidence.
-    async fn publish(&self, known: &Known, plans: &[TablePlan]) -> Result<Ledger, LoadError> {
-        let statements = self
-            .sql
-            .publish(plans, &self.job.run.uid, self.job.run.attempt, Timestamp::now());
-        let outcome = self.warehouse.batch(known, step::PUBLISH, &statements).await;
-        let ledger = self.read_ledger().await?;
-        let verdict = ledger.verdict(
-            &self.job.run.uid,
-            plans.iter().map(|plan| (&plan.target, plan.base, plan.version)),
-        );
-        match (verdict, outcome) {
-            (Verdict::Published, _) => {
-                tracing::info!(
-                    rows = ledger.rows_of(&self.job.run.uid),
-                    tables = plans.len(),
-                    "published"
-                );
-                Ok(ledger)
-            }
-            (Verdict::Overtaken(entry), _) => Err(LoadError::Overtaken {
-                table: entry.table,
-                run_uid: entry.run_uid,
-                version: entry.version,
-            }),
-            (Verdict::NotPublished, Err(error)) => Err(error),
-            (Verdict::NotPublished, Ok(())) => Err(LoadError::Warehouse {
-                what: "publish".to_owned(),
-                reason: "the transaction is said to have finished, but the ledger does not show it".to_owned(),
-            }),
+    /// Reads in the ledger what became of the load: how its statements ended is no evidence. Another process of this run
+    /// may have published while this one's staging tables were swept away, and a lost answer may have been a good one.
+    async fn conclude(&self, plans: &[TablePlan], outcome: Result<(), LoadError>) -> Result<Ledger, LoadError> {
+        match self.read_ledger().await {
+            Ok(ledger) => judge(ledger, &self.job.run.uid, plans, outcome),
+            // What happened first says more.
+            Err(error) => Err(outcome.err().unwrap_or(error)),
         }
     }
 
@@ -239,7 +253,7 @@ impl Loader {
             let entry = ledger.entry(&target.name)?;
             Some(TableVersion {
                 name: entry.table.clone(),
-                version: entry.version,
+                version: entry.mark.version,
             })
         });
         RunReport {
@@ -252,6 +266,15 @@ impl Loader {
         }
     }
 
+    /// Does a step, and notes how long it took.
+    async fn timed<T>(&self, done: i32, step: &str, work: impl Future<Output = T>) -> T {
+        self.progress(done, step);
+        let begun = Instant::now();
+        let outcome = work.await;
+        self.metrics.step(step, begun.elapsed().as_secs_f64());
+        outcome
+    }
+
     fn progress(&self, done: i32, current: &str) {
         let progress = RunProgress {
             done,
@@ -262,8 +285,94 @@ impl Loader {
     }
 }
 
-fn is_behind(target: &Target, ledger: &Ledger) -> bool {
-    ledger
-        .entry(&target.name)
-        .is_none_or(|entry| entry.version < target.version)
+/// What the ledger makes of the end of a load's statements.
+fn judge(
+    ledger: Ledger,
+    run_uid: &str,
+    plans: &[TablePlan],
+    outcome: Result<(), LoadError>,
+) -> Result<Ledger, LoadError> {
+    let tables = plans.iter().map(|plan| (&plan.target, plan.base.as_ref(), &plan.mark));
+    match (ledger.verdict(run_uid, tables), outcome) {
+        (Verdict::Published, outcome) => {
+            if let Err(error) = outcome {
+                tracing::info!(%error, "published all the same");
+            }
+            tracing::info!(rows = ledger.rows_of(run_uid), tables = plans.len(), "published");
+            Ok(ledger)
+        }
+        (Verdict::Overtaken(entry), _) => Err(LoadError::Overtaken {
+            table: entry.table,
+            run_uid: entry.run_uid,
+            version: entry.mark.version,
+        }),
+        (Verdict::NotPublished, Err(error)) => Err(error),
+        (Verdict::NotPublished, Ok(())) => Err(LoadError::Warehouse {
+            what: "publish".to_owned(),
+            reason: "the transaction is said to have finished, but the ledger does not show it".to_owned(),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+    use worker_kit::{ErrorClass, WorkerError};
+
+    use super::*;
+    use crate::column::Evolution;
+    use crate::identifier::BadIdentifier;
+    use crate::ledger::{Entry, Mark};
+    use crate::plan::Source;
+    use crate::touched::Touched;
+
+    fn mark(version: i64) -> Mark {
+        Mark {
+            table_id: Some("id".to_owned()),
+            version,
+        }
+    }
+
+    fn plan() -> Result<TablePlan, BadIdentifier> {
+        Ok(TablePlan {
+            target: Identifier::new("orders")?,
+            base: Some(mark(3)),
+            mark: mark(7),
+            columns: Vec::new(),
+            partition_columns: Vec::new(),
+            evolution: Evolution::Nothing,
+            touched: Touched::Everything,
+            staging: Identifier::new("staging")?,
+            source: Source::Nothing,
+        })
+    }
+
+    fn swept_away() -> Result<(), LoadError> {
+        Err(LoadError::Unavailable {
+            name: "medallion/run/1/read".to_owned(),
+            title: "count the staged rows".to_owned(),
+            message: "relation does not exist".to_owned(),
+        })
+    }
+
+    #[rstest]
+    #[case::another_process_of_the_run_has_published("me", 7, None)]
+    #[case::another_run_was_faster("other", 8, Some(ErrorClass::Fenced))]
+    #[case::nothing_was_published("before", 3, Some(ErrorClass::Environment))]
+    fn the_ledger_decides_whatever_became_of_the_statements(
+        #[case] run_uid: &str,
+        #[case] version: i64,
+        #[case] expected: Option<ErrorClass>,
+    ) {
+        let ledger = Ledger::new(vec![Entry {
+            table: "orders".to_owned(),
+            mark: mark(version),
+            run_uid: run_uid.to_owned(),
+            attempt: 1,
+            rows: 5,
+        }]);
+        let plans = [plan().expect("names")];
+        let judged = judge(ledger, "me", &plans, swept_away());
+        assert_eq!(judged.err().map(|error| WorkerError::from(error).class), expected);
+    }
 }

@@ -6,6 +6,7 @@ use crate::column::{Column, Evolution};
 use crate::error::LoadError;
 use crate::identifier::Identifier;
 use crate::layout::{Fill, GoldFile, Load};
+use crate::ledger::Mark;
 use crate::names::Names;
 use crate::sql::Statement;
 use crate::touched::Touched;
@@ -42,10 +43,10 @@ pub enum Source {
 pub struct TablePlan {
     /// The table.
     pub target: Identifier,
-    /// The Gold version the warehouse holds; `None`: it was never loaded.
-    pub base: Option<i64>,
-    /// The Gold version it will hold.
-    pub version: i64,
+    /// The version of Gold that the warehouse holds; `None`: it was never loaded.
+    pub base: Option<Mark>,
+    /// The one it will hold.
+    pub mark: Mark,
     /// The table's columns.
     pub columns: Vec<Column>,
     /// The columns that say which partition a row belongs to.

@@ -6,7 +6,7 @@ use aws_sdk_redshiftdata::types::Field;
 
 use crate::column::FoundColumn;
 use crate::error::LoadError;
-use crate::ledger::{Entry, Ledger};
+use crate::ledger::{Entry, Ledger, Mark};
 
 /// Columns by table, from the warehouse's catalogue.
 pub type Catalogue = BTreeMap<String, Vec<FoundColumn>>;
@@ -39,7 +39,10 @@ pub fn ledger(rows: &[Vec<Field>]) -> Result<Ledger, LoadError> {
         };
         Ok(Entry {
             table: row.text(0)?,
-            version: row.number(1)?,
+            mark: Mark {
+                table_id: row.text(5).ok(),
+                version: row.number(1)?,
+            },
             run_uid: row.text(2)?,
             attempt: i32::try_from(row.number(3)?).unwrap_or(i32::MAX),
             rows: row.number(4)?,

@@ -14,6 +14,9 @@ use crate::ledger;
 use crate::plan::{Copy, Source, TablePlan};
 use crate::touched::Touched;
 
+/// Type of the ledger's column for ids.
+const LEDGER_ID: &str = "VARCHAR(255)";
+
 /// One statement, and what it is for in the words of an error message.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Statement {
@@ -68,7 +71,7 @@ impl Sql {
     /// The ledger's rows.
     pub fn read_ledger(&self, tables: &[&Identifier]) -> String {
         format!(
-            "SELECT table_name, version, run_uid, attempt, row_count FROM {} WHERE table_name IN ({})",
+            "SELECT table_name, version, run_uid, attempt, row_count, table_id FROM {} WHERE table_name IN ({})",
             self.ledger(),
             names(tables)
         )
@@ -81,8 +84,21 @@ impl Sql {
             format!(
                 "CREATE TABLE IF NOT EXISTS {} (table_name VARCHAR(63) NOT NULL, version BIGINT NOT NULL, \
                  run_uid VARCHAR(64) NOT NULL, attempt INTEGER NOT NULL, row_count BIGINT NOT NULL, \
-                 loaded_at TIMESTAMPTZ NOT NULL)",
-                self.ledger()
+                 loaded_at TIMESTAMPTZ NOT NULL, {} {LEDGER_ID})",
+                self.ledger(),
+                ledger::TABLE_ID
+            ),
+        )
+    }
+
+    /// Widens a ledger that was made before tables had ids in it.
+    pub fn widen_ledger(&self) -> Statement {
+        Statement::new(
+            "widen the ledger",
+            format!(
+                "ALTER TABLE {} ADD COLUMN {} {LEDGER_ID}",
+                self.ledger(),
+                ledger::TABLE_ID
             ),
         )
     }
@@ -213,9 +229,10 @@ impl Sql {
             .iter()
             .map(|plan| {
                 format!(
-                    "({}, {}, {}, {attempt}, {}, TIMESTAMPTZ '{at}')",
+                    "({}, {}, {}, {}, {attempt}, {}, TIMESTAMPTZ '{at}')",
                     literal(plan.target.as_str()),
-                    plan.version,
+                    plan.mark.table_id.as_deref().map_or_else(|| "NULL".to_owned(), literal),
+                    plan.mark.version,
                     literal(run_uid),
                     plan.rows(),
                     at = at.strftime("%Y-%m-%d %H:%M:%S+00")
@@ -225,7 +242,7 @@ impl Sql {
         statements.push(Statement::new(
             "write the ledger",
             format!(
-                "INSERT INTO {} (table_name, version, run_uid, attempt, row_count, loaded_at) VALUES {}",
+                "INSERT INTO {} (table_name, table_id, version, run_uid, attempt, row_count, loaded_at) VALUES {}",
                 self.ledger(),
                 rows.join(", ")
             ),
@@ -239,10 +256,13 @@ impl Sql {
         let bases: Vec<String> = plans
             .iter()
             .filter_map(|plan| {
-                let base = plan.base?;
+                let base = plan.base.as_ref()?;
+                let id = base.table_id.as_deref();
                 Some(format!(
-                    "table_name = {} AND version = {base}",
-                    literal(plan.target.as_str())
+                    "table_name = {} AND version = {} AND table_id {}",
+                    literal(plan.target.as_str()),
+                    base.version,
+                    id.map_or_else(|| "IS NULL".to_owned(), |id| format!("= {}", literal(id)))
                 ))
             })
             .collect();

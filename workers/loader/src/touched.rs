@@ -5,8 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use medallion_crds::pipeline::WarehouseMode;
 use medallion_lake::{DataFile, PartitionValues};
 
-/// With more partitions than this the whole table is replaced: it costs no more, and the statements stay short.
+/// With more partitions than this the whole table is replaced: it costs no more.
 const MAX_PARTITIONS: usize = 500;
+/// With longer names and values than this the whole table is replaced too: all of them stand in one statement, which may
+/// have 100 KB, and what is quoted can become several times as long.
+const MAX_TEXT: usize = 20_000;
 
 /// What a run replaces.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -31,11 +34,20 @@ pub fn touched(mode: WarehouseMode, loaded: Option<&[DataFile]>, wanted: &[DataF
     }
     let partitioned = partitions.iter().all(|values| !values.is_empty());
     match mode {
-        WarehouseMode::ReplacePartitions if partitioned && partitions.len() <= MAX_PARTITIONS => {
+        WarehouseMode::ReplacePartitions
+            if partitioned && partitions.len() <= MAX_PARTITIONS && text(&partitions) <= MAX_TEXT =>
+        {
             Touched::Partitions(partitions)
         }
         WarehouseMode::ReplacePartitions | WarehouseMode::ReplaceTable => Touched::Everything,
     }
+}
+
+fn text(partitions: &BTreeSet<PartitionValues>) -> usize {
+    let pairs = partitions.iter().flatten();
+    pairs
+        .map(|(column, value)| column.len() + value.as_ref().map_or(0, String::len))
+        .sum()
 }
 
 /// Partitions of the files that only one side has. File names are never used twice, so a name stands for its content.
@@ -131,6 +143,15 @@ mod tests {
     ) {
         let files = [file("a", Some("01"))];
         assert_eq!(touched(mode, Some(&files), &files), Touched::Nothing);
+    }
+
+    #[test]
+    fn partitions_with_long_values_are_replaced_as_a_whole() {
+        let long = |letter: &str| file(letter, Some(&letter.repeat(MAX_TEXT / 2)));
+        let mode = WarehouseMode::ReplacePartitions;
+        let one = [long("a")];
+        assert!(matches!(touched(mode, Some(&[]), &one), Touched::Partitions(_)));
+        assert_eq!(touched(mode, Some(&[]), &[long("a"), long("b")]), Touched::Everything);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use rstest::rstest;
 
 use super::*;
 use crate::layout::{Footer, GoldFile, loads};
+use crate::ledger::Mark;
 use crate::names::Names;
 use crate::plan::batches;
 
@@ -49,6 +50,13 @@ fn file(table: &str, partition: PartitionValues, rows: u64, columns: &[Column], 
     }
 }
 
+fn mark(table: &str, version: i64) -> Mark {
+    Mark {
+        table_id: Some(format!("id-of-{table}")),
+        version,
+    }
+}
+
 fn plan(number: usize, table: &str, base: Option<i64>, touched: Touched, files: Vec<GoldFile>) -> TablePlan {
     let names = Names::new("pipeline", RUN, 2);
     let partition_columns = vec![name("part_date")];
@@ -63,8 +71,8 @@ fn plan(number: usize, table: &str, base: Option<i64>, touched: Touched, files: 
     );
     TablePlan {
         target,
-        base,
-        version: 7,
+        base: base.map(|version| mark(table, version)),
+        mark: mark(table, 7),
         columns: columns(),
         partition_columns,
         evolution: Evolution::Nothing,
@@ -119,6 +127,11 @@ fn load() -> Vec<TablePlan> {
         plan(2, "customer_value", Some(6), Touched::Everything, Vec::new()),
         TablePlan {
             evolution: Evolution::Add(vec![columns()[1].clone(), columns()[2].clone()]),
+            // Loaded before the ledger had ids.
+            base: Some(Mark {
+                table_id: None,
+                version: 6,
+            }),
             ..plan(3, "product_sales", Some(6), Touched::Nothing, Vec::new())
         },
     ]
@@ -165,6 +178,7 @@ fn reading_is_plain() {
         sql().read_columns(),
         sql().read_ledger(&[&name("orders"), &name("daily_sales")]),
         sql().create_ledger().sql,
+        sql().widen_ledger().sql,
         sql().count_staged(&load()).expect("staged"),
     ];
     insta::assert_snapshot!(read.join("\n"));

@@ -212,7 +212,7 @@ async fn the_failed_statement_of_a_batch_is_named_with_the_warehouses_words() {
     let api = DataApi::default();
     api.answers("BatchExecuteStatement", 200, json!({"Id": "id-1"}));
     let parts = json!([{"Id": "id-1:1", "Status": "FINISHED"},
-                       {"Id": "id-1:2", "Status": "FAILED", "Error": "ERROR: relation \"t\" does not exist"}]);
+                       {"Id": "id-1:2", "Status": "FAILED", "Error": "ERROR: column \"c\" does not exist"}]);
     let mut failed = described("FAILED");
     failed["SubStatements"] = parts;
     failed["Error"] = json!("Query #2 failed with ERROR");
@@ -225,7 +225,7 @@ async fn the_failed_statement_of_a_batch_is_named_with_the_warehouses_words() {
         .expect_err("failed");
     assert_eq!(
         error.to_string(),
-        "statement medallion/run/1/publish: cannot insert the rows: ERROR: relation \"t\" does not exist"
+        "statement medallion/run/1/publish: cannot insert the rows: ERROR: column \"c\" does not exist"
     );
 }
 

@@ -322,6 +322,43 @@ async fn an_overtaken_run_is_fenced() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_table_made_anew_is_loaded_though_its_versions_begin_at_zero_again() -> Result<()> {
+    let _alone = ONE_STORY_AT_A_TIME.lock().await;
+    let place = Place::new("anew").await?;
+    let day = |id, pence| [("2010-12-01", Some(lines(1, &[(id, pence)])))];
+    let mut version = 0;
+    for pence in 1..4 {
+        version = place.replace("orders", &day("a", pence)).await?;
+    }
+    place.load("one", 1, &[("orders", BY_PARTITION, version)]).await?;
+    place.remove("orders").await?;
+    let anew = place.replace("orders", &day("b", 5)).await?;
+    assert!(anew < version, "{anew} {version}");
+    let report = place.load("two", 1, &[("orders", BY_PARTITION, anew)]).await?;
+    assert_eq!((report.rows, report.already_committed), (1, false));
+    assert_eq!(place.rows("SELECT order_id FROM orders").await?, ["b"]);
+    assert_eq!(place.rows(LEDGER).await?, [format!("orders {anew} 1 1")]);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ledger_from_before_there_were_ids_is_widened_and_its_tables_are_loaded_once_more() -> Result<()> {
+    let _alone = ONE_STORY_AT_A_TIME.lock().await;
+    let place = Place::new("widened").await?;
+    let version = place
+        .replace("orders", &[("2010-12-01", Some(lines(1, &[("a", 100)])))])
+        .await?;
+    place.load("one", 1, &[("orders", BY_PARTITION, version)]).await?;
+    place.rows("ALTER TABLE medallion_ledger DROP COLUMN table_id").await?;
+    let report = place.load("two", 1, &[("orders", BY_PARTITION, version)]).await?;
+    assert!(!report.already_committed);
+    let report = place.load("three", 1, &[("orders", BY_PARTITION, version)]).await?;
+    assert!(report.already_committed);
+    assert_eq!(place.rows("SELECT order_id FROM orders").await?, ["a"]);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn staged_rows_that_somebody_added_are_not_published() -> Result<()> {
     let _alone = ONE_STORY_AT_A_TIME.lock().await;
     let place = Arc::new(Place::new("tampered").await?);

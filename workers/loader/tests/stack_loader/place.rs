@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_postgres::NoTls;
-use worker_kit::{ProgressHandle, WorkerError};
+use worker_kit::{Metrics, ProgressHandle, WorkerError};
 
 /// Where one story takes place.
 pub struct Place {
@@ -169,6 +169,7 @@ impl Place {
             &self.lake_configuration,
             &self.warehouse_configuration,
             progress,
+            &Metrics::default(),
         )
         .await
     }
@@ -187,6 +188,24 @@ impl Place {
             .split_once('/')
             .context("an address")?;
         self.objects().delete_object().bucket(bucket).key(key).send().await?;
+        Ok(())
+    }
+
+    /// Removes a table of Gold with all that belongs to it.
+    pub async fn remove(&self, table: &str) -> Result<()> {
+        let bucket = bucket(&self.name);
+        let found = self
+            .objects()
+            .list_objects_v2()
+            .bucket(&bucket)
+            .prefix(format!("{table}/"))
+            .send()
+            .await?;
+        ensure!(found.is_truncated() != Some(true), "few objects");
+        for object in found.contents() {
+            let key = object.key().context("a key")?;
+            self.objects().delete_object().bucket(&bucket).key(key).send().await?;
+        }
         Ok(())
     }
 
