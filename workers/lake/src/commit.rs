@@ -14,9 +14,10 @@ use delta_kernel::{FileMeta, KernelError, KernelResult};
 use delta_kernel_default_engine::build_add_file_metadata;
 use delta_kernel_default_engine::parquet::DataFileMetadata;
 use futures::{TryStreamExt, stream};
+use object_store::ObjectStoreExt;
 
 use crate::change::{Change, Remove};
-use crate::checkpoint::CHECKPOINT_EVERY;
+use crate::checkpoint;
 use crate::error::LakeError;
 use crate::file::NewFile;
 use crate::partition::PartitionValues;
@@ -57,6 +58,7 @@ impl Table {
     /// again, because a lost request may yet arrive.
     pub async fn commit(&self, base: &Snapshot, change: &Change) -> Result<Outcome, LakeError> {
         change.check(base)?;
+        self.check_base(base).await?;
         self.check_files(base, change).await?;
         let change = Arc::new(change.clone());
         let mut base = base.clone();
@@ -78,7 +80,10 @@ impl Table {
                     if change.is_in(&found) {
                         return Ok(Outcome::AlreadyCommitted(found));
                     }
-                    if found.version() <= base.version() {
+                    if found.table_id() != base.table_id() || found.version() < base.version() {
+                        return Err(self.replaced(&base));
+                    }
+                    if found.version() == base.version() {
                         return Err(cause);
                     }
                     if change.remove != Remove::Nothing || !change.starts_alike(&base, &found) {
@@ -113,16 +118,35 @@ impl Table {
         positions.extend(change.positions.clone());
         positions.retain(|domain, _| !change.forget.contains(domain));
         // The library's own snapshot carries the whole tail of the log along. After a checkpoint it is read anew.
-        let keep = since_checkpoint % CHECKPOINT_EVERY != CHECKPOINT_EVERY / 5 || since_checkpoint < CHECKPOINT_EVERY;
         let table = self.clone();
-        let snapshot = match kernel.filter(|_| keep) {
+        let snapshot = match kernel.filter(|_| !checkpoint::is_behind(since_checkpoint)) {
             Some(kernel) => Snapshot::with_positions(self, kernel, positions)?,
             None => blocking(move || table.load(Some(version))).await?,
         };
-        if since_checkpoint > 0 && since_checkpoint.is_multiple_of(CHECKPOINT_EVERY) {
+        if checkpoint::is_due(since_checkpoint) {
             self.start_checkpoint(&snapshot);
         }
         Ok(snapshot)
+    }
+
+    /// A log that was deleted or made anew takes the next entry without a word, and no reader could make sense of it.
+    async fn check_base(&self, base: &Snapshot) -> Result<(), LakeError> {
+        let entry = self.log_entry(base.version());
+        match self.objects().head(&entry).await {
+            Ok(_) => Ok(()),
+            Err(object_store::Error::NotFound { .. }) => Err(self.replaced(base)),
+            Err(source) => Err(LakeError::Store {
+                what: format!("head {entry}"),
+                source,
+            }),
+        }
+    }
+
+    fn replaced(&self, base: &Snapshot) -> LakeError {
+        LakeError::TableReplaced {
+            table: self.address().to_owned(),
+            version: base.version(),
+        }
     }
 
     /// The log accepts files of any schema, and files that do not exist. Readers do not.

@@ -121,7 +121,7 @@ mod tests {
 
     #[tokio::test]
     async fn credentials_about_to_end_are_renewed() {
-        let (first, second) = keys_of_two_calls(Duration::from_secs(60)).await;
+        let (first, second) = keys_of_two_calls(Duration::from_mins(1)).await;
         assert_ne!(first, second);
     }
 }

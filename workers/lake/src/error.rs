@@ -32,6 +32,17 @@ pub enum LakeError {
     /// There is no table at this address.
     #[error("no table at {0}: it must be created first")]
     NoTable(String),
+    /// The table is not the one any more on which a commit was to build.
+    #[error(
+        "table {table} was deleted or made anew while it was being written to: its log has no entry {version} of ours any \
+         more; open it again"
+    )]
+    TableReplaced {
+        /// The table's address.
+        table: String,
+        /// The version on which the commit builds.
+        version: u64,
+    },
     /// The address cannot be used.
     #[error("bad table address {address}: {reason}")]
     BadAddress {

@@ -1,6 +1,7 @@
 //! Parquet files on their way into a table: encoded, measured, uploaded, not yet committed. Uploads to object storage.
 
 use std::fs::File;
+use std::io::Cursor;
 use std::path::Path as LocalPath;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -16,7 +17,7 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use parquet::file::properties::WriterProperties;
 use parquet::file::statistics::Statistics;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncRead, AsyncReadExt};
 
 use crate::error::LakeError;
 use crate::partition::{PartitionValues, is_plain_name, normalised};
@@ -96,7 +97,12 @@ impl Table {
         let (file, columns) = (name.to_owned(), partition.clone());
         let encoded = blocking(move || encode(&file, &columns, &batches)).await?;
         let size = encoded.bytes.len() as u64;
-        self.put_new(name, encoded.bytes.into()).await?;
+        if size <= ONE_REQUEST_BYTES {
+            self.put_new(name, encoded.bytes.into()).await?;
+        } else {
+            let content = Cursor::new(encoded.bytes);
+            self.put_in_parts(name, size, content, LocalPath::new(name)).await?;
+        }
         Ok(NewFile {
             name: name.to_owned(),
             size,
@@ -127,7 +133,10 @@ impl Table {
                 .map_err(|source| local_file(local, source))?;
             self.put_new(name, bytes.into()).await?;
         } else {
-            self.put_in_parts(local, name, size).await?;
+            let content = tokio::fs::File::open(local)
+                .await
+                .map_err(|source| local_file(local, source))?;
+            self.put_in_parts(name, size, content, local).await?;
         }
         Ok(NewFile {
             name: name.to_owned(),
@@ -142,34 +151,42 @@ impl Table {
 
     async fn put_new(&self, name: &str, bytes: Bytes) -> Result<(), LakeError> {
         let size = bytes.len() as u64;
-        match self
+        let put = self
             .objects()
             .put_opts(&self.object(name), PutPayload::from(bytes), PutMode::Create.into())
-            .await
-        {
-            Ok(_) => Ok(()),
+            .await;
+        let Err(source) = put else {
+            return Ok(());
+        };
+        if matches!(source, object_store::Error::AlreadyExists { .. }) {
             // The client repeats a request whose answer was lost, and then meets what it wrote itself. No other process
-            // uses this name, so the size tells.
-            Err(object_store::Error::AlreadyExists { .. }) if self.size_of(name).await? == Some(size) => Ok(()),
-            Err(object_store::Error::AlreadyExists { .. }) => Err(LakeError::FileExists(name.to_owned())),
-            Err(source) => Err(LakeError::Store {
-                what: format!("put {name}"),
-                source,
-            }),
+            // uses this name, so the size tells. Nothing there: the requests got into each other's way, and none is done.
+            match self.size_of(name).await? {
+                Some(found) if found == size => return Ok(()),
+                Some(_) => return Err(LakeError::FileExists(name.to_owned())),
+                None => {}
+            }
         }
+        Err(LakeError::Store {
+            what: format!("put {name}"),
+            source,
+        })
     }
 
     /// Large files go up in parts, which the client cannot make conditional: their names are unique to this process, so
     /// looking first is enough.
-    async fn put_in_parts(&self, local: &LocalPath, name: &str, size: u64) -> Result<(), LakeError> {
+    async fn put_in_parts(
+        &self,
+        name: &str,
+        size: u64,
+        content: impl AsyncRead + Unpin,
+        from: &LocalPath,
+    ) -> Result<(), LakeError> {
         match self.size_of(name).await? {
             Some(found) if found == size => return Ok(()),
             Some(_) => return Err(LakeError::FileExists(name.to_owned())),
             None => {}
         }
-        let mut file = tokio::fs::File::open(local)
-            .await
-            .map_err(|source| local_file(local, source))?;
         let failed = || LakeError::store(format!("put {name} in parts"));
         let upload = self
             .objects()
@@ -177,20 +194,16 @@ impl Table {
             .await
             .map_err(failed())?;
         let mut parts = WriteMultipart::new_with_chunk_size(upload, PART_BYTES);
-        let mut buffer = vec![0_u8; 1024 * 1024];
-        loop {
-            let read = file
-                .read(&mut buffer)
-                .await
-                .map_err(|source| local_file(local, source))?;
-            if read == 0 {
-                break;
+        match send(&mut parts, content, name, from).await {
+            Ok(()) => parts.finish().await.map(drop).map_err(failed()),
+            Err(error) => {
+                // Parts that nobody completes or drops are kept, and paid for, for ever.
+                if let Err(left) = parts.abort().await {
+                    tracing::warn!(file = name, error = %left, "parts of a failed upload may be left in the bucket");
+                }
+                Err(error)
             }
-            parts.wait_for_capacity(PARTS_IN_FLIGHT).await.map_err(failed())?;
-            parts.write(&buffer[..read]);
         }
-        parts.finish().await.map_err(failed())?;
-        Ok(())
     }
 
     /// Size of an object under the table's root, if it is there.
@@ -203,6 +216,29 @@ impl Table {
                 source,
             }),
         }
+    }
+}
+
+async fn send(
+    parts: &mut WriteMultipart,
+    mut content: impl AsyncRead + Unpin,
+    name: &str,
+    from: &LocalPath,
+) -> Result<(), LakeError> {
+    let mut buffer = vec![0_u8; 1024 * 1024];
+    loop {
+        let read = content
+            .read(&mut buffer)
+            .await
+            .map_err(|source| local_file(from, source))?;
+        if read == 0 {
+            return Ok(());
+        }
+        parts
+            .wait_for_capacity(PARTS_IN_FLIGHT)
+            .await
+            .map_err(LakeError::store(format!("put {name} in parts")))?;
+        parts.write(&buffer[..read]);
     }
 }
 

@@ -39,8 +39,7 @@ impl Table {
     }
 
     async fn entry(&self, version: u64) -> Result<Changes, LakeError> {
-        let name = format!("{version:020}.json");
-        let path = self.log().join(name.as_str());
+        let path = self.log_entry(version);
         let gone = || LakeError::LogGone {
             table: self.address().to_owned(),
             version,

@@ -46,6 +46,11 @@ impl Snapshot {
         self.kernel.version()
     }
 
+    /// What tells the table from another one at the same address.
+    pub fn table_id(&self) -> &str {
+        self.kernel.table_configuration().metadata().id()
+    }
+
     /// The schema, partition columns included.
     pub fn schema(&self) -> &SchemaRef {
         &self.schema

@@ -190,6 +190,11 @@ impl Table {
         self.object("_delta_log")
     }
 
+    /// Key of the log's entry for a version.
+    pub(crate) fn log_entry(&self, version: u64) -> Path {
+        self.log().join(format!("{version:020}.json"))
+    }
+
     /// Address of a new file under the table's root.
     pub(crate) fn file_url(&self, name: &str) -> Result<Url, LakeError> {
         self.inner.url.join(name).map_err(|error| LakeError::BadAddress {

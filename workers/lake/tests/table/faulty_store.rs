@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use futures::stream::BoxStream;
 use object_store::local::LocalFileSystem;
@@ -20,12 +21,15 @@ pub enum Fault {
     AnswerLostAndRepeated,
     /// It is not done.
     NotDone,
+    /// It is not done, and the client has given up on requests that were in each other's way.
+    Conflicts,
 }
 
 #[derive(Debug)]
 pub struct FaultyStore {
     inner: LocalFileSystem,
     next: Mutex<Option<(&'static str, Fault)>>,
+    in_parts: AtomicU32,
 }
 
 impl FaultyStore {
@@ -33,7 +37,13 @@ impl FaultyStore {
         Self {
             inner: LocalFileSystem::new(),
             next: Mutex::new(None),
+            in_parts: AtomicU32::new(0),
         }
+    }
+
+    /// Uploads in parts that were begun.
+    pub fn in_parts(&self) -> u32 {
+        self.in_parts.load(Ordering::SeqCst)
     }
 
     pub fn arm(&self, name_contains: &'static str, fault: Fault) {
@@ -62,6 +72,10 @@ impl ObjectStore for FaultyStore {
         };
         match fault {
             Fault::NotDone => Err(broken()),
+            Fault::Conflicts => Err(object_store::Error::AlreadyExists {
+                path: location.to_string(),
+                source: "409 conflict".into(),
+            }),
             Fault::AnswerLost => self.inner.put_opts(location, payload, options).await.and(Err(broken())),
             Fault::AnswerLostAndRepeated => {
                 self.inner.put_opts(location, payload.clone(), options.clone()).await?;
@@ -75,6 +89,7 @@ impl ObjectStore for FaultyStore {
         location: &Path,
         options: PutMultipartOptions,
     ) -> Result<Box<dyn MultipartUpload>> {
+        self.in_parts.fetch_add(1, Ordering::SeqCst);
         self.inner.put_multipart_opts(location, options).await
     }
 

@@ -119,6 +119,7 @@ pub async fn names(snapshot: &Snapshot) -> Vec<String> {
     names
 }
 
+/// The value of [`day`]'s partition column.
 pub fn some(text: &str) -> Option<String> {
-    Some(text.to_owned())
+    day(text)["part_day"].clone()
 }
