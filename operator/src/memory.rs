@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use medallion_crds::Pipeline;
+use medallion_crds::pipeline::ConfigMapKeyRef;
 use medallion_plan::Contract;
 
 use crate::children::Applied;
@@ -29,11 +30,25 @@ pub(crate) struct Memory {
     pub status_written: Option<Instant>,
     /// When a run's status was last written, by the run's UID.
     pub run_written: HashMap<String, Instant>,
-    pub contract: Option<(Instant, Contract)>,
+    pub contract: Option<KnownContract>,
     /// Newest warning events, by the pod's UID.
     pub warnings: HashMap<String, (Instant, Option<String>)>,
     /// What the last pass could not apply.
     pub apply_failure: Option<String>,
+}
+
+/// What was last found behind a reference to a contract.
+pub(crate) struct KnownContract {
+    pub reference: ConfigMapKeyRef,
+    pub asked: Instant,
+    pub answer: Contract,
+}
+
+impl Memory {
+    /// What is known of a contract: of another than the last one asked about, nothing.
+    pub fn contract(&self, reference: &ConfigMapKeyRef) -> Option<&KnownContract> {
+        self.contract.as_ref().filter(|known| known.reference == *reference)
+    }
 }
 
 impl Memories {
@@ -70,4 +85,30 @@ impl Memories {
 /// Whether something that happened then is younger than the limit.
 pub(crate) fn is_recent(then: Option<Instant>, limit: Duration) -> bool {
     then.is_some_and(|then| then.elapsed() < limit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn reference(name: &str) -> ConfigMapKeyRef {
+        ConfigMapKeyRef {
+            name: name.to_owned(),
+            key: "schema.json".to_owned(),
+        }
+    }
+
+    #[test]
+    fn what_is_known_of_one_contract_says_nothing_of_another() {
+        let memory = Memory {
+            contract: Some(KnownContract {
+                reference: reference("v1"),
+                asked: Instant::now(),
+                answer: Contract::Missing,
+            }),
+            ..Memory::default()
+        };
+        assert!(memory.contract(&reference("v1")).is_some());
+        assert!(memory.contract(&reference("v2")).is_none());
+    }
 }

@@ -15,7 +15,7 @@ use medallion_plan::{Contract, Observed, ValidatedPipeline, digest, is_over};
 
 use crate::calls::{CallError, call};
 use crate::context::Context;
-use crate::memory::{Memory, is_recent};
+use crate::memory::{KnownContract, Memory, is_recent};
 use crate::scope::Scope;
 
 /// How long an answer about the contract's `ConfigMap` holds.
@@ -196,17 +196,18 @@ fn state_of(pod: &Pod) -> Option<&k8s_openapi::api::core::v1::ContainerState> {
 }
 
 async fn contract(context: &Context, pipeline: &ValidatedPipeline, memory: &mut Memory) -> Contract {
-    if let Some((asked, known)) = &memory.contract {
-        let holds = if matches!(known, Contract::Found { .. }) {
+    let reference = &pipeline.spec.contract.schema_ref;
+    let known = memory.contract(reference);
+    if let Some(known) = known {
+        let holds = if matches!(known.answer, Contract::Found { .. }) {
             CONTRACT_FOUND
         } else {
             CONTRACT_MISSING
         };
-        if asked.elapsed() < holds {
-            return known.clone();
+        if known.asked.elapsed() < holds {
+            return known.answer.clone();
         }
     }
-    let reference = &pipeline.spec.contract.schema_ref;
     let api: Api<ConfigMap> = Api::namespaced(context.client.clone(), &pipeline.namespace);
     let answer = match call(
         || format!("get ConfigMap {}", reference.name),
@@ -229,14 +230,14 @@ async fn contract(context: &Context, pipeline: &ValidatedPipeline, memory: &mut 
         Err(error) => {
             // What was known stays true until somebody says otherwise.
             tracing::warn!(%error, pipeline = pipeline.name, "contract not readable");
-            return memory
-                .contract
-                .as_ref()
-                .map(|(_, known)| known.clone())
-                .unwrap_or_default();
+            return known.map(|known| known.answer.clone()).unwrap_or_default();
         }
     };
-    memory.contract = Some((Instant::now(), answer.clone()));
+    memory.contract = Some(KnownContract {
+        reference: reference.clone(),
+        asked: Instant::now(),
+        answer: answer.clone(),
+    });
     answer
 }
 
