@@ -8,12 +8,17 @@ use medallion_crds::{Stage, Worker};
 
 use crate::child::Child;
 use crate::config::OperatorConfig;
+use crate::plan::PlanError;
 use crate::settings::Launch;
 use crate::standing::{self, Standing};
 use crate::validate::ValidatedPipeline;
 use crate::{meta, names};
 
-pub(crate) fn children(pipeline: &ValidatedPipeline, config: &OperatorConfig, launch: &Launch) -> Vec<Child> {
+pub(crate) fn children(
+    pipeline: &ValidatedPipeline,
+    config: &OperatorConfig,
+    launch: &Launch,
+) -> Result<Vec<Child>, PlanError> {
     let ingest = &pipeline.spec.stages.ingest;
     let mut all = standing::children(
         pipeline,
@@ -29,10 +34,10 @@ pub(crate) fn children(pipeline: &ValidatedPipeline, config: &OperatorConfig, la
                 .map(|tokens| &tokens.secret_key_ref),
             launch,
         },
-    );
+    )?;
     all.push(Child::Service(Box::new(service(pipeline))));
     all.push(Child::PodDisruptionBudget(Box::new(disruption_budget(pipeline))));
-    all
+    Ok(all)
 }
 
 /// URL that takes events by POST inside the cluster.

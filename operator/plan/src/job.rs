@@ -8,11 +8,12 @@ use k8s_openapi::api::batch::v1::{
 use k8s_openapi::api::core::v1::{ConfigMap, PodTemplateSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use medallion_crds::launch::RunSettings;
-use medallion_crds::{StageRun, labels};
+use medallion_crds::{Stage, StageRun, labels};
 
 use crate::config::OperatorConfig;
+use crate::plan::PlanError;
 use crate::pod::{self, Lifetime, PodRequest};
-use crate::settings::Launch;
+use crate::settings::{Launch, digest};
 use crate::validate::ValidatedPipeline;
 use crate::{meta, names, standing};
 
@@ -53,10 +54,9 @@ pub(crate) fn spec(template: PodTemplateSpec, timeout_seconds: i32) -> JobSpec {
 pub(crate) struct Attempt<'a> {
     pub run: &'a StageRun,
     pub number: i32,
-    pub launch: &'a Launch,
+    pub recipe: &'a Recipe,
     /// Digest without the run's own part.
     pub launch_hash: &'a str,
-    pub image: &'a str,
     pub timeout_seconds: i32,
 }
 
@@ -77,31 +77,17 @@ pub(crate) fn attempt(pipeline: &ValidatedPipeline, config: &OperatorConfig, att
         namespace: Some(pipeline.namespace.clone()),
         labels: Some(all_labels),
         annotations: Some(BTreeMap::from([
-            (labels::SETTINGS_HASH.to_owned(), attempt.launch.hash.clone()),
+            (labels::SETTINGS_HASH.to_owned(), attempt.recipe.launch.hash.clone()),
             (labels::LAUNCH_HASH.to_owned(), attempt.launch_hash.to_owned()),
         ])),
         owner_references: Some(vec![meta::run_owner(attempt.run)]),
         ..ObjectMeta::default()
     };
-    let template = pod::template(
-        pipeline,
-        config,
-        &PodRequest {
-            worker,
-            stage: Some(stage),
-            image: attempt.image,
-            settings: name,
-            settings_hash: &attempt.launch.hash,
-            service_account: pipeline.service_account(stage),
-            tokens: None,
-            lifetime: Lifetime::OneAttempt,
-            labels: own,
-        },
-    );
+    let template = template(pipeline, config, stage, attempt.recipe, name, own);
     PlannedJob {
         settings: ConfigMap {
             metadata: metadata.clone(),
-            data: Some(standing::settings_data(&attempt.launch.text)),
+            data: Some(standing::settings_data(&attempt.recipe.launch.text)),
             ..ConfigMap::default()
         },
         job: Box::new(Job {
@@ -110,6 +96,43 @@ pub(crate) fn attempt(pipeline: &ValidatedPipeline, config: &OperatorConfig, att
             status: None,
         }),
     }
+}
+
+fn template(
+    pipeline: &ValidatedPipeline,
+    config: &OperatorConfig,
+    stage: Stage,
+    recipe: &Recipe,
+    settings: String,
+    labels: BTreeMap<String, String>,
+) -> PodTemplateSpec {
+    pod::template(
+        pipeline,
+        config,
+        &PodRequest {
+            worker: stage.worker(),
+            stage: Some(stage),
+            image: &recipe.image,
+            settings,
+            settings_hash: &recipe.launch.hash,
+            service_account: pipeline.service_account(stage),
+            tokens: None,
+            lifetime: Lifetime::OneAttempt,
+            labels,
+        },
+    )
+}
+
+/// Digest of everything that the pods of a stage's runs are made from, by the recipe for any run: another digest is another chance.
+pub(crate) fn launch_hash(
+    pipeline: &ValidatedPipeline,
+    config: &OperatorConfig,
+    stage: Stage,
+    recipe: &Recipe,
+) -> Result<String, PlanError> {
+    let template = template(pipeline, config, stage, recipe, String::new(), BTreeMap::new());
+    let text = serde_json::to_string(&template).map_err(PlanError::Settings)?;
+    Ok(digest(&[&text]))
 }
 
 /// The run's part of the settings.

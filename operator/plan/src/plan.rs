@@ -21,7 +21,7 @@ use crate::observed::{Contract, Observed};
 use crate::pods::{self, Obstacle};
 use crate::provisioning::{self, Provisioning};
 use crate::run::{self, RunContext, RunStep};
-use crate::settings::{Launch, LaunchSettings};
+use crate::settings::LaunchSettings;
 use crate::stage_status::{self, BatchFacts};
 use crate::streaming::{self, Streaming};
 use crate::trigger::{self, Decision, TriggerContext};
@@ -168,9 +168,9 @@ pub fn plan(
     };
 
     let mut provisioning = planner.provision()?;
-    let launches = planner.standing(&provisioning)?;
+    planner.standing(&provisioning)?;
     let waits_for = provisioning.obstacle.clone();
-    let streaming = planner.streaming(&launches, waits_for.as_ref());
+    let streaming = planner.streaming(waits_for.as_ref());
     let mut stages: Vec<_> = streaming.iter().map(|stage| stage.status.clone()).collect();
     stages.extend(planner.batch(&streaming, &provisioning)?);
 
@@ -239,24 +239,30 @@ impl Planner<'_> {
     }
 
     /// Plans the streaming workers, unless something they depend on is missing: then what stands goes on as it is.
-    fn standing(&mut self, provisioning: &Provisioning) -> Result<Vec<(Stage, Launch)>, PlanError> {
+    fn standing(&mut self, provisioning: &Provisioning) -> Result<(), PlanError> {
         let Some(settings) = self.settings.as_ref().filter(|_| provisioning.done) else {
-            return Ok(Vec::new());
+            return Ok(());
         };
-        let launches = vec![
-            (Stage::Ingest, settings.gateway()?),
-            (Stage::Persist, settings.consumer()?),
-            (Stage::Bronze, settings.exporter()?),
+        let (pipeline, config) = (self.pipeline, self.config);
+        let planned = [
+            (
+                Stage::Ingest,
+                gateway::children(pipeline, config, &settings.gateway()?)?,
+            ),
+            (
+                Stage::Persist,
+                consumer::children(pipeline, config, &settings.consumer()?)?,
+            ),
+            (
+                Stage::Bronze,
+                exporter::children(pipeline, config, &settings.exporter()?)?,
+            ),
         ];
-        for (stage, launch) in &launches {
-            if self.pipeline.fault(*stage).is_some() {
-                continue;
-            }
-            self.plan.children.extend(match stage {
-                Stage::Ingest => gateway::children(self.pipeline, self.config, launch),
-                Stage::Persist => consumer::children(self.pipeline, self.config, launch),
-                _ => exporter::children(self.pipeline, self.config, launch),
-            });
+        for (_, children) in planned
+            .into_iter()
+            .filter(|(stage, _)| pipeline.fault(*stage).is_none())
+        {
+            self.plan.children.extend(children);
         }
         for worker in [Stage::Silver.worker(), Stage::Warehouse.worker()] {
             self.plan
@@ -274,16 +280,15 @@ impl Planner<'_> {
             let own = provisioning.job.iter().map(|name| format!("ConfigMap/{name}"));
             self.plan.keep = Some(planned.chain(mounted).chain(own).collect());
         }
-        Ok(launches)
+        Ok(())
     }
 
-    fn streaming(&self, launches: &[(Stage, Launch)], waits_for: Option<&Obstacle>) -> Vec<Streaming> {
+    fn streaming(&self, waits_for: Option<&Obstacle>) -> Vec<Streaming> {
         [Stage::Ingest, Stage::Persist, Stage::Bronze]
             .into_iter()
             .map(|stage| {
-                let launch = launches.iter().find(|(other, _)| *other == stage);
-                let hash = launch.map(|(_, launch)| launch.hash.as_str());
-                streaming::stage(self.pipeline, self.observed, stage, hash, waits_for)
+                let planned = streaming::planned_hash(&self.plan.children, &self.pipeline.name, stage);
+                streaming::stage(self.pipeline, self.observed, stage, planned, waits_for)
             })
             .collect()
     }
@@ -304,7 +309,10 @@ impl Planner<'_> {
             let recipe = self
                 .recipe(stage, job::any_run())?
                 .filter(|_| pipeline.fault(stage).is_none());
-            let launch_hash = recipe.as_ref().map(|recipe| recipe.launch.hash.as_str());
+            let launch_hash = recipe
+                .map(|recipe| job::launch_hash(pipeline, self.config, stage, &recipe))
+                .transpose()?;
+            let launch_hash = launch_hash.as_deref();
             let wants_request = trigger::wants_request(pipeline, &view);
 
             let step = view.active().map(|run| {
@@ -389,9 +397,8 @@ impl Planner<'_> {
                     let attempt = job::Attempt {
                         run,
                         number,
-                        launch: &recipe.launch,
+                        recipe: &recipe,
                         launch_hash,
-                        image: &recipe.image,
                         timeout_seconds: rules.timeout_seconds,
                     };
                     job::attempt(self.pipeline, self.config, &attempt)

@@ -20,7 +20,7 @@ use crate::validate::ValidatedPipeline;
 /// Folder of the dbt project in its image.
 const PROJECT_PATH: &str = "/project";
 
-/// The text of a settings file and the digest of everything that a pod is made from.
+/// The text of a settings file and the digest of what the worker in the pod works with.
 #[derive(Clone, Debug)]
 pub(crate) struct Launch {
     /// Text of the file.

@@ -7,12 +7,13 @@ use k8s_openapi::api::core::v1::{ConfigMap, ServiceAccount};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use medallion_crds::launch::SETTINGS_PATH;
 use medallion_crds::pipeline::SecretKeyRef;
-use medallion_crds::{Stage, Worker};
+use medallion_crds::{Stage, Worker, labels};
 
 use crate::child::Child;
 use crate::config::OperatorConfig;
+use crate::plan::PlanError;
 use crate::pod::{self, Lifetime, PodRequest};
-use crate::settings::Launch;
+use crate::settings::{Launch, digest};
 use crate::validate::ValidatedPipeline;
 use crate::{meta, names};
 
@@ -28,7 +29,11 @@ pub(crate) struct Standing<'a> {
 }
 
 /// Account, settings and deployment of a streaming worker.
-pub(crate) fn children(pipeline: &ValidatedPipeline, config: &OperatorConfig, standing: &Standing<'_>) -> Vec<Child> {
+pub(crate) fn children(
+    pipeline: &ValidatedPipeline,
+    config: &OperatorConfig,
+    standing: &Standing<'_>,
+) -> Result<Vec<Child>, PlanError> {
     let worker = standing.stage.worker();
     let settings = names::settings(&pipeline.name, worker, &standing.launch.hash);
     let mut template = pod::template(
@@ -51,7 +56,7 @@ pub(crate) fn children(pipeline: &ValidatedPipeline, config: &OperatorConfig, st
     {
         spec.topology_spread_constraints = Some(pod::spread(pipeline, worker));
     }
-    let deployment = Deployment {
+    let mut deployment = Deployment {
         metadata: meta::child(
             pipeline,
             names::child(&pipeline.name, worker),
@@ -74,6 +79,8 @@ pub(crate) fn children(pipeline: &ValidatedPipeline, config: &OperatorConfig, st
         }),
         status: None,
     };
+    let planned = serde_json::to_string(&deployment).map_err(PlanError::Settings)?;
+    deployment.metadata.annotations = Some(BTreeMap::from([(labels::PLANNED_HASH.to_owned(), digest(&[&planned]))]));
     let mut all = service_account(pipeline, worker);
     all.push(settings_map(
         pipeline,
@@ -83,7 +90,7 @@ pub(crate) fn children(pipeline: &ValidatedPipeline, config: &OperatorConfig, st
         &standing.launch.text,
     ));
     all.push(Child::Deployment(Box::new(deployment)));
-    all
+    Ok(all)
 }
 
 /// The account made for a worker, unless all its stages name others.

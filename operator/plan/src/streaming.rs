@@ -3,13 +3,14 @@
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use medallion_crds::launch::report::Report;
 use medallion_crds::pipeline::{DeadLetterStatus, StageState, StageStatus};
 use medallion_crds::progress::{Progress, TroubleClass};
 use medallion_crds::text::cut;
 use medallion_crds::{Stage, labels};
 
+use crate::child::Child;
 use crate::conditions::whole_seconds;
 use crate::names;
 use crate::observed::Observed;
@@ -25,12 +26,25 @@ pub(crate) struct Streaming {
     pub measured: bool,
 }
 
-/// Where the stage stands. `hash` is that of the planned settings; absent while nothing is planned.
+/// Digest of what is planned for a stage's Deployment; `None` while nothing is.
+pub(crate) fn planned_hash<'a>(children: &'a [Child], pipeline_name: &str, stage: Stage) -> Option<&'a str> {
+    let name = names::child(pipeline_name, stage.worker());
+    children
+        .iter()
+        .filter(|child| matches!(child, Child::Deployment(_)) && child.name() == name)
+        .find_map(|child| hash_of(child.metadata()))
+}
+
+fn hash_of(metadata: &ObjectMeta) -> Option<&str> {
+    Some(metadata.annotations.as_ref()?.get(labels::PLANNED_HASH)?)
+}
+
+/// Where the stage stands. `planned` is the digest of what is planned for its Deployment; absent while nothing is.
 pub(crate) fn stage(
     pipeline: &ValidatedPipeline,
     observed: &Observed,
     stage: Stage,
-    hash: Option<&str>,
+    planned: Option<&str>,
     waits_for: Option<&Obstacle>,
 ) -> Streaming {
     let worker = stage.worker();
@@ -59,7 +73,7 @@ pub(crate) fn stage(
     status.reason = obstacle.as_ref().map(|obstacle| cut(&obstacle.reason, 128));
     status.message = obstacle.map(|obstacle| cut(&obstacle.message, 1024));
     Streaming {
-        rolled_out: deployment.is_some_and(|deployment| is_rolled_out(deployment, hash)),
+        rolled_out: deployment.is_some_and(|deployment| is_rolled_out(deployment, planned)),
         measured: !progress.is_empty(),
         status,
     }
@@ -186,17 +200,13 @@ fn just_ended(pod: &Pod) -> Option<Obstacle> {
     })
 }
 
-fn is_rolled_out(deployment: &Deployment, hash: Option<&str>) -> bool {
-    let template = deployment
-        .spec
-        .as_ref()
-        .and_then(|spec| spec.template.metadata.as_ref());
-    let applied = template.and_then(|metadata| metadata.annotations.as_ref()?.get(labels::SETTINGS_HASH));
+/// Whether the plan stands there, and not an earlier one that was carried out long ago, and all pods are of it.
+fn is_rolled_out(deployment: &Deployment, planned: Option<&str>) -> bool {
     let Some(status) = deployment.status.as_ref() else {
         return false;
     };
     let wanted = deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
-    hash.is_none_or(|hash| applied.is_some_and(|applied| applied == hash))
+    planned.is_none_or(|planned| hash_of(&deployment.metadata) == Some(planned))
         && status.observed_generation >= deployment.metadata.generation
         && status.updated_replicas.unwrap_or_default() >= wanted
         && status.replicas.unwrap_or_default() == status.updated_replicas.unwrap_or_default()

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use kube::ResourceExt;
 use medallion_crds::pipeline::StageState;
-use medallion_crds::{Stage, StageRunStatus};
+use medallion_crds::{Stage, StageRunStatus, Worker};
 use proptest::prelude::*;
 use world::{Outcome, Step, World};
 
@@ -185,6 +185,59 @@ fn suspended_a_run_that_backs_off_is_still_finished() {
         let (_, _, message) = world.condition("Ready");
         ("True".to_owned(), "Suspended".to_owned(), message)
     });
+}
+
+#[test]
+fn ready_waits_for_any_change_not_for_changed_settings_alone() {
+    for change in [
+        serde_json::json!({"ingest": {"replicas": 3}}),
+        serde_json::json!({"persist": {"serviceAccountName": "medallion-shop"}}),
+        serde_json::json!({"ingest": {"authentication": {"bearerTokens": {"secretKeyRef": {"name": "other"}}}}}),
+    ] {
+        let mut world = started();
+        world.step(&Step::Spec(serde_json::json!({"stages": change})));
+        let status = world.plan().status.unwrap();
+        assert_eq!(status.observed_generation, 2);
+        let ready = status.conditions.iter().find(|one| one.type_ == "Ready").unwrap();
+        assert_eq!(
+            (ready.status.as_str(), ready.reason.as_str()),
+            ("False", "RollingOut"),
+            "{change}"
+        );
+        world.settle();
+        happens(&mut world, Step::WorkersReady);
+        assert_eq!(world.condition("Ready").0, "True", "{change}");
+    }
+}
+
+#[test]
+fn more_memory_in_the_helm_values_is_another_chance() {
+    let memory = || Step::Memory {
+        worker: Worker::DbtRunner,
+        limit: "4Gi".to_owned(),
+    };
+    let mut world = started();
+    happens(&mut world, Step::Bronze(3));
+    for _ in 0..3 {
+        happens(&mut world, attempt(Stage::Silver, Outcome::OutOfMemory));
+        happens(&mut world, Step::Pass(60));
+    }
+    assert!(world.active_run(Stage::Silver).is_none(), "out of attempts");
+    happens(&mut world, memory());
+    assert!(world.active_run(Stage::Silver).is_some());
+
+    let mut world = started();
+    happens(&mut world, Step::Bronze(3));
+    happens(&mut world, attempt(Stage::Silver, Outcome::Pending));
+    let stuck = world.active_job(Stage::Silver).unwrap().uid();
+    happens(&mut world, memory());
+    happens(&mut world, Step::Pass(10));
+    let job = world.active_job(Stage::Silver).unwrap();
+    assert_ne!(
+        job.uid(),
+        stuck,
+        "a Job that does not start makes room for one that may"
+    );
 }
 
 #[test]

@@ -150,8 +150,9 @@ impl World {
             .iter_mut()
             .find(|one| one.metadata.name == wanted.metadata.name)
         {
-            Some(known) if known.spec == wanted.spec => {}
+            Some(known) if known.spec == wanted.spec => known.metadata.annotations = wanted.metadata.annotations,
             Some(known) => {
+                known.metadata.annotations = wanted.metadata.annotations;
                 known.spec = wanted.spec;
                 known.metadata.generation = known.metadata.generation.map(|generation| generation + 1);
             }

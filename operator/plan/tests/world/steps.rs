@@ -6,13 +6,14 @@ use k8s_openapi::api::core::v1::{
     ContainerState, ContainerStateRunning, ContainerStateTerminated, ContainerStateWaiting, ContainerStatus, Pod,
     PodCondition, PodStatus,
 };
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
 use kube::ResourceExt;
 use medallion_crds::launch::report::{FailureReport, ProvisionReport, Report, RunReport};
 use medallion_crds::pipeline::{Dependency, DependencyState};
 use medallion_crds::progress::{DeadLetters, Identity, Progress, Trouble, TroubleClass, Work};
 use medallion_crds::stage_run::{RunProgress, TableVersion};
-use medallion_crds::{REQUESTED_AT_ANNOTATION, Stage, labels};
+use medallion_crds::{REQUESTED_AT_ANNOTATION, Stage, Worker, labels};
 use medallion_plan::Contract;
 use serde::Deserialize;
 
@@ -58,6 +59,8 @@ pub enum Step {
     RequestedAt(String),
     /// The image of the dbt project changes.
     DbtImage(String),
+    /// The administrator gives a worker this memory.
+    Memory { worker: Worker, limit: String },
     /// Somebody deletes the pipeline.
     Delete,
 }
@@ -147,6 +150,11 @@ impl World {
             }
             Step::DbtImage(image) => {
                 self.config.images.dbt_projects.insert("purchases".to_owned(), image);
+            }
+            Step::Memory { worker, limit } => {
+                let limits = std::collections::BTreeMap::from([("memory".to_owned(), Quantity(limit))]);
+                let config = self.config.workers.entry(worker).or_default();
+                config.resources.limits = Some(limits);
             }
             Step::Delete => self.pipeline.metadata.deletion_timestamp = Some(Time(self.now)),
         }
