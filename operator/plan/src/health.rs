@@ -1,6 +1,7 @@
 //! Whether data is fresh, dead letters are within budget and nothing is at risk. No network.
 
 use jiff::Timestamp;
+use medallion_crds::Stage;
 use medallion_crds::pipeline::{DeadLetterStatus, StageState, StageStatus};
 
 use crate::rules;
@@ -21,7 +22,7 @@ pub(crate) fn judge(
     pipeline: &ValidatedPipeline,
     stages: &[StageStatus],
     dead_letters: Option<&DeadLetterStatus>,
-    measured: bool,
+    unmeasured: Option<Stage>,
     now: Timestamp,
 ) -> Health {
     let mut problems: Vec<(String, String)> = Vec::new();
@@ -58,11 +59,11 @@ pub(crate) fn judge(
     let (status, reason, message) = if let Some((reason, _)) = problems.first() {
         let texts: Vec<_> = problems.iter().map(|(_, message)| message.as_str()).collect();
         ("False", reason.clone(), texts.join("; "))
-    } else if !measured {
+    } else if let Some(stage) = unmeasured {
         (
             "Unknown",
             "NotMeasured".to_owned(),
-            "not every streaming stage has told yet how it is getting on".to_owned(),
+            format!("{stage}: not every pod tells how it is getting on"),
         )
     } else if pipeline.spec.suspend {
         (

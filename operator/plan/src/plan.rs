@@ -180,8 +180,8 @@ pub fn plan(
             .push(status::secret_dependency(name, &streaming));
     }
     let dead_letters = streaming::dead_letters(pipeline, observed);
-    let measured = status::is_measured(&streaming);
-    let health = health::judge(pipeline, &stages, dead_letters.as_ref(), measured, now);
+    let unmeasured = status::unmeasured(&streaming);
+    let health = health::judge(pipeline, &stages, dead_letters.as_ref(), unmeasured, now);
     let readiness = status::readiness(
         pipeline,
         waits_for.as_ref(),
@@ -205,6 +205,7 @@ pub fn plan(
     planner.tell_transitions(&status);
     planner.plan.status = Some(status);
     planner.wake(health.turns_at);
+    planner.wake(streaming.iter().filter_map(|stage| stage.turns_at).min());
     planner.wake(provisioning.wake_at);
     if observed.pods.iter().any(pods::is_starting) {
         // Why a pod does not start is told by events, which nobody watches.
@@ -288,7 +289,7 @@ impl Planner<'_> {
             .into_iter()
             .map(|stage| {
                 let planned = streaming::planned_hash(&self.plan.children, &self.pipeline.name, stage);
-                streaming::stage(self.pipeline, self.observed, stage, planned, waits_for)
+                streaming::stage(self.pipeline, self.observed, stage, planned, waits_for, self.now)
             })
             .collect()
     }

@@ -1,5 +1,6 @@
 //! Reads what pods and Jobs say about themselves. No network.
 
+use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod};
 use medallion_crds::launch::report::Report;
@@ -40,6 +41,12 @@ pub(crate) fn has_started(pod: &Pod) -> bool {
     container(pod)
         .and_then(|container| container.state.as_ref())
         .is_some_and(|state| state.running.is_some() || state.terminated.is_some())
+}
+
+/// Since when the pod's container runs.
+pub(crate) fn running_since(pod: &Pod) -> Option<Timestamp> {
+    let running = container(pod)?.state.as_ref()?.running.as_ref()?;
+    Some(running.started_at.as_ref()?.0)
 }
 
 /// Whether the pod is on its way up.

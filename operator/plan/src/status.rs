@@ -164,9 +164,10 @@ fn without_figures(status: &PipelineStatus) -> PipelineStatus {
     plain
 }
 
-/// Whether a streaming stage tells how it is getting on, as far as it is expected to.
-pub(crate) fn is_measured(streaming: &[Streaming]) -> bool {
+/// The first streaming stage that does not tell how it is getting on, as far as it is expected to.
+pub(crate) fn unmeasured(streaming: &[Streaming]) -> Option<Stage> {
     streaming
         .iter()
-        .all(|stage| stage.measured || stage.status.state == StageState::Failed)
+        .find(|stage| !stage.measured && stage.status.state != StageState::Failed)
+        .map(|stage| stage.status.name)
 }

@@ -15,6 +15,7 @@ use crate::conditions::whole_seconds;
 use crate::names;
 use crate::observed::Observed;
 use crate::pods::{self, Obstacle};
+use crate::rules;
 use crate::validate::ValidatedPipeline;
 
 /// A streaming stage as it stands.
@@ -22,9 +23,14 @@ pub(crate) struct Streaming {
     pub status: StageStatus,
     /// The Deployment does what was last planned for it.
     pub rolled_out: bool,
-    /// Whether any pod's progress is known.
+    /// Whether the progress of all pods is known, of those that have had time to tell.
     pub measured: bool,
+    /// When a pod that has not told anything yet should have.
+    pub turns_at: Option<Timestamp>,
 }
+
+/// How long a pod may run before it tells how it is getting on.
+const FIRST_ANSWER_SECONDS: i32 = 15;
 
 /// Digest of what is planned for a stage's Deployment; `None` while nothing is.
 pub(crate) fn planned_hash<'a>(children: &'a [Child], pipeline_name: &str, stage: Stage) -> Option<&'a str> {
@@ -46,16 +52,23 @@ pub(crate) fn stage(
     stage: Stage,
     planned: Option<&str>,
     waits_for: Option<&Obstacle>,
+    now: Timestamp,
 ) -> Streaming {
     let worker = stage.worker();
     let pods = observed.pods_of_worker(worker);
     let progress: Vec<&Progress> = pods.iter().filter_map(|pod| observed.progress_of(pod)).collect();
+    let answers_due: Vec<Timestamp> = pods
+        .iter()
+        .filter(|pod| observed.progress_of(pod).is_none())
+        .filter_map(|pod| pods::running_since(pod))
+        .map(|since| rules::later(since, FIRST_ANSWER_SECONDS))
+        .collect();
     let ready = pods.iter().filter(|pod| pods::is_ready(pod)).count();
     let deployment = observed.deployment(&names::child(&pipeline.name, worker));
 
     let mut status = previous(pipeline, stage);
     status.ready_replicas = deployment.map(|_| i32::try_from(ready).unwrap_or(i32::MAX));
-    measure(&mut status, &progress);
+    measure(&mut status, &progress, !answers_due.is_empty());
     let (found, obstacle) = if let Some(fault) = pipeline.fault(stage) {
         (
             StageState::Blocked,
@@ -74,7 +87,8 @@ pub(crate) fn stage(
     status.message = obstacle.map(|obstacle| cut(&obstacle.message, 1024));
     Streaming {
         rolled_out: deployment.is_some_and(|deployment| is_rolled_out(deployment, planned)),
-        measured: !progress.is_empty(),
+        measured: !progress.is_empty() && answers_due.iter().all(|due| *due > now),
+        turns_at: answers_due.into_iter().filter(|due| *due > now).min(),
         status,
     }
 }
@@ -114,17 +128,21 @@ pub(crate) fn empty(stage: Stage) -> StageStatus {
     }
 }
 
-fn measure(status: &mut StageStatus, progress: &[&Progress]) {
+/// Takes over what the pods say. While some pod is silent, what it had to do is not known to be done.
+fn measure(status: &mut StageStatus, progress: &[&Progress], some_silent: bool) {
     if progress.is_empty() {
         return;
     }
+    let remembered = status.oldest_pending_time.take().filter(|_| some_silent);
     let all = || progress.iter().map(|progress| &progress.work);
     status.position = all().filter_map(|work| work.position).max().or(status.position);
     // One pod that does not know its share makes the sum unknown.
     status.lag = all()
         .map(|work| work.lag)
-        .try_fold(0_i64, |sum, lag| Some(sum.saturating_add(lag?)));
-    status.oldest_pending_time = all().filter_map(|work| work.oldest_pending_time).min().map(time);
+        .try_fold(0_i64, |sum, lag| Some(sum.saturating_add(lag?)))
+        .filter(|_| !some_silent);
+    let oldest = all().filter_map(|work| work.oldest_pending_time).min().map(time);
+    status.oldest_pending_time = oldest.into_iter().chain(remembered).min();
     let newest = all()
         .filter(|work| work.last_commit_time.is_some())
         .max_by_key(|work| work.last_commit_time);

@@ -188,6 +188,30 @@ fn suspended_a_run_that_backs_off_is_still_finished() {
 }
 
 #[test]
+fn a_pod_that_says_nothing_is_not_taken_for_one_that_has_nothing_to_do() {
+    let mut world = started();
+    happens(&mut world, Step::Pass(60));
+    let persist = |world: &World| world.pipeline.status.clone().unwrap().stages[1].clone();
+    let oldest = world.now;
+    let uid = world.pods_of(Stage::Persist)[0].uid().unwrap();
+    let work = &mut world.observed.progress.get_mut(&uid).unwrap().work;
+    (work.lag, work.oldest_pending_time) = (Some(1000), Some(oldest));
+    world.settle();
+    assert_eq!(persist(&world).lag, Some(1000));
+
+    happens(&mut world, Step::Silent(Stage::Persist));
+    assert_eq!(persist(&world).lag, None, "the other pod's share is not all");
+    assert_eq!(persist(&world).oldest_pending_time.unwrap().0, oldest);
+    assert_eq!(world.condition("Healthy").1, "NotMeasured");
+    happens(&mut world, Step::Pass(40));
+    assert_eq!(world.condition("Healthy").1, "Stale", "what waited then waits still");
+
+    happens(&mut world, Step::WorkersReady);
+    assert_eq!(persist(&world).lag, Some(0));
+    assert_eq!(world.condition("Healthy").0, "True", "{:?}", world.condition("Healthy"));
+}
+
+#[test]
 fn ready_waits_for_any_change_not_for_changed_settings_alone() {
     for change in [
         serde_json::json!({"ingest": {"replicas": 3}}),

@@ -39,6 +39,8 @@ pub enum Step {
     WorkersReady,
     /// The pods of a stage wait for a reason that only an event tells.
     PodsWait { stage: Stage, event: String },
+    /// A pod of a stage runs on and no longer answers.
+    Silent(Stage),
     /// A streaming worker reports trouble.
     Trouble {
         stage: Stage,
@@ -103,6 +105,10 @@ impl World {
             }
             Step::WorkersReady => self.workers_ready(),
             Step::PodsWait { stage, event } => self.pods_wait(stage, &event),
+            Step::Silent(stage) => {
+                let uid = self.pods_of(stage).first().and_then(|pod| pod.uid());
+                self.observed.progress.remove(&uid.expect("a pod"));
+            }
             Step::Trouble {
                 stage,
                 loss_risk,
