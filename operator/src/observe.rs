@@ -21,7 +21,7 @@ use crate::scope::Scope;
 /// How long an answer about the contract's `ConfigMap` holds.
 const CONTRACT_FOUND: Duration = Duration::from_secs(20);
 const CONTRACT_MISSING: Duration = Duration::from_secs(2);
-/// How long a pod may take to start before its events are asked.
+/// How long a pod may take to start, or a Job to get one, before their events are asked.
 const SLOW_START_SECONDS: i64 = 5;
 /// How long an answer about a pod's events holds.
 const EVENTS: Duration = Duration::from_secs(8);
@@ -59,7 +59,7 @@ pub(crate) async fn observe(
     confirm_lost_jobs(context, pipeline, &mut observed).await?;
     confirm_lost_pods(context, pipeline, &mut observed).await?;
     observed.progress = context.progress.of(&observed.pods);
-    observed.warnings = warnings(context, pipeline, &observed.pods, memory).await;
+    observed.warnings = warnings(context, pipeline, &observed, memory).await;
     Ok(observed)
 }
 
@@ -241,27 +241,34 @@ async fn contract(context: &Context, pipeline: &ValidatedPipeline, memory: &mut 
     answer
 }
 
-/// Why slow pods do not start: a Secret that cannot be mounted shows in events alone.
+/// Why slow pods do not start and Jobs get none: a Secret that cannot be mounted and a quota that is full show in events alone.
 async fn warnings(
     context: &Context,
     pipeline: &ValidatedPipeline,
-    pods: &[Pod],
+    observed: &Observed,
     memory: &mut Memory,
 ) -> BTreeMap<String, String> {
     let now = Timestamp::now();
-    let slow: Vec<&Pod> = pods.iter().filter(|pod| is_slow(pod, now)).collect();
-    memory
-        .warnings
-        .retain(|uid, _| slow.iter().any(|pod| pod.metadata.uid.as_ref() == Some(uid)));
+    let pods = observed
+        .pods
+        .iter()
+        .filter(|pod| waits(pod) && is_slow(*pod, now))
+        .filter_map(ResourceExt::uid);
+    let jobs = observed
+        .jobs_without_pods()
+        .filter(|job| is_slow(*job, now))
+        .filter_map(ResourceExt::uid);
+    let slow: Vec<String> = pods.chain(jobs).collect();
+    memory.warnings.retain(|uid, _| slow.contains(uid));
     let api: Api<Event> = Api::namespaced(context.client.clone(), &pipeline.namespace);
     let mut found = BTreeMap::new();
-    for uid in slow.into_iter().filter_map(ResourceExt::uid) {
+    for uid in slow {
         let known = memory.warnings.get(&uid);
         if !is_recent(known.map(|(asked, _)| *asked), EVENTS) {
             let selector = ListParams::default()
                 .fields(&format!("involvedObject.uid={uid},type=Warning"))
                 .limit(50);
-            match call(|| format!("list events of pod {uid}"), api.list(&selector)).await {
+            match call(|| format!("list events of {uid}"), api.list(&selector)).await {
                 Ok(events) => {
                     memory
                         .warnings
@@ -277,10 +284,14 @@ async fn warnings(
     found
 }
 
-fn is_slow(pod: &Pod, now: Timestamp) -> bool {
-    let waits = state_of(pod).is_none_or(|state| state.running.is_none() && state.terminated.is_none());
-    let created = pod.metadata.creation_timestamp.as_ref().map_or(now, |time| time.0);
-    waits && pod.metadata.deletion_timestamp.is_none() && now.as_second() - created.as_second() >= SLOW_START_SECONDS
+fn waits(pod: &Pod) -> bool {
+    state_of(pod).is_none_or(|state| state.running.is_none() && state.terminated.is_none())
+}
+
+fn is_slow<K: Resource>(object: &K, now: Timestamp) -> bool {
+    let metadata = object.meta();
+    let created = metadata.creation_timestamp.as_ref().map_or(now, |time| time.0);
+    metadata.deletion_timestamp.is_none() && now.as_second() - created.as_second() >= SLOW_START_SECONDS
 }
 
 fn newest(events: Vec<Event>) -> Option<String> {

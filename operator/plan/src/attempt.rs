@@ -1,6 +1,7 @@
 //! Judges one attempt of a run from its Job and pods: evidence first, conditions second. No network.
 
 use jiff::Timestamp;
+use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use medallion_crds::launch::ExitCode;
@@ -9,7 +10,7 @@ use medallion_crds::{StageRun, StageRunStatus, labels};
 
 use crate::observed::Observed;
 use crate::pods::{self, JobEnd, Obstacle};
-use crate::{names, rules};
+use crate::{conditions, names, rules};
 
 /// How long after its deadline a Job may take to end; then it counts as stuck.
 const STUCK_SECONDS: i32 = 120;
@@ -84,13 +85,15 @@ pub(crate) fn judge(
     }
     let launch_hash = job.annotations().get(labels::LAUNCH_HASH).cloned();
     if let Some(end) = pods::job_end(job) {
-        let mut ending = ended(&end, pods.first().copied(), &name, timeout_seconds);
+        let mut ending = ended(&end, pods.first().copied(), &name, || {
+            timed_out(status, timeout_seconds)
+        });
         ending.launch_hash = launch_hash;
         return AttemptState::Ended(ending);
     }
     let begun = status.attempt_time.as_ref().map_or(now, |time| time.0);
     if now >= stuck_time(begun, timeout_seconds) {
-        let mut ending = timed_out(timeout_seconds);
+        let mut ending = timed_out(status, timeout_seconds);
         ending.launch_hash = launch_hash;
         return AttemptState::Stuck {
             job_uid: job.uid(),
@@ -100,16 +103,21 @@ pub(crate) fn judge(
     match pods.first() {
         Some(pod) if pods::has_started(pod) => AttemptState::Running { pod_uid: pod.uid() },
         pod => AttemptState::Pending {
-            obstacle: pod.and_then(|pod| {
-                pods::obstacle(
-                    pod,
-                    observed.warning_of(pod),
-                    pod.namespace().as_deref().unwrap_or_default(),
-                )
-            }),
+            obstacle: obstacle(observed, job, pod.copied()),
             launch_hash,
             job_uid: job.uid(),
         },
+    }
+}
+
+/// What keeps a Job's pod from starting, or from being made.
+pub(crate) fn obstacle(observed: &Observed, job: &Job, pod: Option<&Pod>) -> Option<Obstacle> {
+    let namespace = job.namespace().unwrap_or_default();
+    match pod {
+        Some(pod) => pods::obstacle(pod, observed.warning_of(pod), &namespace),
+        None => observed
+            .warning_of(job)
+            .map(|message| pods::refused(message, &namespace)),
     }
 }
 
@@ -127,7 +135,7 @@ fn evidence(pod: &Pod, run: &StageRun) -> Option<RunReport> {
     }
 }
 
-fn ended(end: &JobEnd<'_>, newest: Option<&Pod>, name: &str, timeout_seconds: i32) -> Ending {
+fn ended(end: &JobEnd<'_>, newest: Option<&Pod>, name: &str, timed_out: impl FnOnce() -> Ending) -> Ending {
     match end {
         JobEnd::Complete => free(
             "ReportLost",
@@ -136,7 +144,7 @@ fn ended(end: &JobEnd<'_>, newest: Option<&Pod>, name: &str, timeout_seconds: i3
         JobEnd::Failed {
             reason: "DeadlineExceeded",
             ..
-        } => timed_out(timeout_seconds),
+        } => timed_out(),
         JobEnd::Failed { message, .. } => match newest {
             Some(pod) if pods::is_disrupted(pod) => free(
                 "Disrupted",
@@ -198,13 +206,18 @@ fn worker_ended(terminated: &k8s_openapi::api::core::v1::ContainerStateTerminate
     }
 }
 
-fn timed_out(timeout_seconds: i32) -> Ending {
+fn timed_out(status: &StageRunStatus, timeout_seconds: i32) -> Ending {
+    // What was last said of the attempt is the only trace of a pod that never started.
+    let hindered = conditions::find(&status.conditions, "Succeeded")
+        .filter(|last| !["Pending", "Running"].contains(&last.reason.as_str()));
+    let help = match hindered {
+        Some(last) => format!("its pod did not start: {}: {}", last.reason, last.message),
+        None => "raise it, or look at what the worker waited for".to_owned(),
+    };
     Ending {
         class: EndingClass::Counted,
         reason: "TimedOut".to_owned(),
-        message: format!(
-            "the attempt took longer than timeoutSeconds ({timeout_seconds}); raise it, or look at what the worker waited for"
-        ),
+        message: format!("the attempt took longer than timeoutSeconds ({timeout_seconds}); {help}"),
         exit_code: None,
         launch_hash: None,
     }

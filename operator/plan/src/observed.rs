@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
-use kube::ResourceExt;
+use kube::{Resource, ResourceExt};
 use medallion_crds::labels;
 use medallion_crds::progress::Progress;
 use medallion_crds::{StageRun, Worker};
 use serde::{Deserialize, Serialize};
+
+use crate::pods;
 
 /// What stands in the cluster.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -27,7 +29,7 @@ pub struct Observed {
     pub runs: Vec<StageRun>,
     /// Newest accepted progress, by UID of the pod. A pod that does not answer is absent.
     pub progress: BTreeMap<String, Progress>,
-    /// Newest warning event of pods that do not start, by UID of the pod.
+    /// Newest warning event of pods that do not start and of Jobs that get no pod, by UID of the pod or the Job.
     pub warnings: BTreeMap<String, String>,
     /// What the last pass could not apply.
     pub apply_failure: Option<String>,
@@ -105,8 +107,15 @@ impl Observed {
         self.progress.get(pod.metadata.uid.as_deref()?)
     }
 
-    /// Newest warning event of a pod.
-    pub fn warning_of(&self, pod: &Pod) -> Option<&str> {
-        self.warnings.get(pod.metadata.uid.as_deref()?).map(String::as_str)
+    /// Newest warning event of a pod or a Job.
+    pub fn warning_of<K: Resource>(&self, object: &K) -> Option<&str> {
+        self.warnings.get(object.meta().uid.as_deref()?).map(String::as_str)
+    }
+
+    /// Jobs that have neither ended nor been given a pod.
+    pub fn jobs_without_pods(&self) -> impl Iterator<Item = &Job> {
+        self.jobs
+            .iter()
+            .filter(|job| pods::job_end(job).is_none() && self.pods_of_job(job).is_empty())
     }
 }

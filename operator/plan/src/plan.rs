@@ -207,8 +207,8 @@ pub fn plan(
     planner.wake(health.turns_at);
     planner.wake(streaming.iter().filter_map(|stage| stage.turns_at).min());
     planner.wake(provisioning.wake_at);
-    if observed.pods.iter().any(pods::is_starting) {
-        // Why a pod does not start is told by events, which nobody watches.
+    if observed.pods.iter().any(pods::is_starting) || observed.jobs_without_pods().next().is_some() {
+        // Why a pod does not start, or is not made, is told by events, which nobody watches.
         planner.wake(Some(rules::later(now, START_SECONDS)));
     }
     planner.wake(Some(rules::later(now, RESYNC_SECONDS)));

@@ -1,6 +1,7 @@
 //! Reads what pods and Jobs say about themselves. No network.
 
 use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod};
 use medallion_crds::launch::report::Report;
@@ -29,6 +30,12 @@ pub(crate) fn is_disrupted(pod: &Pod) -> bool {
 /// How the pod's container ended, if it has.
 pub(crate) fn terminated(pod: &Pod) -> Option<&ContainerStateTerminated> {
     container(pod)?.state.as_ref()?.terminated.as_ref()
+}
+
+/// How the process before this one failed, while this one has not shown that it does better.
+pub(crate) fn failed_before(pod: &Pod) -> Option<&ContainerStateTerminated> {
+    let last = container(pod)?.last_state.as_ref()?.terminated.as_ref()?;
+    (last.exit_code != 0 && !is_ready(pod)).then_some(last)
 }
 
 /// The report in a termination message.
@@ -84,6 +91,20 @@ pub(crate) fn obstacle(pod: &Pod, warning: Option<&str>, namespace: &str) -> Opt
             let message = warning.filter(|_| !has_started(pod))?;
             Some(explain("PodNotStarting", message, namespace))
         })
+}
+
+/// Why no pod is made at all, in the words of what should make it; no pod can tell.
+pub(crate) fn refused(message: &str, namespace: &str) -> Obstacle {
+    explain("PodRefused", message, namespace)
+}
+
+/// Why a Deployment gets no pods.
+pub(crate) fn refused_by(deployment: &Deployment, namespace: &str) -> Option<Obstacle> {
+    let conditions = deployment.status.as_ref()?.conditions.as_deref()?;
+    let failure = conditions
+        .iter()
+        .find(|condition| condition.type_ == "ReplicaFailure" && condition.status == "True")?;
+    Some(refused(failure.message.as_deref().unwrap_or_default(), namespace))
 }
 
 fn unschedulable(pod: &Pod) -> Option<Obstacle> {
@@ -178,6 +199,20 @@ fn explain(reason: &str, message: &str, namespace: &str) -> Obstacle {
         (
             "ServiceAccountMissing",
             format!("create the ServiceAccount in namespace {namespace}"),
+        )
+    } else if lower.contains("exceeded quota") {
+        (
+            "QuotaExceeded",
+            format!(
+                "raise the ResourceQuota of namespace {namespace}, or lower the worker's resources in the Helm values"
+            ),
+        )
+    } else if lower.contains("violates podsecurity") {
+        (
+            "PodSecurityViolated",
+            format!(
+                "the workers keep the restricted standard: look at what the labels of namespace {namespace} ask for beyond it"
+            ),
         )
     } else {
         return Obstacle {

@@ -6,6 +6,7 @@ use medallion_crds::launch::report::{ProvisionReport, Report};
 use medallion_crds::pipeline::{ContractStatus, Dependency, DependencyState, ProvisioningStatus};
 use medallion_crds::text::cut;
 
+use crate::attempt;
 use crate::config::OperatorConfig;
 use crate::job::PlannedJob;
 use crate::observed::{Contract, Observed};
@@ -154,9 +155,7 @@ impl Provisioning {
                 self.failed(status, "the provisioner ended and left no report", now);
             }
             None => {
-                let obstacle = pods
-                    .first()
-                    .and_then(|pod| pods::obstacle(pod, observed.warning_of(pod), &pipeline.namespace));
+                let obstacle = attempt::obstacle(observed, job, pods.first().copied());
                 status.message = obstacle.map(|obstacle| format!("{}: {}", obstacle.reason, obstacle.message));
             }
         }

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{ContainerStateTerminated, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use medallion_crds::launch::report::Report;
 use medallion_crds::pipeline::{DeadLetterStatus, StageState, StageStatus};
@@ -77,10 +77,12 @@ pub(crate) fn stage(
                 message: fault.message.clone(),
             }),
         )
-    } else if deployment.is_none() {
-        (StageState::Pending, Some(waits_for.cloned().unwrap_or_else(starting)))
+    } else if let Some(deployment) = deployment {
+        let refused = pods::refused_by(deployment, &pipeline.namespace);
+        let hindered = obstacle(pipeline, observed, &pods).or(refused);
+        state(&progress, ready, hindered)
     } else {
-        state(pipeline, observed, &pods, &progress, ready)
+        (StageState::Pending, Some(waits_for.cloned().unwrap_or_else(starting)))
     };
     status.state = found;
     status.reason = obstacle.as_ref().map(|obstacle| cut(&obstacle.reason, 128));
@@ -156,13 +158,7 @@ fn time(time: Timestamp) -> Time {
     Time(whole_seconds(time))
 }
 
-fn state(
-    pipeline: &ValidatedPipeline,
-    observed: &Observed,
-    pods: &[&Pod],
-    progress: &[&Progress],
-    ready: usize,
-) -> (StageState, Option<Obstacle>) {
+fn state(progress: &[&Progress], ready: usize, hindered: Option<Obstacle>) -> (StageState, Option<Obstacle>) {
     let trouble = |class: TroubleClass| {
         let found = progress.iter().filter_map(|progress| progress.work.trouble.as_ref());
         found
@@ -176,17 +172,22 @@ fn state(
     if let Some(risk) = trouble(TroubleClass::LossRisk) {
         return (StageState::Failed, Some(risk));
     }
-    let obstacle = pods
-        .iter()
-        .find_map(|pod| pods::obstacle(pod, observed.warning_of(pod), &pipeline.namespace).or_else(|| just_ended(pod)));
     if let Some(outside) = trouble(TroubleClass::Environment) {
         return (StageState::Blocked, Some(outside));
     }
-    match (ready, obstacle) {
+    match (ready, hindered) {
         (0, Some(obstacle)) => (StageState::Blocked, Some(obstacle)),
         (0, None) => (StageState::Pending, Some(starting())),
         (_, obstacle) => (StageState::Running, obstacle),
     }
+}
+
+/// What is in the way of the first pod that anything is in the way of.
+fn obstacle(pipeline: &ValidatedPipeline, observed: &Observed, pods: &[&Pod]) -> Option<Obstacle> {
+    pods.iter().copied().find_map(|pod| {
+        let ended = || pods::terminated(pod).or_else(|| pods::failed_before(pod));
+        pods::obstacle(pod, observed.warning_of(pod), &pipeline.namespace).or_else(|| ended().map(started_again))
+    })
 }
 
 fn starting() -> Obstacle {
@@ -196,10 +197,9 @@ fn starting() -> Obstacle {
     }
 }
 
-/// A standing worker that has ended and is about to be started again.
-fn just_ended(pod: &Pod) -> Option<Obstacle> {
-    let ended = pods::terminated(pod)?;
-    Some(match pods::report(ended) {
+/// A standing worker that has ended and is started again.
+fn started_again(ended: &ContainerStateTerminated) -> Obstacle {
+    match pods::report(ended) {
         Some(Report::Failure(failure)) => Obstacle {
             reason: failure.reason,
             message: failure.message,
@@ -215,7 +215,7 @@ fn just_ended(pod: &Pod) -> Option<Obstacle> {
                 ended.exit_code
             ),
         },
-    })
+    }
 }
 
 /// Whether the plan stands there, and not an earlier one that was carried out long ago, and all pods are of it.

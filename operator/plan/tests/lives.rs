@@ -212,6 +212,65 @@ fn a_pod_that_says_nothing_is_not_taken_for_one_that_has_nothing_to_do() {
 }
 
 #[test]
+fn what_keeps_pods_from_being_made_is_said_with_the_fix() {
+    let stage = |world: &World, stage: Stage| {
+        let all = world.pipeline.status.clone().unwrap().stages;
+        let found = all.into_iter().find(|one| one.name == stage).unwrap();
+        (found.state, found.reason.unwrap(), found.message.unwrap())
+    };
+    let mut world = started();
+    let message = "pods \"x\" is forbidden: error looking up service account shop/medallion-x: serviceaccount \"medallion-x\" not found";
+    happens(
+        &mut world,
+        Step::PodsRefused {
+            stage: Stage::Persist,
+            message: message.to_owned(),
+        },
+    );
+    let (state, reason, message) = stage(&world, Stage::Persist);
+    assert_eq!((state, reason.as_str()), (StageState::Blocked, "ServiceAccountMissing"));
+    assert!(
+        message.contains("create the ServiceAccount in namespace shop"),
+        "{message}"
+    );
+
+    let mut world = started();
+    happens(&mut world, Step::Bronze(3));
+    let message = "Error creating: pods \"x\" is forbidden: exceeded quota: compute, requested: memory=512Mi";
+    happens(
+        &mut world,
+        Step::JobRefused {
+            stage: Stage::Silver,
+            message: message.to_owned(),
+        },
+    );
+    let (state, reason, message) = stage(&world, Stage::Silver);
+    assert_eq!((state, reason.as_str()), (StageState::Blocked, "QuotaExceeded"));
+    assert!(
+        message.contains("raise the ResourceQuota of namespace shop"),
+        "{message}"
+    );
+    happens(&mut world, attempt(Stage::Silver, Outcome::TimedOut));
+    let failure = world.runs(Stage::Silver)[0].status.clone().unwrap().failures[0].clone();
+    assert_eq!(failure.reason, "TimedOut");
+    assert!(failure.message.contains("exceeded quota"), "{}", failure.message);
+}
+
+#[test]
+fn a_worker_that_failed_and_runs_again_is_not_merely_starting() {
+    let mut world = started();
+    happens(&mut world, Step::Crashed(Stage::Bronze));
+    let bronze = world.pipeline.status.clone().unwrap().stages[2].clone();
+    assert_eq!(
+        (bronze.state, bronze.reason.as_deref()),
+        (StageState::Blocked, Some("BrokerNotReachable"))
+    );
+    assert_eq!(world.condition("Healthy").1, "BrokerNotReachable");
+    happens(&mut world, Step::WorkersReady);
+    assert_eq!(world.condition("Healthy").0, "True", "{:?}", world.condition("Healthy"));
+}
+
+#[test]
 fn ready_waits_for_any_change_not_for_changed_settings_alone() {
     for change in [
         serde_json::json!({"ingest": {"replicas": 3}}),

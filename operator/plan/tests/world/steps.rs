@@ -1,6 +1,6 @@
 //! What can happen in the world besides the operator's own doing.
 
-use k8s_openapi::api::apps::v1::DeploymentStatus;
+use k8s_openapi::api::apps::v1::{DeploymentCondition, DeploymentStatus};
 use k8s_openapi::api::batch::v1::{Job, JobCondition, JobStatus};
 use k8s_openapi::api::core::v1::{
     ContainerState, ContainerStateRunning, ContainerStateTerminated, ContainerStateWaiting, ContainerStatus, Pod,
@@ -39,6 +39,12 @@ pub enum Step {
     WorkersReady,
     /// The pods of a stage wait for a reason that only an event tells.
     PodsWait { stage: Stage, event: String },
+    /// The Deployment of a stage gets no pods.
+    PodsRefused { stage: Stage, message: String },
+    /// The Job under way of a stage gets no pod, and an event tells why.
+    JobRefused { stage: Stage, message: String },
+    /// The worker of a stage has failed once and runs again, not ready yet.
+    Crashed(Stage),
     /// A pod of a stage runs on and no longer answers.
     Silent(Stage),
     /// A streaming worker reports trouble.
@@ -105,6 +111,12 @@ impl World {
             }
             Step::WorkersReady => self.workers_ready(),
             Step::PodsWait { stage, event } => self.pods_wait(stage, &event),
+            Step::PodsRefused { stage, message } => self.pods_refused(stage, message),
+            Step::JobRefused { stage, message } => {
+                let uid = self.active_job(stage).and_then(ResourceExt::uid).expect("a Job");
+                self.observed.warnings.insert(uid, message);
+            }
+            Step::Crashed(stage) => self.crashed(stage),
             Step::Silent(stage) => {
                 let uid = self.pods_of(stage).first().and_then(|pod| pod.uid());
                 self.observed.progress.remove(&uid.expect("a pod"));
@@ -286,6 +298,44 @@ impl World {
                 if let Some(status) = &mut deployment.status {
                     status.available_replicas = None;
                 }
+            }
+        }
+    }
+
+    fn pods_refused(&mut self, stage: Stage, message: String) {
+        self.observed
+            .pods
+            .retain(|pod| pod.labels().get(labels::WORKER).map(String::as_str) != Some(stage.worker().as_str()));
+        for deployment in &mut self.observed.deployments {
+            if deployment.name_any().ends_with(stage.worker().as_str()) {
+                deployment.status = Some(DeploymentStatus {
+                    conditions: Some(vec![DeploymentCondition {
+                        type_: "ReplicaFailure".to_owned(),
+                        status: "True".to_owned(),
+                        reason: Some("FailedCreate".to_owned()),
+                        message: Some(message.clone()),
+                        ..DeploymentCondition::default()
+                    }]),
+                    ..DeploymentStatus::default()
+                });
+            }
+        }
+    }
+
+    fn crashed(&mut self, stage: Stage) {
+        let report = Report::Failure(FailureReport {
+            reason: "BrokerNotReachable".to_owned(),
+            message: "no broker answers; check spec.kafka.bootstrapServers".to_owned(),
+        });
+        let now = self.now;
+        for pod in &mut self.observed.pods {
+            if pod.labels().get(labels::WORKER).map(String::as_str) == Some(stage.worker().as_str()) {
+                let mut container = container(running(now));
+                container.last_state = Some(ended(21, None, Some(&report)));
+                pod.status = Some(PodStatus {
+                    container_statuses: Some(vec![container]),
+                    ..PodStatus::default()
+                });
             }
         }
     }
