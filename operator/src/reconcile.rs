@@ -153,35 +153,38 @@ async fn reconcile(object: &GuardedPipeline, context: &Context, scope: &Scope) -
 
     let seen = newest(stored, &memory);
     let pipeline = ValidatedPipeline::new(&seen, &context.config)?;
-    let observed = observe::observe(context, scope, &pipeline, &mut memory)
+    let mut observed = observe::observe(context, scope, &pipeline, &mut memory)
         .await
         .map_err(ReconcileError::Observe)?;
     let now = Timestamp::now();
-    let plan = plan(&pipeline, &observed, &context.config, now)?;
-    if apply::creates(scope, &pipeline, &plan)
+    let mut planned = plan(&pipeline, &observed, &context.config, now)?;
+    if apply::creates(scope, &pipeline, &planned)
         && !observe::lives(context, &pipeline)
             .await
             .map_err(ReconcileError::Observe)?
     {
         return Ok(Action::await_change());
     }
-    let applied = apply::apply(context, scope, &pipeline, &mut memory, &plan).await;
-    let apply_failure = applied
+    let applied = apply::apply(context, scope, &pipeline, &mut memory, &planned).await;
+    let failure = applied
         .failure
         .as_ref()
         .filter(|failure| failure.is_for_users())
         .map(ToString::to_string);
-    let put_off = report::status(context, &seen, &pipeline, &mut memory, &plan)
+    if failure != observed.apply_failure {
+        // What could not be done is said at once: a status without it would call the pipeline ready.
+        memory.apply_failure.clone_from(&failure);
+        observed.apply_failure = failure;
+        planned = plan(&pipeline, &observed, &context.config, now)?;
+    }
+    let put_off = report::status(context, &seen, &pipeline, &mut memory, &planned)
         .await
         .map_err(ReconcileError::Report)?;
-    report::events(context, &seen, &plan.events).await;
-
-    // The next plan says in the status what this one could not do.
-    memory.apply_failure = apply_failure;
+    report::events(context, &seen, &planned.events).await;
     if let Some(failure) = applied.failure {
         return Err(ReconcileError::Apply(failure));
     }
-    let Some(wake_at) = plan.wake_at else {
+    let Some(wake_at) = planned.wake_at else {
         return Ok(Action::await_change());
     };
     let planned = Duration::try_from(wake_at.duration_since(now)).unwrap_or_default();
