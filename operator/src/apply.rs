@@ -20,10 +20,14 @@ use crate::children;
 use crate::context::Context;
 use crate::memory::{Memory, is_recent};
 use crate::metrics::Metrics;
+use crate::observe::{self, Since};
 use crate::scope::Scope;
 
 /// How often a run's progress is written at most.
 pub(crate) const PROGRESS: Duration = Duration::from_secs(5);
+
+/// Look again after this long when something was decided on an old picture: the watch shows the new one soon.
+pub(crate) const MOVED: Duration = Duration::from_millis(200);
 
 /// Why something could not be applied.
 #[derive(Debug, Error)]
@@ -188,13 +192,17 @@ async fn take_step(
             }
             Err(error) if error.is_conflict() || error.is_not_found() => {
                 // Decided on an old picture: nothing is done, the next picture decides.
-                applied.look_again(Duration::from_millis(200));
+                applied.look_again(MOVED);
                 return Ok(());
             }
             Err(error) => return Err(error.into()),
         }
     }
     if let Some(job) = &run.create_job {
+        if observe::since_step(context, pipeline, run).await? != Since::Same {
+            applied.look_again(MOVED);
+            return Ok(());
+        }
         create_job(context, pipeline, job).await?;
     }
     Ok(())

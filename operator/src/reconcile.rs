@@ -20,6 +20,7 @@ use crate::calls::CallError;
 use crate::context::Context;
 use crate::memory::Memory;
 use crate::metrics::Metrics;
+use crate::observe::Since;
 use crate::scope::{GuardedPipeline, Scope, Watches};
 use crate::{backoff, observe, progress, report};
 
@@ -158,12 +159,12 @@ async fn reconcile(object: &GuardedPipeline, context: &Context, scope: &Scope) -
         .map_err(ReconcileError::Observe)?;
     let now = Timestamp::now();
     let mut planned = plan(&pipeline, &observed, &context.config, now)?;
-    if apply::creates(scope, &pipeline, &planned)
-        && !observe::lives(context, &pipeline)
-            .await
-            .map_err(ReconcileError::Observe)?
-    {
-        return Ok(Action::await_change());
+    if apply::creates(scope, &pipeline, &planned) {
+        match observe::since(context, &seen).await.map_err(ReconcileError::Observe)? {
+            Since::Same => {}
+            Since::Changed => return Ok(Action::requeue(apply::MOVED)),
+            Since::Gone => return Ok(Action::await_change()),
+        }
     }
     let applied = apply::apply(context, scope, &pipeline, &mut memory, &planned).await;
     let failure = applied

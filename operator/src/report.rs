@@ -9,6 +9,7 @@ use medallion_crds::{Pipeline, labels};
 use medallion_plan::{Plan, PlannedEvent, Urgency, ValidatedPipeline, urgency};
 use serde_json::json;
 
+use crate::apply::MOVED;
 use crate::calls::{CallError, call};
 use crate::context::Context;
 use crate::memory::{Memory, is_recent};
@@ -60,7 +61,7 @@ pub(crate) async fn status(
         // Deleted meanwhile: nothing is true of it any more.
         Err(error) if error.is_not_found() => Ok(None),
         // Decided on an old picture: the next one decides.
-        Err(error) if error.is_conflict() => Ok(Some(Duration::from_millis(200))),
+        Err(error) if error.is_conflict() => Ok(Some(MOVED)),
         Err(error) => Err(error),
     }
 }

@@ -6,6 +6,8 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod};
 use medallion_crds::launch::report::Report;
 
+use crate::rules;
+
 /// Why a pod does not work.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) struct Obstacle {
@@ -54,6 +56,20 @@ pub(crate) fn has_started(pod: &Pod) -> bool {
 pub(crate) fn running_since(pod: &Pod) -> Option<Timestamp> {
     let running = container(pod)?.state.as_ref()?.running.as_ref()?;
     Some(running.started_at.as_ref()?.0)
+}
+
+/// How long after its time a pod that is being deleted counts as being there: a lost node must not hold up a stage for ever.
+const OVERDUE_SECONDS: i32 = 60;
+
+/// Whether the pod's worker works, or may still begin to.
+pub(crate) fn is_at_work(pod: &Pod, now: Timestamp) -> bool {
+    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+    let overdue = pod
+        .metadata
+        .deletion_timestamp
+        .as_ref()
+        .is_some_and(|due| now > rules::later(due.0, OVERDUE_SECONDS));
+    !overdue && terminated(pod).is_none() && !matches!(phase, Some("Succeeded" | "Failed"))
 }
 
 /// Whether the pod is on its way up.

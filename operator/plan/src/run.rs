@@ -4,17 +4,18 @@
 //! between two steps is just another start.
 
 use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 use medallion_crds::launch::report::RunReport;
 use medallion_crds::stage_run::{AttemptFailure, RunProgress};
 use medallion_crds::text::cut;
-use medallion_crds::{StageRun, StageRunStatus};
+use medallion_crds::{StageRun, StageRunStatus, labels};
 
 use crate::attempt::{self, AttemptState, Ending, EndingClass};
 use crate::conditions::{self, Wanted, whole_seconds};
 use crate::observed::Observed;
-use crate::pods::Obstacle;
+use crate::pods::{self, Obstacle};
 use crate::rules::{self, BatchRules};
 use crate::{names, plan::PlannedEvent};
 
@@ -132,7 +133,13 @@ impl Stepper<'_> {
             self.context.now,
         ) {
             AttemptState::NotCreated => {
-                if self.context.launch_hash.is_some() {
+                if let Some(pod) = self.other_at_work() {
+                    let message = format!(
+                        "pod {} of an earlier attempt still ends; the Job is made when it has",
+                        pod.name_any()
+                    );
+                    self.unknown("EarlierPodEnds", &message);
+                } else if self.context.launch_hash.is_some() {
                     self.step.create_job = Some(self.step.status.attempt);
                 }
                 self.wake(rules::later(self.context.now, 5));
@@ -177,6 +184,16 @@ impl Stepper<'_> {
                 self.ended(&ending);
             }
         }
+    }
+
+    /// A pod of the stage that still works although no Job of this attempt has made it: of a run that somebody deleted, of a
+    /// Job that was stuck, or of an earlier pipeline of that name. The store would fence it; better to wait for its end.
+    fn other_at_work(&self) -> Option<&Pod> {
+        let stage = self.run.spec.stage.as_str();
+        self.context.observed.pods.iter().find(|pod| {
+            pod.labels().get(labels::STAGE).map(String::as_str) == Some(stage)
+                && pods::is_at_work(pod, self.context.now)
+        })
     }
 
     fn is_superseded(&self, launch_hash: Option<&str>) -> bool {

@@ -271,6 +271,36 @@ fn a_worker_that_failed_and_runs_again_is_not_merely_starting() {
 }
 
 #[test]
+fn a_new_run_waits_until_the_pods_of_a_deleted_one_have_ended() {
+    let deleted_while_at_work = || {
+        let mut world = started();
+        happens(&mut world, Step::Bronze(3));
+        happens(&mut world, attempt(Stage::Silver, Outcome::Running));
+        let job = world.active_job(Stage::Silver).unwrap().name_any();
+        world.observed.runs.clear();
+        world.observed.jobs.retain(|one| one.name_any() != job);
+        let due = world.now + jiff::SignedDuration::from_secs(30);
+        let pod = world.observed.pods.last_mut().unwrap();
+        pod.metadata.deletion_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(due));
+        happens(&mut world, Step::Pass(30));
+        assert!(world.active_run(Stage::Silver).is_some(), "a new run is there");
+        assert!(world.active_job(Stage::Silver).is_none(), "and waits");
+        world
+    };
+    let mut world = deleted_while_at_work();
+    world.observed.pods.pop();
+    world.settle();
+    assert!(world.active_job(Stage::Silver).is_some(), "the pod is gone");
+
+    let mut world = deleted_while_at_work();
+    happens(&mut world, Step::Pass(61));
+    assert!(
+        world.active_job(Stage::Silver).is_some(),
+        "a lost node does not hold up the stage for ever"
+    );
+}
+
+#[test]
 fn ready_waits_for_any_change_not_for_changed_settings_alone() {
     for change in [
         serde_json::json!({"ingest": {"replicas": 3}}),
@@ -477,6 +507,29 @@ proptest! {
             world.step(&step);
             let plan = world.plan();
             world.apply(cut_short(plan, writes));
+            world.settle();
+            check(&world, &mut ended);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, max_shrink_iters: 2000, ..ProptestConfig::default() })]
+
+    /// Watches lag: some passes are decided on what stood a few steps ago, of runs, Jobs and pods or of everything.
+    #[test]
+    fn an_old_picture_repeats_nothing(
+        all in prop::collection::vec((steps(), 1_usize..4, any::<bool>()), 1..25),
+    ) {
+        let mut world = started();
+        let mut ended = BTreeMap::new();
+        let mut pictures = vec![(world.pipeline.clone(), world.observed.clone())];
+        for (step, age, whole) in all {
+            happens(&mut world, step);
+            let (old, observed) = pictures[pictures.len().saturating_sub(age)].clone();
+            let pipeline = if whole { old } else { world.pipeline.clone() };
+            world.apply_late(&pipeline, &observed);
+            pictures.push((world.pipeline.clone(), world.observed.clone()));
             world.settle();
             check(&world, &mut ended);
         }
