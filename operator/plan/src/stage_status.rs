@@ -99,10 +99,8 @@ fn state(facts: &BatchFacts<'_>) -> (StageState, Option<Obstacle>) {
         return (StageState::Pending, Some(obstacle.clone()));
     }
     match (facts.view.newest(), facts.decision) {
-        (Some(newest), Decision::GaveUp | Decision::WaitUntil(_)) if run::has_failed(newest) => {
-            (StageState::Failed, failure_of(newest))
-        }
         (_, Decision::Start(_)) => (StageState::Running, None),
+        (Some(newest), _) if run::has_failed(newest) => (StageState::Failed, failure_of(newest)),
         _ => (StageState::Idle, None),
     }
 }

@@ -124,6 +124,21 @@ fn the_stage_fails_only_while_its_newest_run_has() {
 }
 
 #[test]
+fn a_failed_stage_stays_failed_while_a_request_is_still_at_the_stage_before() {
+    let mut world = started();
+    happens(&mut world, Step::Bronze(3));
+    happens(&mut world, attempt(Stage::Silver, Outcome::Succeeded));
+    happens(&mut world, attempt(Stage::Gold, Outcome::RecordError));
+    happens(&mut world, Step::RequestedAt("now".to_owned()));
+    assert!(world.active_run(Stage::Silver).is_some() && world.active_run(Stage::Gold).is_none());
+    assert_eq!(
+        world.pipeline.status.clone().unwrap().stages[4].state,
+        StageState::Failed
+    );
+    assert_eq!(world.condition("Healthy").0, "False");
+}
+
+#[test]
 fn history_keeps_the_newest_run_and_the_limits() {
     let mut world = started();
     world.pipeline.spec.successful_runs_history_limit = 2;
