@@ -1,9 +1,10 @@
 //! The two contracts between operator and workers survive the way through JSON.
 
-use medallion_crds::launch::report::{FailureReport, ProvisionReport, Report};
+use medallion_crds::launch::report::{FailureReport, ProvisionReport, Report, RunReport};
 use medallion_crds::launch::{ExitCode, TERMINATION_BYTES};
 use medallion_crds::pipeline::{Dependency, DependencyState};
 use medallion_crds::progress::Progress;
+use medallion_crds::stage_run::TableVersion;
 
 #[test]
 fn a_termination_message_fits_and_stays_readable_whatever_it_has_to_say() {
@@ -32,6 +33,33 @@ fn a_termination_message_fits_and_stays_readable_whatever_it_has_to_say() {
     let text = failure.to_termination_message();
     assert!(text.len() <= TERMINATION_BYTES, "{} bytes", text.len());
     assert!(matches!(serde_json::from_str(&text).unwrap(), Report::Failure(read) if read.reason == "TestFailed"));
+}
+
+/// A layer of many tables: what the next stage pins must arrive whole, or a committed run would count as lost.
+#[test]
+fn the_outputs_of_a_run_are_never_cut() {
+    let tables = |layer: &str| {
+        (0..60)
+            .map(|number| TableVersion {
+                name: format!("{layer}_table_of_the_shop_{number:03}"),
+                version: 1_000_000,
+            })
+            .collect::<Vec<_>>()
+    };
+    let report = Report::Run(RunReport {
+        run_uid: "0f5b8f9e-6d1c-4b55-9f43-3a1f8f0f2f11".into(),
+        attempt: 1,
+        already_committed: false,
+        inputs: tables("silver"),
+        outputs: tables("gold"),
+        rows: 7,
+    });
+    let text = report.to_termination_message();
+    assert!(text.len() <= TERMINATION_BYTES, "{} bytes", text.len());
+    let Report::Run(read) = serde_json::from_str(&text).unwrap() else {
+        panic!("{text}")
+    };
+    assert_eq!(read.outputs, tables("gold"));
 }
 
 #[test]

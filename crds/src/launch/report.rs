@@ -7,6 +7,9 @@ use crate::pipeline::Dependency;
 use crate::stage_run::TableVersion;
 use crate::text::cut;
 
+/// How long each message may be at first.
+const MESSAGE_BYTES: usize = 1500;
+
 /// The termination message of a Job.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", tag = "type")]
@@ -29,7 +32,8 @@ pub struct RunReport {
     pub attempt: i32,
     /// true: everything stood committed before this attempt did anything.
     pub already_committed: bool,
-    /// What the layer has consumed now.
+    /// What the layer has consumed now; left out when there is no room for it, because the run's spec says the same.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inputs: Vec<TableVersion>,
     /// All tables of the layer at their versions (for the warehouse: each table at the Gold version it holds).
     pub outputs: Vec<TableVersion>,
@@ -59,9 +63,9 @@ pub struct FailureReport {
 }
 
 impl Report {
-    /// The JSON text, cut to what a termination message may hold: messages are shortened, never the structure.
+    /// The JSON text, cut to what a termination message may hold: words are shortened, never what must be read back.
     pub fn to_termination_message(&self) -> String {
-        let mut limit = 1500;
+        let mut limit = MESSAGE_BYTES;
         loop {
             let text = serde_json::to_string(&self.shortened(limit)).unwrap_or_default();
             if text.len() <= TERMINATION_BYTES || limit < 16 {
@@ -73,7 +77,12 @@ impl Report {
 
     fn shortened(&self, limit: usize) -> Self {
         match self.clone() {
-            Self::Run(report) => Self::Run(report),
+            Self::Run(mut report) => {
+                if limit < MESSAGE_BYTES {
+                    report.inputs.clear();
+                }
+                Self::Run(report)
+            }
             Self::Provision(mut report) => {
                 for dependency in &mut report.dependencies {
                     // A met dependency needs no words; the room belongs to the others.
