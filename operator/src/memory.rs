@@ -1,6 +1,6 @@
 //! What is remembered of a pipeline between reconciles: only to save calls; losing it costs calls, never correctness. No network.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -45,6 +45,14 @@ pub(crate) struct KnownContract {
 }
 
 impl Memory {
+    /// Forgets what nothing will ask for again: runs that have ended, children that are not kept.
+    pub fn tidy(&mut self, under_way: &HashSet<String>, keep: Option<&BTreeSet<String>>) {
+        self.run_written.retain(|uid, _| under_way.contains(uid));
+        if let Some(keep) = keep {
+            self.applied.retain(|child, _| keep.contains(child));
+        }
+    }
+
     /// What is known of a contract: of another than the last one asked about, nothing.
     pub fn contract(&self, reference: &ConfigMapKeyRef) -> Option<&KnownContract> {
         self.contract.as_ref().filter(|known| known.reference == *reference)
@@ -96,6 +104,16 @@ mod tests {
             name: name.to_owned(),
             key: "schema.json".to_owned(),
         }
+    }
+
+    #[test]
+    fn memory_does_not_grow_with_the_runs_that_were() {
+        let mut memory = Memory::default();
+        for number in 0..1000 {
+            memory.run_written.insert(format!("run-{number}"), Instant::now());
+            memory.tidy(&HashSet::from(["run-999".to_owned()]), None);
+        }
+        assert_eq!(memory.run_written.len(), 1);
     }
 
     #[test]

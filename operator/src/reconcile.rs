@@ -1,5 +1,6 @@
 //! One look at one pipeline: observe, plan, apply, report. Talks to the Kubernetes API.
 
+use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -11,7 +12,7 @@ use kube::ResourceExt;
 use kube::runtime::applier;
 use kube::runtime::controller::{Action, Config};
 use medallion_crds::Pipeline;
-use medallion_plan::{PlanError, PlannedEvent, ValidateError, ValidatedPipeline, plan};
+use medallion_plan::{Observed, PlanError, PlannedEvent, ValidateError, ValidatedPipeline, is_over, plan};
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
@@ -182,6 +183,7 @@ async fn reconcile(object: &GuardedPipeline, context: &Context, scope: &Scope) -
         .await
         .map_err(ReconcileError::Report)?;
     report::events(context, &seen, &planned.events).await;
+    memory.tidy(&under_way(&observed), planned.keep.as_ref());
     if let Some(failure) = applied.failure {
         return Err(ReconcileError::Apply(failure));
     }
@@ -194,6 +196,12 @@ async fn reconcile(object: &GuardedPipeline, context: &Context, scope: &Scope) -
         .flatten()
         .fold(planned, Duration::min);
     Ok(Action::requeue(next.max(DEBOUNCE)))
+}
+
+/// UIDs of the runs that have not ended.
+fn under_way(observed: &Observed) -> HashSet<String> {
+    let runs = observed.runs.iter().filter(|run| !is_over(run));
+    runs.filter_map(ResourceExt::uid).collect()
 }
 
 /// The object as it is known best: what our last write made of it, until the watch has shown anything newer.

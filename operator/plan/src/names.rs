@@ -12,7 +12,7 @@ pub fn settings(pipeline: &str, worker: Worker, hash: &str) -> String {
     format!("{pipeline}-{worker}-{}", short(hash))
 }
 
-/// Job of one try of the provisioner, and its settings.
+/// Job of one try of the provisioner.
 pub fn provisioner(pipeline: &str, hash: &str) -> String {
     settings(pipeline, Worker::Provisioner, hash)
 }

@@ -278,7 +278,7 @@ impl Planner<'_> {
                 .iter()
                 .map(|child| format!("{}/{}", child.kind(), child.name()));
             let mounted = streaming::mounted_settings(self.observed).map(|name| format!("ConfigMap/{name}"));
-            let own = provisioning.job.iter().map(|name| format!("ConfigMap/{name}"));
+            let own = provisioning.settings.iter().map(|name| format!("ConfigMap/{name}"));
             self.plan.keep = Some(planned.chain(mounted).chain(own).collect());
         }
         Ok(())

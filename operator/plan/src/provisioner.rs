@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use medallion_crds::{Worker, labels};
 
 use crate::child::Child;
@@ -16,6 +17,11 @@ use crate::{meta, names, standing};
 
 /// A try that takes longer is ended.
 const TIMEOUT_SECONDS: i32 = 300;
+
+/// Name of the settings of all tries of one wish: one object, however often it takes.
+pub(crate) fn settings_name(pipeline: &ValidatedPipeline, hash: &str) -> String {
+    names::settings(&pipeline.name, Worker::Provisioner, hash)
+}
 
 /// Name of the Job of a try.
 pub(crate) fn name(pipeline: &ValidatedPipeline, hash: &str, attempt: i32) -> String {
@@ -30,6 +36,7 @@ pub(crate) fn children(pipeline: &ValidatedPipeline) -> Vec<Child> {
 /// The Job of a try.
 pub(crate) fn job(pipeline: &ValidatedPipeline, config: &OperatorConfig, launch: &Launch, attempt: i32) -> PlannedJob {
     let name = name(pipeline, &launch.hash, attempt);
+    let settings = settings_name(pipeline, &launch.hash);
     let template = pod::template(
         pipeline,
         config,
@@ -37,7 +44,7 @@ pub(crate) fn job(pipeline: &ValidatedPipeline, config: &OperatorConfig, launch:
             worker: Worker::Provisioner,
             stage: None,
             image: &config.images.workers,
-            settings: name.clone(),
+            settings: settings.clone(),
             settings_hash: &launch.hash,
             service_account: names::child(&pipeline.name, Worker::Provisioner),
             tokens: None,
@@ -52,7 +59,10 @@ pub(crate) fn job(pipeline: &ValidatedPipeline, config: &OperatorConfig, launch:
     )]));
     PlannedJob {
         settings: ConfigMap {
-            metadata: metadata.clone(),
+            metadata: ObjectMeta {
+                name: Some(settings),
+                ..metadata.clone()
+            },
             data: Some(standing::settings_data(&launch.text)),
             ..ConfigMap::default()
         },

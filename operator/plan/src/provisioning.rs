@@ -33,6 +33,8 @@ pub(crate) struct Provisioning {
     pub create_job: Option<PlannedJob>,
     /// Name of the try's Job, which is kept.
     pub job: Option<String>,
+    /// Name of its settings, which are kept too.
+    pub settings: Option<String>,
     /// What keeps it from being done.
     pub obstacle: Option<Obstacle>,
     pub wake_at: Option<Timestamp>,
@@ -53,6 +55,7 @@ pub(crate) fn step(
         contract: pipeline.status.contract.clone(),
         create_job: None,
         job: None,
+        settings: None,
         obstacle: None,
         wake_at: None,
     };
@@ -114,6 +117,7 @@ impl Provisioning {
         }
         self.done = status.succeeded;
         self.job = Some(provisioner::name(pipeline, &status.hash, status.attempt));
+        self.settings = Some(provisioner::settings_name(pipeline, &status.hash));
         self.status = Some(status);
     }
 

@@ -139,6 +139,19 @@ fn a_failed_stage_stays_failed_while_a_request_is_still_at_the_stage_before() {
 }
 
 #[test]
+fn a_dependency_that_is_missing_for_days_leaves_no_trail() {
+    let mut world = World::new(YAML);
+    world.settle();
+    for _ in 0..50 {
+        happens(&mut world, Step::Missing(vec!["Topic/purchase_orders".to_owned()]));
+        happens(&mut world, Step::Pass(61));
+    }
+    assert!(world.jobs_created.len() > 40, "it is tried again and again");
+    assert_eq!(world.observed.jobs.len(), 1, "only the newest try stays");
+    assert_eq!(world.job_settings.len(), 1, "with one settings file for all of them");
+}
+
+#[test]
 fn history_keeps_the_newest_run_and_the_limits() {
     let mut world = started();
     world.pipeline.spec.successful_runs_history_limit = 2;

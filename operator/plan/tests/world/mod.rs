@@ -32,6 +32,8 @@ pub struct World {
     pub events: Vec<PlannedEvent>,
     /// How often each Job was created.
     pub jobs_created: BTreeMap<String, usize>,
+    /// Names of the settings that Jobs were made with.
+    pub job_settings: BTreeSet<String>,
     pub now: Timestamp,
     counter: u64,
 }
@@ -58,6 +60,7 @@ impl World {
             children: BTreeSet::new(),
             events: Vec::new(),
             jobs_created: BTreeMap::new(),
+            job_settings: BTreeSet::new(),
             now,
             counter: 0,
         }
@@ -196,6 +199,8 @@ impl World {
 
     fn create_job(&mut self, planned: PlannedJob) {
         let mut job = *planned.job;
+        let settings = planned.settings.metadata.name.unwrap_or_default();
+        self.job_settings.insert(settings);
         if self.observed.job(&job.name_any()).is_some() {
             return;
         }
