@@ -45,6 +45,7 @@ use crate::stage::Stage;
         .message("metadata.name: must be at most 58 characters long, because Jobs are named after it")
 )]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self.stage != 'silver' || (self.inputs.size() == 1 && self.inputs[0].name == 'bronze')").message("inputs: silver works on exactly one input, bronze"))]
 #[x_kube(validation = Rule::new("self.stage in ['silver', 'gold', 'warehouse']").message("stage: must be silver, gold or warehouse; the other stages run all the time and have no runs"))]
 pub struct StageRunSpec {
     /// The pipeline, in the same namespace.

@@ -47,6 +47,22 @@ fn the_smallest_pipeline_is_accepted_and_its_defaults_are_explicit() {
     json!({"type": "None", "bearerTokens": {"secretKeyRef": {"name": "a", "key": "b"}}}),
     "only then allowed"
 )]
+#[case::one_bucket_for_two_layers("/spec/lake/gold/bucket", json!("shop-silver"), "must be three buckets")]
+#[case::older_than_allowed_by_design(
+    "/spec/stages/bronze",
+    json!({"flush": {"maxAgeSeconds": 120}}),
+    "must be greater than flush.maxAgeSeconds"
+)]
+#[case::rarer_than_allowed_by_design(
+    "/spec/stages/silver",
+    json!({"minIntervalSeconds": 3600}),
+    "must be greater than minIntervalSeconds"
+)]
+#[case::waits_that_shrink(
+    "/spec/stages/gold",
+    json!({"retry": {"backoffSeconds": 301}}),
+    "must be at least backoffSeconds"
+)]
 fn a_pipeline_is_refused(#[case] pointer: &str, #[case] value: Value, #[case] message: &str) {
     let error = pipeline(&[(pointer, value)]).validate_cel().unwrap_err().to_string();
     assert!(error.contains(message), "{error}");
@@ -106,6 +122,16 @@ fn a_run_never_changes() {
         .unwrap_err()
         .to_string();
     assert!(error.contains("is immutable"), "{error}");
+}
+
+#[test]
+fn silver_works_on_bronze_alone() {
+    let mut other = run("silver", 1);
+    other.spec.inputs[0].name = "orders".to_owned();
+    let error = other.validate_cel().unwrap_err().to_string();
+    assert!(error.contains("exactly one input, bronze"), "{error}");
+    other.spec.stage = medallion_crds::Stage::Gold;
+    other.validate_cel().unwrap();
 }
 
 #[test]

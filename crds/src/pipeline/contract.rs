@@ -12,23 +12,23 @@ pub struct ContractSource {
     pub schema_ref: ConfigMapKeyRef,
 
     /// JSON Pointer to the event's key, a string or a number: what the event is about, for example /order_id. Events of one key keep their order in Kafka. Immutable.
-    #[schemars(length(min = 2, max = 256), regex(pattern = "^(/[^/]+)+$"))]
+    #[schemars(length(min = 2, max = 256), regex(pattern = "^(/([^/~]|~[01])+)+$"))]
     #[x_kube(validation = Rule::new("self == oldSelf").message("is immutable: stored items and lake rows are keyed by it; make a new Pipeline for another key"))]
     pub key: String,
 
     /// JSON Pointer to the event's id, a string or a number: two events of one key with one id are the same event. Immutable.
-    #[schemars(length(min = 2, max = 256), regex(pattern = "^(/[^/]+)+$"))]
+    #[schemars(length(min = 2, max = 256), regex(pattern = "^(/([^/~]|~[01])+)+$"))]
     #[x_kube(validation = Rule::new("self == oldSelf").message("is immutable: duplicates are told by it; make a new Pipeline for another event id"))]
     pub event_id: String,
 
     /// JSON Pointer to the time at which the event happened, a string with format date-time. Immutable.
-    #[schemars(length(min = 2, max = 256), regex(pattern = "^(/[^/]+)+$"))]
+    #[schemars(length(min = 2, max = 256), regex(pattern = "^(/([^/~]|~[01])+)+$"))]
     #[x_kube(validation = Rule::new("self == oldSelf").message("is immutable: the order of versions rests on it; make a new Pipeline for another event time"))]
     pub event_time: String,
 
     /// JSON Pointer to an integer that grows with each version of a key's data. Without it the event time decides which version is the latest. Immutable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 2, max = 256), regex(pattern = "^(/[^/]+)+$"))]
+    #[schemars(length(min = 2, max = 256), regex(pattern = "^(/([^/~]|~[01])+)+$"))]
     #[x_kube(validation = Rule::new("self == oldSelf").message("is immutable: the order of versions rests on it; make a new Pipeline for another version field"))]
     pub version: Option<String>,
 }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 /// The buckets of the three layers. Each table is a Delta Lake table, readable as it is by Athena, Spark, DuckDB and others.
 #[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self.bronze.bucket != self.silver.bucket && self.silver.bucket != self.gold.bucket && self.gold.bucket != self.bronze.bucket").message("bronze, silver and gold: must be three buckets, or tables of the same name would be one table"))]
 pub struct Lake {
     /// Bronze: every change of the DynamoDB table, as it came, one row each.
     pub bronze: Bucket,

@@ -109,6 +109,7 @@ impl Default for PersistStage {
 /// DynamoDB Streams to Bronze, in one pod: the stream's positions are part of each commit.
 #[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self.maxAgeSeconds > self.flush.maxAgeSeconds").message("maxAgeSeconds: must be greater than flush.maxAgeSeconds, or the wait for the flush alone would make the pipeline unhealthy"))]
 pub struct BronzeStage {
     /// When buffered changes are written.
     #[serde(default)]
@@ -139,7 +140,7 @@ impl Default for BronzeStage {
 pub struct Flush {
     /// Write when this many bytes are buffered; also what bounds the exporter's memory.
     #[serde(default = "flush_bytes")]
-    #[schemars(range(min = 1_048_576, max = 1_073_741_824))]
+    #[schemars(range(min = 1_048_576, max = 268_435_456))]
     pub max_bytes: i64,
     /// Write when the oldest buffered change is this old. Short ages make many small files.
     #[serde(default = "seconds::<60>")]
@@ -163,6 +164,7 @@ impl Default for Flush {
 /// Bronze to Silver, by dbt: built, tested, and only then published.
 #[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self.maxAgeSeconds > self.minIntervalSeconds").message("maxAgeSeconds: must be greater than minIntervalSeconds, or the wait between two runs alone would make the pipeline unhealthy"))]
 pub struct SilverStage {
     /// At least this long between the starts of two runs, so that small commits are taken together.
     #[serde(default = "seconds::<30>")]
@@ -277,6 +279,7 @@ pub enum WarehouseMode {
 /// What happens when an attempt fails. Evictions and other disruptions are not counted.
 #[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self.maxBackoffSeconds >= self.backoffSeconds").message("maxBackoffSeconds: must be at least backoffSeconds"))]
 pub struct Retry {
     /// How many further attempts after the first. When they are used up the stage waits for new data, a changed spec, or the annotation medallion.dev/requested-at.
     #[serde(default = "retry_limit")]
