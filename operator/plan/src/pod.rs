@@ -18,6 +18,7 @@ use medallion_crds::{Stage, Worker, labels};
 
 use crate::config::OperatorConfig;
 use crate::meta;
+use crate::settings::{DRAIN_SECONDS, REQUEST_SECONDS};
 use crate::validate::ValidatedPipeline;
 
 /// User and group of all workers; the images know it by number.
@@ -113,11 +114,23 @@ pub(crate) fn template(
                 ..PodSecurityContext::default()
             }),
             service_account_name: Some(request.service_account.clone()),
-            termination_grace_period_seconds: Some(30),
+            termination_grace_period_seconds: Some(i64::from(grace_seconds(request.worker))),
             tolerations: Some(worker.tolerations).filter(|tolerations| !tolerations.is_empty()),
             volumes: Some(volumes(pipeline, request)),
             ..PodSpec::default()
         }),
+    }
+}
+
+/// How long a worker may take to end: what it has begun is finished or given up by then. A pipeline is gone within a minute.
+const fn grace_seconds(worker: Worker) -> i32 {
+    match worker {
+        // Unready first, then the longest request, then what the producer still holds.
+        Worker::Gateway => DRAIN_SECONDS + REQUEST_SECONDS + 10,
+        // Puts in flight, their commit and leaving the group; the last flush.
+        Worker::Consumer | Worker::Exporter => 45,
+        // What is not published yet is thrown away and done again.
+        Worker::Provisioner | Worker::DbtRunner | Worker::Loader => 30,
     }
 }
 

@@ -29,6 +29,11 @@ pub(crate) struct Launch {
     pub hash: String,
 }
 
+/// How long a gateway is unready before it closes its listener.
+pub(crate) const DRAIN_SECONDS: i32 = 5;
+/// Longest time for one request to the gateway.
+pub(crate) const REQUEST_SECONDS: i32 = 30;
+
 /// Builds the settings of all workers from one pipeline.
 pub(crate) struct LaunchSettings<'a> {
     pub pipeline: &'a ValidatedPipeline,
@@ -70,10 +75,10 @@ impl LaunchSettings<'_> {
                 contract: self.contract(),
                 kafka: self.kafka(),
                 tokens_path: tokens.then(|| TOKENS_PATH.to_owned()),
-                drain_seconds: 5,
+                drain_seconds: DRAIN_SECONDS,
                 max_body_bytes: 8 * 1024 * 1024,
                 max_events_per_request: 5000,
-                request_timeout_seconds: 30,
+                request_timeout_seconds: REQUEST_SECONDS,
                 max_buffer_bytes: 64 * 1024 * 1024,
             },
         )
