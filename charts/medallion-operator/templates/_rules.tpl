@@ -10,7 +10,7 @@ mount them, the operator never reads them), pod exec and logs, wildcards, Custom
 # Runs of the batch stages: made by the operator, removed when the history limit is passed.
 - apiGroups: [medallion.dev]
   resources: [stageruns]
-  verbs: [get, list, watch, create, patch, delete]
+  verbs: [get, list, watch, create, delete]
 # What is true is written by the operator alone.
 - apiGroups: [medallion.dev]
   resources: [pipelines/status, stageruns/status]
@@ -22,11 +22,11 @@ mount them, the operator never reads them), pod exec and logs, wildcards, Custom
 # Gateway, consumer and exporter.
 - apiGroups: [apps]
   resources: [deployments]
-  verbs: [get, list, watch, create, patch, delete]
-# The provisioner, and one Job per attempt of a run.
+  verbs: [list, watch, create, patch, delete]
+# The provisioner, and one Job per attempt of a run. A Job is made once and never changed.
 - apiGroups: [batch]
   resources: [jobs]
-  verbs: [get, list, watch, create, patch, delete]
+  verbs: [get, list, watch, create, delete]
 # Settings of the workers are written; contracts are read, and a changed one is seen.
 - apiGroups: [""]
   resources: [configmaps]
@@ -34,20 +34,20 @@ mount them, the operator never reads them), pod exec and logs, wildcards, Custom
 # The gateway is reached by a Service; each worker has an identity of its own, without rights in the cluster.
 - apiGroups: [""]
   resources: [services, serviceaccounts]
-  verbs: [get, list, watch, create, patch, delete]
-# Node maintenance leaves gateways and consumers running.
+  verbs: [list, watch, create, patch, delete]
+# Node maintenance takes one gateway at a time.
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]
-  verbs: [get, list, watch, create, patch, delete]
+  verbs: [list, watch, create, patch, delete]
 # Workers are asked for progress at their pods' addresses; ends and their reports stand in the pods' status.
 - apiGroups: [""]
   resources: [pods]
-  verbs: [get, list, watch]
-# A Secret or ConfigMap that cannot be mounted shows in a pod's events alone.
+  verbs: [list, watch]
+# A Secret that cannot be mounted shows in a pod's events alone, a pod that must not be made in its Job's.
 - apiGroups: [""]
   resources: [events]
   verbs: [list]
-# What happened is told as events on the Pipeline and the StageRun.
+# What happened is told as events on the Pipeline.
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create, patch]

@@ -1,0 +1,72 @@
+//! What the chart lets the operator do: each right with its reason, and none that the operator does not use. No network.
+
+use std::collections::BTreeMap;
+
+const RULES: &str = include_str!("../../charts/medallion-operator/templates/_rules.tpl");
+
+/// Verbs by resource, as the operator uses them. Server-side apply is patch, and create where nothing is yet.
+const USED: [(&str, &str); 15] = [
+    ("pipelines", "get list watch"),
+    ("stageruns", "get list watch create delete"),
+    ("pipelines/status", "patch"),
+    ("stageruns/status", "patch"),
+    ("pipelines/finalizers", "update"),
+    ("stageruns/finalizers", "update"),
+    ("deployments", "list watch create patch delete"),
+    ("jobs", "get list watch create delete"),
+    ("configmaps", "get list watch create patch delete"),
+    ("services", "list watch create patch delete"),
+    ("serviceaccounts", "list watch create patch delete"),
+    ("poddisruptionbudgets", "list watch create patch delete"),
+    ("pods", "list watch"),
+    ("events", "list"),
+    ("events.k8s.io events", "create patch"),
+];
+
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Rule {
+    api_groups: Vec<String>,
+    resources: Vec<String>,
+    verbs: Vec<String>,
+}
+
+/// The text between `define` and `end`, which is plain YAML.
+fn text() -> &'static str {
+    let (_, rest) = RULES.split_once("-}}\n").expect("the beginning of the rules");
+    let (rules, _) = rest.split_once("{{- end }}").expect("the end of the rules");
+    rules
+}
+
+#[test]
+fn the_operator_may_do_what_it_does_and_nothing_else() {
+    let rules: Vec<Rule> = serde_saphyr::from_str(text()).expect("rules");
+    let mut granted = BTreeMap::new();
+    for rule in &rules {
+        for resource in &rule.resources {
+            let group = rule.api_groups.join(",");
+            let name = if group == "events.k8s.io" {
+                format!("{group} {resource}")
+            } else {
+                resource.clone()
+            };
+            assert!(granted.insert(name, rule.verbs.join(" ")).is_none(), "{resource} twice");
+        }
+    }
+    let used: BTreeMap<_, _> = USED
+        .into_iter()
+        .map(|(resource, verbs)| (resource.to_owned(), verbs.to_owned()))
+        .collect();
+    assert_eq!(granted, used);
+}
+
+#[test]
+fn each_rule_has_its_reason() {
+    let mut before = "";
+    for line in text().lines() {
+        if line.starts_with("- apiGroups") {
+            assert!(before.starts_with("# "), "no reason above {line}");
+        }
+        before = line;
+    }
+}
