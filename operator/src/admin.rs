@@ -17,7 +17,7 @@ use crate::context::Context;
 /// Starts the server; it ends with the process.
 pub(crate) async fn serve(address: SocketAddr, context: Arc<Context>) -> anyhow::Result<()> {
     let router = Router::new()
-        .route("/livez", get(|| async { "ok" }))
+        .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .with_state(context);
@@ -32,8 +32,16 @@ pub(crate) async fn serve(address: SocketAddr, context: Arc<Context>) -> anyhow:
     Ok(())
 }
 
+async fn livez(State(context): State<Arc<Context>>) -> impl IntoResponse {
+    if context.broken.load(Ordering::Relaxed) {
+        (StatusCode::INTERNAL_SERVER_ERROR, "a watch has ended")
+    } else {
+        (StatusCode::OK, "ok")
+    }
+}
+
 async fn readyz(State(context): State<Arc<Context>>) -> impl IntoResponse {
-    if context.ready.load(Ordering::Relaxed) {
+    if context.scopes_to_fill.load(Ordering::Relaxed) == 0 {
         (StatusCode::OK, "ok")
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "the stores are not filled yet")

@@ -33,23 +33,22 @@ use crate::scope::Scope;
 pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let config = arguments.configuration()?;
     let client = calls::client().await.context("no client for the Kubernetes API")?;
-    let context = Arc::new(Context::new(client.clone(), config));
+    let namespaces = arguments.namespaces();
+    let context = Arc::new(Context::new(client.clone(), config, namespaces.len()));
     let shutdown = shutdown_on_signal()?;
     admin::serve(arguments.listen, context.clone()).await?;
 
-    let namespaces = arguments.namespaces();
     tracing::info!(version = env!("CARGO_PKG_VERSION"), ?namespaces, "started");
     let scopes: Vec<_> = namespaces
         .into_iter()
         .map(|namespace| Scope::new(client.clone(), namespace))
         .collect();
     let views: Vec<_> = scopes.iter().map(|(scope, _)| scope.clone()).collect();
-    let poller = tokio::spawn(progress::poll_for_ever(context.clone(), views));
+    context.for_ever("progress", progress::poll_for_ever(context.clone(), views));
     let controllers = scopes.into_iter().map(|(scope, watches)| {
         reconcile::control(context.clone(), scope, watches, arguments.concurrency, shutdown.clone())
     });
     future::join_all(controllers).await;
-    poller.abort();
     tracing::info!("stopped");
     Ok(())
 }

@@ -75,12 +75,13 @@ pub(crate) async fn control(
 ) {
     let queue = watches.start(&context, &scope);
     tokio::select! {
-        () = scope.wait_until_filled() => {}
+        // A watch that has ended is told by /livez.
+        filled = scope.wait_until_filled() => if filled.is_err() { return },
         () = shutdown.cancelled() => return,
     }
     // After a restart, what workers say is heard before anything is said about them.
     progress::poll_once(&context, std::slice::from_ref(&scope)).await;
-    context.ready.store(true, Ordering::Relaxed);
+    context.scopes_to_fill.fetch_sub(1, Ordering::Relaxed);
     let looks = applier(
         |object, shared: Arc<(Arc<Context>, Scope)>| {
             let (context, scope) = shared.as_ref().clone();

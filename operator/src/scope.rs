@@ -19,7 +19,7 @@ use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::api::PartialObjectMeta;
 use kube::core::DeserializeGuard;
 use kube::runtime::WatchStreamExt;
-use kube::runtime::reflector::store::Writer;
+use kube::runtime::reflector::store::{Writer, WriterDropped};
 use kube::runtime::reflector::{ObjectRef, Store, store};
 use kube::runtime::utils::StreamBackoff;
 use kube::runtime::watcher::{self, Config, Event, watcher};
@@ -97,24 +97,25 @@ impl Scope {
         }
     }
 
-    /// Waits until all stores have been filled once: a decision on half a picture would repeat what stands.
-    pub async fn wait_until_filled(&self) {
-        let _ = future::join(
-            future::join5(
+    /// Waits until all stores have been filled once: a decision on half a picture would repeat what stands. Fails if a watch has ended.
+    pub async fn wait_until_filled(&self) -> Result<(), WriterDropped> {
+        future::try_join(
+            future::try_join5(
                 self.pipelines.wait_until_ready(),
                 self.runs.wait_until_ready(),
                 self.deployments.wait_until_ready(),
                 self.jobs.wait_until_ready(),
                 self.pods.wait_until_ready(),
             ),
-            future::join4(
+            future::try_join4(
                 self.service_accounts.wait_until_ready(),
                 self.config_maps.wait_until_ready(),
                 self.services.wait_until_ready(),
                 self.budgets.wait_until_ready(),
             ),
         )
-        .await;
+        .await
+        .map(|_| ())
     }
 }
 
@@ -126,7 +127,7 @@ impl Watches {
         scope: &Scope,
     ) -> impl Stream<Item = Result<Reference, Infallible>> + use<> {
         for start in self.streams {
-            tokio::spawn(start(context.clone(), scope.clone()));
+            context.for_ever("watch", start(context.clone(), scope.clone()));
         }
         self.queue.map(Ok)
     }
