@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
 use medallion_crds::stage_run::{PipelineRef, StageRunType};
-use medallion_crds::{REQUESTED_AT_ANNOTATION, StageRun, StageRunSpec, labels};
+use medallion_crds::{REQUESTED_AT_ANNOTATION, Stage, StageRun, StageRunSpec, labels};
 
 use crate::batch::{BatchView, Source, is_new};
 use crate::rules::{self, BatchRules};
@@ -62,7 +62,7 @@ pub(crate) fn decide(context: &TriggerContext<'_>) -> Decision {
         Some(newest) if run::has_failed(newest) => after_failure(context, newest, source),
         newest => {
             let consumed = context.view.success().map(|success| success.inputs).unwrap_or_default();
-            if !is_new(context.view.stage, &source.inputs, &consumed) {
+            if !is_new(context.view.stage, &source.inputs, &consumed) && !has_new_tables(context) {
                 return Decision::Nothing;
             }
             let interval = newest
@@ -73,13 +73,31 @@ pub(crate) fn decide(context: &TriggerContext<'_>) -> Decision {
     }
 }
 
-fn after_failure(context: &TriggerContext<'_>, newest: &StageRun, source: &Source) -> Decision {
-    let annotations = newest.annotations();
-    let generation = annotations
+/// Whether the spec has since been given warehouse tables that the last run could not load: nobody waits for Gold to change first.
+fn has_new_tables(context: &TriggerContext<'_>) -> bool {
+    let (Some(newest), Some(success)) = (context.view.newest(), context.view.success()) else {
+        return false;
+    };
+    let stage = &context.pipeline.spec.stages.warehouse;
+    context.view.stage == Stage::Warehouse
+        && is_older(newest, context.pipeline)
+        && stage
+            .tables
+            .iter()
+            .any(|table| success.outputs.iter().all(|output| output.name != table.name))
+}
+
+/// Whether a run was made for an earlier generation of the spec.
+fn is_older(run: &StageRun, pipeline: &ValidatedPipeline) -> bool {
+    run.annotations()
         .get(labels::PIPELINE_GENERATION)
-        .and_then(|text| text.parse::<i64>().ok());
-    let changed = generation.is_some_and(|generation| generation < context.pipeline.generation)
-        || annotations.get(labels::LAUNCH_HASH).map(String::as_str) != context.launch_hash;
+        .and_then(|text| text.parse::<i64>().ok())
+        .is_some_and(|generation| generation < pipeline.generation)
+}
+
+fn after_failure(context: &TriggerContext<'_>, newest: &StageRun, source: &Source) -> Decision {
+    let launched = newest.annotations().get(labels::LAUNCH_HASH).map(String::as_str);
+    let changed = is_older(newest, context.pipeline) || launched != context.launch_hash;
     if changed {
         return Decision::Start(source.clone());
     }

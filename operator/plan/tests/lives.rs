@@ -152,6 +152,31 @@ fn a_dependency_that_is_missing_for_days_leaves_no_trail() {
 }
 
 #[test]
+fn a_table_that_is_added_to_the_warehouse_is_loaded_without_waiting_for_gold() {
+    let mut world = started();
+    happens(&mut world, Step::Bronze(3));
+    for stage in Stage::BATCH {
+        happens(&mut world, attempt(stage, Outcome::Succeeded));
+    }
+    let tables = serde_json::json!([
+        {"name": "orders", "mode": "ReplacePartitions"}, {"name": "daily_sales", "mode": "ReplacePartitions"},
+    ]);
+    happens(
+        &mut world,
+        Step::Spec(serde_json::json!({"suspend": false, "stages": {"ingest": {"replicas": 3}}})),
+    );
+    assert_eq!(world.runs(Stage::Warehouse).len(), 1, "another change is no reason");
+    happens(
+        &mut world,
+        Step::Spec(serde_json::json!({"stages": {"warehouse": {"tables": tables}}})),
+    );
+    assert_eq!(world.runs(Stage::Warehouse).len(), 2);
+    // The worker of this world loads the first table only: that must not go on for ever.
+    happens(&mut world, attempt(Stage::Warehouse, Outcome::Succeeded));
+    assert_eq!(world.runs(Stage::Warehouse).len(), 2);
+}
+
+#[test]
 fn history_keeps_the_newest_run_and_the_limits() {
     let mut world = started();
     world.pipeline.spec.successful_runs_history_limit = 2;
