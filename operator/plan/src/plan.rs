@@ -171,6 +171,10 @@ pub fn plan(
     planner.standing(&provisioning)?;
     let waits_for = provisioning.obstacle.clone();
     let streaming = planner.streaming(waits_for.as_ref());
+    if streaming.iter().any(|stage| !stage.rolled_out) {
+        // Until the new pods stand, an old one that is lost is made again, and mounts what it was made with.
+        planner.plan.keep = None;
+    }
     let mut stages: Vec<_> = streaming.iter().map(|stage| stage.status.clone()).collect();
     stages.extend(planner.batch(&streaming, &provisioning)?);
 

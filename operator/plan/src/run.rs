@@ -88,7 +88,10 @@ pub(crate) fn advance(context: &RunContext<'_>, run: &StageRun) -> RunStep {
             ..RunStep::default()
         },
     };
-    if step.step.status.attempt == 0 {
+    if run.metadata.deletion_timestamp.is_some() {
+        // Its Job goes with it and must not be made again; the run keeps its place until it is gone.
+        step.wake(rules::later(context.now, 5));
+    } else if step.step.status.attempt == 0 {
         step.begin_attempt();
     } else if let Some(retry) = step.step.status.retry_time.clone() {
         if context.now >= retry.0 || context.hurry {

@@ -177,6 +177,36 @@ fn a_table_that_is_added_to_the_warehouse_is_loaded_without_waiting_for_gold() {
 }
 
 #[test]
+fn a_run_that_is_being_deleted_gets_no_job() {
+    let mut world = started();
+    happens(&mut world, Step::Bronze(3));
+    happens(&mut world, attempt(Stage::Silver, Outcome::Running));
+    let now = k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(world.now);
+    world.observed.runs[0].metadata.deletion_timestamp = Some(now);
+    happens(&mut world, attempt(Stage::Silver, Outcome::JobGone));
+    happens(&mut world, Step::Pass(60));
+    assert_eq!(world.runs(Stage::Silver).len(), 1, "and no other run begins beside it");
+    assert!(world.active_job(Stage::Silver).is_none());
+}
+
+#[test]
+fn settings_go_only_when_the_pods_that_mount_others_stand() {
+    let mut world = started();
+    let settings = |world: &World| {
+        let all = world.children.iter();
+        all.filter(|child| child.starts_with("ConfigMap/purchase-orders-exporter"))
+            .count()
+    };
+    let flush = serde_json::json!({"stages": {"bronze": {"flush": {"maxAgeSeconds": 5}}}});
+    happens(&mut world, Step::Spec(flush));
+    world.observed.pods.clear();
+    world.settle();
+    assert_eq!(settings(&world), 2, "an old pod may have to be made again");
+    happens(&mut world, Step::WorkersReady);
+    assert_eq!(settings(&world), 1);
+}
+
+#[test]
 fn history_keeps_the_newest_run_and_the_limits() {
     let mut world = started();
     world.pipeline.spec.successful_runs_history_limit = 2;
