@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::StreamExt;
@@ -34,29 +34,48 @@ const AT_ONCE: usize = 32;
 
 /// What workers said last, by UID of the pod.
 #[derive(Default)]
-pub(crate) struct ProgressBoard(Mutex<HashMap<String, (Instant, Progress)>>);
+pub(crate) struct ProgressBoard(Mutex<Board>);
+
+#[derive(Default)]
+struct Board {
+    said: HashMap<String, (Instant, Progress)>,
+    /// Pods that did not answer when they were asked last.
+    silent: HashSet<String>,
+}
 
 impl ProgressBoard {
     /// What these pods said.
     pub fn of(&self, pods: &[Pod]) -> BTreeMap<String, Progress> {
         let board = self.lock();
         let uids = pods.iter().filter_map(|pod| pod.metadata.uid.as_ref());
-        uids.filter_map(|uid| Some((uid.clone(), board.get(uid)?.1.clone())))
+        uids.filter_map(|uid| Some((uid.clone(), board.said.get(uid)?.1.clone())))
             .collect()
     }
 
     /// Takes what a pod said; whether it is news.
     fn put(&self, uid: &str, progress: Progress) -> bool {
         let mut board = self.lock();
-        let news = board.get(uid).is_none_or(|(_, old)| old.work != progress.work);
-        board.insert(uid.to_owned(), (Instant::now(), progress));
+        board.silent.remove(uid);
+        let news = board.said.get(uid).is_none_or(|(_, old)| old.work != progress.work);
+        board.said.insert(uid.to_owned(), (Instant::now(), progress));
         news
+    }
+
+    /// Takes that a pod did not answer.
+    fn miss(&self, uid: &str) {
+        self.lock().silent.insert(uid.to_owned());
+    }
+
+    fn is_silent(&self, uid: &str) -> bool {
+        self.lock().silent.contains(uid)
     }
 
     /// Forgets what no longer holds.
     fn forget(&self, known: &HashSet<String>) -> Vec<String> {
         let mut forgotten = Vec::new();
-        self.lock().retain(|uid, (heard, _)| {
+        let mut board = self.lock();
+        board.silent.retain(|uid| known.contains(uid));
+        board.said.retain(|uid, (heard, _)| {
             let holds = heard.elapsed() < HOLDS && known.contains(uid);
             if !holds {
                 forgotten.push(uid.clone());
@@ -66,7 +85,7 @@ impl ProgressBoard {
         forgotten
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, (Instant, Progress)>> {
+    fn lock(&self) -> MutexGuard<'_, Board> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -105,20 +124,31 @@ pub(crate) fn client() -> HttpClient {
         .build(connector)
 }
 
-/// Asks until the task is ended.
+/// Asks until the task is ended. Pods that do not answer are asked apart, so that nobody waits for their deadlines.
 pub(crate) async fn poll_for_ever(context: Arc<Context>, scopes: Vec<Scope>) {
+    futures::future::join(lane(&context, &scopes, false), lane(&context, &scopes, true)).await;
+}
+
+async fn lane(context: &Context, scopes: &[Scope], silent: bool) {
     let mut ticks = tokio::time::interval(PERIOD);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        poll_once(&context, &scopes).await;
-        forget_gone(&context, &scopes);
+        let all = scopes.iter().flat_map(targets);
+        let asked = all.filter(|target| context.progress.is_silent(&target.uid) == silent);
+        poll(context, asked.collect()).await;
+        if !silent {
+            forget_gone(context, scopes);
+        }
     }
 }
 
-/// Asks all workers of these scopes.
-pub(crate) async fn poll_once(context: &Context, scopes: &[Scope]) {
-    let targets: Vec<Target> = scopes.iter().flat_map(targets).collect();
+/// Asks all workers of a scope.
+pub(crate) async fn poll_once(context: &Context, scope: &Scope) {
+    poll(context, targets(scope)).await;
+}
+
+async fn poll(context: &Context, targets: Vec<Target>) {
     futures::stream::iter(targets)
         .for_each_concurrent(AT_ONCE, |target| async move {
             match ask(&context.http, &target).await {
@@ -135,6 +165,7 @@ pub(crate) async fn poll_once(context: &Context, scopes: &[Scope]) {
                         "discarded"
                     };
                     Metrics::count(&context.metrics.polls, word);
+                    context.progress.miss(&target.uid);
                     tracing::debug!(pod = target.uid, %error, "no progress");
                 }
             }
@@ -237,4 +268,42 @@ fn forget_gone(context: &Context, scopes: &[Scope]) {
         .pipelines
         .set(i64::try_from(living.len()).unwrap_or(i64::MAX));
     context.memories.retain(|uid| living.contains(uid));
+}
+
+#[cfg(test)]
+mod tests {
+    use medallion_crds::progress::{Identity, Work};
+
+    use super::*;
+
+    fn progress() -> Progress {
+        Progress {
+            identity: Identity::default(),
+            time: jiff::Timestamp::UNIX_EPOCH,
+            work: Work::default(),
+        }
+    }
+
+    #[test]
+    fn a_pod_that_does_not_answer_is_asked_apart_until_it_does() {
+        let board = ProgressBoard::default();
+        board.put("a", progress());
+        board.miss("a");
+        board.miss("b");
+        assert!(board.is_silent("a") && board.is_silent("b"));
+        board.put("a", progress());
+        assert!(!board.is_silent("a"));
+        board.forget(&HashSet::from(["a".to_owned()]));
+        assert!(!board.is_silent("b"), "a pod that is gone is not remembered");
+    }
+
+    #[test]
+    fn only_what_is_new_is_news() {
+        let board = ProgressBoard::default();
+        assert!(board.put("a", progress()));
+        assert!(!board.put("a", progress()));
+        let mut other = progress();
+        other.work.lag = Some(1);
+        assert!(board.put("a", other));
+    }
 }

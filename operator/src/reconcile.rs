@@ -80,7 +80,7 @@ pub(crate) async fn control(
         () = shutdown.cancelled() => return,
     }
     // After a restart, what workers say is heard before anything is said about them.
-    progress::poll_once(&context, std::slice::from_ref(&scope)).await;
+    progress::poll_once(&context, &scope).await;
     context.scopes_to_fill.fetch_sub(1, Ordering::Relaxed);
     let looks = applier(
         |object, shared: Arc<(Arc<Context>, Scope)>| {
