@@ -18,7 +18,7 @@ use thiserror::Error;
 use crate::calls::{CallError, call};
 use crate::children;
 use crate::context::Context;
-use crate::memory::{Memory, is_recent};
+use crate::memory::{Memory, rest};
 use crate::metrics::Metrics;
 use crate::observe::{self, Since};
 use crate::scope::Scope;
@@ -167,8 +167,8 @@ async fn take_step(
 ) -> Result<(), ApplyError> {
     if let Some(status) = &run.status {
         let written = memory.run_written.get(&run.id.uid).copied();
-        if run.only_progress && is_recent(written, PROGRESS) {
-            applied.look_again(PROGRESS);
+        if let Some(rest) = rest(written, PROGRESS).filter(|_| run.only_progress) {
+            applied.look_again(rest);
             return Ok(());
         }
         let patch = json!({

@@ -92,7 +92,12 @@ impl Memories {
 
 /// Whether something that happened then is younger than the limit.
 pub(crate) fn is_recent(then: Option<Instant>, limit: Duration) -> bool {
-    then.is_some_and(|then| then.elapsed() < limit)
+    rest(then, limit).is_some()
+}
+
+/// How long until something that happened then reaches the limit; `None` once it has.
+pub(crate) fn rest(then: Option<Instant>, limit: Duration) -> Option<Duration> {
+    limit.checked_sub(then?.elapsed()).filter(|rest| !rest.is_zero())
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::apply::MOVED;
 use crate::calls::{CallError, call};
 use crate::context::Context;
-use crate::memory::{Memory, is_recent};
+use crate::memory::{Memory, rest};
 use crate::metrics::Metrics;
 
 /// How often figures that move with the data are written at most.
@@ -34,8 +34,12 @@ pub(crate) async fn status(
     };
     match urgency {
         Urgency::None => return Ok(None),
-        Urgency::Progress if is_recent(memory.status_written, PROGRESS) => return Ok(Some(PROGRESS)),
-        Urgency::Progress | Urgency::Now => {}
+        Urgency::Progress => {
+            if let Some(rest) = rest(memory.status_written, PROGRESS) {
+                return Ok(Some(rest));
+            }
+        }
+        Urgency::Now => {}
     }
     let patch = json!({
         "apiVersion": Pipeline::api_version(&()),

@@ -126,7 +126,7 @@ pub(crate) fn secret_dependency(name: String, streaming: &[Streaming]) -> Depend
 pub enum Urgency {
     /// Nothing changed.
     None,
-    /// Only figures that move with the data: a few seconds may pass.
+    /// Only figures that move with the data, or the words about the same matter: a few seconds may pass.
     Progress,
     /// Somebody waits for it.
     Now,
@@ -151,15 +151,14 @@ fn without_figures(status: &PipelineStatus) -> PipelineStatus {
         stage.oldest_pending_time = None;
         stage.last_commit_time = None;
         stage.rows = None;
+        stage.message = None;
         if !stage.name.is_batch() {
             stage.position = None;
         }
     }
     for condition in &mut plain.conditions {
-        // The message names the oldest input, which moves while data flows.
-        if condition.type_ == "Healthy" {
-            condition.message.clear();
-        }
+        // A message names the oldest input or counts tries, which move all the time; status and reason tell what matters.
+        condition.message.clear();
     }
     plain
 }
@@ -170,4 +169,32 @@ pub(crate) fn unmeasured(streaming: &[Streaming]) -> Option<Stage> {
         .iter()
         .find(|stage| !stage.measured && stage.status.state != StageState::Failed)
         .map(|stage| stage.status.name)
+}
+
+#[cfg(test)]
+mod tests {
+    use medallion_crds::pipeline::StageStatus;
+
+    use super::*;
+
+    fn persist(state: StageState, message: &str) -> PipelineStatus {
+        let stage = StageStatus {
+            state,
+            message: Some(message.to_owned()),
+            ..crate::streaming::empty(Stage::Persist)
+        };
+        PipelineStatus {
+            stages: vec![stage],
+            ..PipelineStatus::default()
+        }
+    }
+
+    #[test]
+    fn words_about_the_same_matter_are_no_hurry() {
+        let stored = persist(StageState::Blocked, "the table is throttled, try 7");
+        assert_eq!(urgency(&stored, &stored), Urgency::None);
+        let again = persist(StageState::Blocked, "the table is throttled, try 8");
+        assert_eq!(urgency(&stored, &again), Urgency::Progress);
+        assert_eq!(urgency(&stored, &persist(StageState::Failed, "")), Urgency::Now);
+    }
 }
