@@ -33,6 +33,8 @@ pub(crate) struct Memory {
     pub contract: Option<KnownContract>,
     /// Newest warning events, by the pod's UID.
     pub warnings: HashMap<String, (Instant, Option<String>)>,
+    /// The resource version of an object that could not be read, once that has been told.
+    pub unreadable: Option<String>,
     /// What the last pass could not apply.
     pub apply_failure: Option<String>,
 }

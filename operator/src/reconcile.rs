@@ -132,27 +132,19 @@ fn after_error(object: &GuardedPipeline, error: &ReconcileError, context: &Conte
 }
 
 async fn reconcile(object: &GuardedPipeline, context: &Context, scope: &Scope) -> Result<Action, ReconcileError> {
+    let memory = context.memories.of(&object.uid().unwrap_or_default());
+    let mut memory = memory.lock().await;
     let stored = match &object.0 {
         Ok(pipeline) => pipeline,
         Err(invalid) => {
-            tracing::warn!(
-                pipeline = object.name_any(),
-                error = invalid.error,
-                "pipeline not readable"
-            );
-            let note = format!("this operator cannot read the object: {}", invalid.error);
-            let event = PlannedEvent {
-                warning: true,
-                reason: "NotReadable".to_owned(),
-                about: "Read".to_owned(),
-                note,
-            };
-            report::publish(context, object, &event).await;
+            // Its workers go on and are heard, which is no reason to say it again.
+            if memory.unreadable != object.resource_version() {
+                memory.unreadable = object.resource_version();
+                tell_unreadable(context, object, &invalid.error).await;
+            }
             return Ok(Action::await_change());
         }
     };
-    let memory = context.memories.of(&object.uid().unwrap_or_default());
-    let mut memory = memory.lock().await;
 
     let seen = newest(stored, &memory);
     let pipeline = ValidatedPipeline::new(&seen, &context.config)?;
@@ -197,6 +189,17 @@ async fn reconcile(object: &GuardedPipeline, context: &Context, scope: &Scope) -
         .flatten()
         .fold(planned, Duration::min);
     Ok(Action::requeue(next.max(DEBOUNCE)))
+}
+
+async fn tell_unreadable(context: &Context, object: &GuardedPipeline, error: &str) {
+    tracing::warn!(pipeline = object.name_any(), error, "pipeline not readable");
+    let event = PlannedEvent {
+        warning: true,
+        reason: "NotReadable".to_owned(),
+        about: "Read".to_owned(),
+        note: format!("this operator cannot read the object: {error}"),
+    };
+    report::publish(context, object, &event).await;
 }
 
 /// UIDs of the runs that have not ended.
