@@ -135,6 +135,9 @@ pub enum PlanError {
     /// Settings that have no JSON form.
     #[error("cannot write a worker's settings: {0}")]
     Settings(#[source] serde_json::Error),
+    /// A status that has no JSON form.
+    #[error("cannot write the status: {0}")]
+    Status(#[source] serde_json::Error),
 }
 
 /// Decides the next step of a pipeline. The same observation gives the same plan.
@@ -206,6 +209,7 @@ pub fn plan(
         dbt: pipeline.dbt_image.clone().map(|image| DbtStatus { image }),
         last_handled_requested_at: planner.handled_request(provisioning.done),
     };
+    let status = status::bounded(status).map_err(PlanError::Status)?;
     planner.tell_transitions(&status);
     planner.plan.status = Some(status);
     planner.wake(health.turns_at);

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use medallion_crds::Stage;
 use medallion_crds::pipeline::{Dependency, DependencyState, PipelineStatus, StageState};
+use medallion_crds::text::cut;
 
 use crate::conditions::{self, Wanted};
 use crate::health::Health;
@@ -121,6 +122,38 @@ pub(crate) fn secret_dependency(name: String, streaming: &[Streaming]) -> Depend
     Dependency { name, state, message }
 }
 
+/// A status has at most so many bytes as JSON.
+const STATUS_BYTES: usize = 32 * 1024;
+
+/// The status within its bound: words are shortened as far as it takes, positions never.
+pub(crate) fn bounded(status: PipelineStatus) -> Result<PipelineStatus, serde_json::Error> {
+    let mut fitting = status;
+    for limit in [512, 256, 128, 64] {
+        if serde_json::to_vec(&fitting)?.len() <= STATUS_BYTES {
+            break;
+        }
+        shorten(&mut fitting, limit);
+    }
+    Ok(fitting)
+}
+
+fn shorten(status: &mut PipelineStatus, limit: usize) {
+    let optional = |text: &mut Option<String>| *text = text.take().map(|text| cut(&text, limit));
+    status.stages.iter_mut().for_each(|stage| optional(&mut stage.message));
+    for dependency in &mut status.dependencies {
+        optional(&mut dependency.message);
+    }
+    if let Some(provisioning) = &mut status.provisioning {
+        optional(&mut provisioning.message);
+    }
+    for condition in &mut status.conditions {
+        condition.message = cut(&condition.message, limit);
+    }
+    for letter in status.dead_letters.iter_mut().flat_map(|letters| &mut letters.newest) {
+        letter.message = cut(&letter.message, limit);
+    }
+}
+
 /// How soon a changed status has to be written.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Urgency {
@@ -173,7 +206,9 @@ pub(crate) fn unmeasured(streaming: &[Streaming]) -> Option<Stage> {
 
 #[cfg(test)]
 mod tests {
-    use medallion_crds::pipeline::StageStatus;
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+    use medallion_crds::pipeline::{DeadLetterReason, DeadLetterStatus, StageStatus};
+    use medallion_crds::stage_run::TableVersion;
 
     use super::*;
 
@@ -187,6 +222,52 @@ mod tests {
             stages: vec![stage],
             ..PipelineStatus::default()
         }
+    }
+
+    /// As long as everything may be: ten letters, a stage of many tables (a report has 4 KiB), long words everywhere.
+    #[test]
+    fn a_status_full_to_the_brim_stays_within_its_bound_and_keeps_positions() {
+        let tables: Vec<_> = (0..60)
+            .map(|number| TableVersion {
+                name: format!("a_table_of_the_shop_{number:03}"),
+                version: 1_000_000,
+            })
+            .collect();
+        let long = || "é".repeat(512);
+        let mut status = PipelineStatus::default();
+        for stage in Stage::BATCH {
+            status.stages.push(StageStatus {
+                message: Some(long()),
+                inputs: tables.clone(),
+                outputs: tables.clone(),
+                ..crate::streaming::empty(stage)
+            });
+        }
+        status.dependencies = (0..12)
+            .map(|number| Dependency {
+                name: format!("Topic/{number}"),
+                state: DependencyState::Missing,
+                message: Some(long()),
+            })
+            .collect();
+        let letter = DeadLetterReason {
+            reason: "SchemaViolation".to_owned(),
+            message: cut(&long(), 512),
+            source: "purchase_orders/3/1234567".to_owned(),
+            time: Time(Timestamp::UNIX_EPOCH),
+        };
+        status.dead_letters = Some(DeadLetterStatus {
+            count: 10,
+            newest: vec![letter; 10],
+        });
+        assert!(
+            serde_json::to_vec(&status).unwrap().len() > STATUS_BYTES,
+            "more than fits"
+        );
+        let bounded = bounded(status).unwrap();
+        assert!(serde_json::to_vec(&bounded).unwrap().len() <= STATUS_BYTES);
+        assert!(bounded.stages.iter().all(|stage| stage.outputs == tables));
+        assert_eq!(bounded.dead_letters.unwrap().newest.len(), 10);
     }
 
     #[test]
