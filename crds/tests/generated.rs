@@ -1,4 +1,4 @@
-//! The committed CustomResourceDefinitions are the generated ones, and say what users rely on.
+//! The committed `CustomResourceDefinition`s are the generated ones, and say what users rely on.
 
 use std::path::Path;
 

@@ -5,22 +5,25 @@ use rstest::rstest;
 use serde_json::{Value, json};
 
 fn smallest() -> Value {
-    serde_saphyr::from_str(include_str!("../examples/smallest.yaml")).unwrap()
+    serde_saphyr::from_str(include_str!("../examples/smallest.yaml")).expect("an example of ours is YAML")
 }
 
 /// The smallest Pipeline with some values set, by JSON Pointer; `Value::Null` removes.
 fn pipeline(changes: &[(&str, Value)]) -> Pipeline {
     let mut object = smallest();
     for (pointer, value) in changes {
-        let (parent, name) = pointer.rsplit_once('/').unwrap();
-        let parent = object.pointer_mut(parent).unwrap().as_object_mut().unwrap();
+        let (parent, name) = pointer.rsplit_once('/').expect("a JSON Pointer");
+        let parent = object
+            .pointer_mut(parent)
+            .and_then(Value::as_object_mut)
+            .expect("a parent");
         if value.is_null() {
             parent.remove(name);
         } else {
             parent.insert(name.to_owned(), value.clone());
         }
     }
-    serde_json::from_value(object).unwrap()
+    serde_json::from_value(object).expect("a Pipeline")
 }
 
 #[test]
@@ -111,7 +114,7 @@ fn run(stage: &str, version: i64) -> StageRun {
             "inputs": [{"name": "bronze", "version": version}],
         },
     }))
-    .unwrap()
+    .expect("a StageRun")
 }
 
 #[test]

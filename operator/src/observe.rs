@@ -346,6 +346,7 @@ fn newest(events: Vec<Event>) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
     use rstest::rstest;
 
     use super::*;
@@ -363,8 +364,7 @@ mod tests {
         let found = found.map(|(uid, version, leaves)| ObjectMeta {
             uid: Some(uid.to_owned()),
             resource_version: Some(version.to_owned()),
-            deletion_timestamp: leaves
-                .then(|| k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(Timestamp::UNIX_EPOCH)),
+            deletion_timestamp: leaves.then_some(Time(Timestamp::UNIX_EPOCH)),
             ..ObjectMeta::default()
         });
         assert_eq!(compare(found.as_ref(), Some("a"), Some("7")), since);

@@ -1,4 +1,4 @@
-//! Writes the CustomResourceDefinitions into `crds/`. No network.
+//! Writes the `CustomResourceDefinition`s into `crds/`. No network.
 
 use std::error::Error;
 use std::path::Path;

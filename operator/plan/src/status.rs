@@ -139,7 +139,9 @@ pub(crate) fn bounded(status: PipelineStatus) -> Result<PipelineStatus, serde_js
 
 fn shorten(status: &mut PipelineStatus, limit: usize) {
     let optional = |text: &mut Option<String>| *text = text.take().map(|text| cut(&text, limit));
-    status.stages.iter_mut().for_each(|stage| optional(&mut stage.message));
+    for stage in &mut status.stages {
+        optional(&mut stage.message);
+    }
     for dependency in &mut status.dependencies {
         optional(&mut dependency.message);
     }
@@ -213,13 +215,12 @@ mod tests {
     use super::*;
 
     fn persist(state: StageState, message: &str) -> PipelineStatus {
-        let stage = StageStatus {
-            state,
-            message: Some(message.to_owned()),
-            ..crate::streaming::empty(Stage::Persist)
-        };
         PipelineStatus {
-            stages: vec![stage],
+            stages: vec![StageStatus {
+                state,
+                message: Some(message.to_owned()),
+                ..crate::streaming::empty(Stage::Persist)
+            }],
             ..PipelineStatus::default()
         }
     }

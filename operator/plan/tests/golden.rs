@@ -38,11 +38,11 @@ fn the_plan_is_the_expected_one(#[files("tests/cases/*/case.yaml")] path: PathBu
     };
     let mut world = World::new(&read(&yaml));
     for step in &case.before {
-        world.step(step);
+        world.step(step.clone());
         world.settle();
     }
     for step in &case.now {
-        world.step(step);
+        world.step(step.clone());
     }
     let shown = shown(&world, case.full);
     let text = format!("# {}\n{}", case.story, serde_saphyr::to_string(&shown).expect("YAML"));

@@ -15,14 +15,14 @@ const YAML: &str = include_str!("cases/pipeline.yaml");
 fn started() -> World {
     let mut world = World::new(YAML);
     for step in [Step::Settle, Step::Provisioned, Step::WorkersReady] {
-        world.step(&step);
+        world.step(step);
         world.settle();
     }
     world
 }
 
 fn happens(world: &mut World, step: Step) {
-    world.step(&step);
+    world.step(step);
     world.settle();
 }
 
@@ -226,7 +226,7 @@ fn history_keeps_the_newest_run_and_the_limits() {
         .iter()
         .filter(|job| job.name_any().contains("silver"));
     assert_eq!(
-        jobs.map(|job| job.name_any()).collect::<Vec<_>>(),
+        jobs.map(ResourceExt::name_any).collect::<Vec<_>>(),
         ["purchase-orders-silver-000007-1"]
     );
 }
@@ -296,10 +296,11 @@ fn a_pod_that_says_nothing_is_not_taken_for_one_that_has_nothing_to_do() {
 
 #[test]
 fn what_keeps_pods_from_being_made_is_said_with_the_fix() {
-    let stage = |world: &World, stage: Stage| {
+    let said = |world: &World, stage: Stage| {
         let all = world.pipeline.status.clone().unwrap().stages;
         let found = all.into_iter().find(|one| one.name == stage).unwrap();
-        (found.state, found.reason.unwrap(), found.message.unwrap())
+        assert_eq!(found.state, StageState::Blocked);
+        (found.reason.unwrap(), found.message.unwrap())
     };
     let mut world = started();
     let message = "pods \"x\" is forbidden: error looking up service account shop/medallion-x: serviceaccount \"medallion-x\" not found";
@@ -310,8 +311,8 @@ fn what_keeps_pods_from_being_made_is_said_with_the_fix() {
             message: message.to_owned(),
         },
     );
-    let (state, reason, message) = stage(&world, Stage::Persist);
-    assert_eq!((state, reason.as_str()), (StageState::Blocked, "ServiceAccountMissing"));
+    let (reason, message) = said(&world, Stage::Persist);
+    assert_eq!(reason, "ServiceAccountMissing");
     assert!(
         message.contains("create the ServiceAccount in namespace shop"),
         "{message}"
@@ -327,8 +328,8 @@ fn what_keeps_pods_from_being_made_is_said_with_the_fix() {
             message: message.to_owned(),
         },
     );
-    let (state, reason, message) = stage(&world, Stage::Silver);
-    assert_eq!((state, reason.as_str()), (StageState::Blocked, "QuotaExceeded"));
+    let (reason, message) = said(&world, Stage::Silver);
+    assert_eq!(reason, "QuotaExceeded");
     assert!(
         message.contains("raise the ResourceQuota of namespace shop"),
         "{message}"
@@ -391,7 +392,7 @@ fn ready_waits_for_any_change_not_for_changed_settings_alone() {
         serde_json::json!({"ingest": {"authentication": {"bearerTokens": {"secretKeyRef": {"name": "other"}}}}}),
     ] {
         let mut world = started();
-        world.step(&Step::Spec(serde_json::json!({"stages": change})));
+        world.step(Step::Spec(serde_json::json!({"stages": change})));
         let status = world.plan().status.unwrap();
         assert_eq!(status.observed_generation, 2);
         let ready = status.conditions.iter().find(|one| one.type_ == "Ready").unwrap();
@@ -510,7 +511,7 @@ fn check(world: &World, ended: &mut BTreeMap<String, StageRunStatus>) {
         plan.wake_at.is_some_and(|time| time > world.now),
         "a settled pipeline has a timer ahead of it"
     );
-    let same = serde_json::to_string(&world.plan()).unwrap() == serde_json::to_string(&plan).unwrap();
+    let same = serde_json::to_string(&world.plan()).ok() == serde_json::to_string(&plan).ok();
     assert!(same, "the same observation gives the same plan");
     assert!(
         plan.create_runs.is_empty() && plan.create_jobs.is_empty(),
@@ -541,7 +542,7 @@ fn check(world: &World, ended: &mut BTreeMap<String, StageRunStatus>) {
         });
         assert!(live.count() <= 1, "at most one live Job per run");
         if medallion_plan::is_over(run) {
-            let first = ended.entry(run.uid().unwrap()).or_insert_with(|| status.clone());
+            let first = ended.entry(run.uid().expect("a uid")).or_insert_with(|| status.clone());
             assert_eq!(*first, status, "an end is final");
         } else {
             let condition = status
@@ -557,9 +558,9 @@ fn check(world: &World, ended: &mut BTreeMap<String, StageRunStatus>) {
     for (job, times) in &world.jobs_created {
         assert_eq!(*times, 1, "{job} was created once");
     }
-    let status = world.pipeline.status.clone().unwrap();
+    let status = world.pipeline.status.clone().expect("a status");
     assert!(
-        serde_json::to_string(&status).unwrap().len() < 32 * 1024,
+        serde_json::to_string(&status).expect("JSON").len() < 32 * 1024,
         "the status stays small"
     );
     let of = |kind: &str| status.conditions.iter().any(|condition| condition.type_ == kind);
@@ -587,7 +588,7 @@ proptest! {
         let mut world = started();
         let mut ended = BTreeMap::new();
         for (step, writes) in all {
-            world.step(&step);
+            world.step(step);
             let plan = world.plan();
             world.apply(cut_short(plan, writes));
             world.settle();
@@ -597,21 +598,19 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, max_shrink_iters: 2000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 100, max_shrink_iters: 2000, ..ProptestConfig::default() })]
 
-    /// Watches lag: some passes are decided on what stood a few steps ago, of runs, Jobs and pods or of everything.
+    /// Watches lag: some passes are decided on what stood a few steps ago. (A status is written from what the watch of runs has
+    /// shown, so it is never ahead of it.)
     #[test]
-    fn an_old_picture_repeats_nothing(
-        all in prop::collection::vec((steps(), 1_usize..4, any::<bool>()), 1..25),
-    ) {
+    fn an_old_picture_repeats_nothing(all in prop::collection::vec((steps(), 1_usize..4), 1..25)) {
         let mut world = started();
         let mut ended = BTreeMap::new();
         let mut pictures = vec![(world.pipeline.clone(), world.observed.clone())];
-        for (step, age, whole) in all {
+        for (step, age) in all {
             happens(&mut world, step);
-            let (old, observed) = pictures[pictures.len().saturating_sub(age)].clone();
-            let pipeline = if whole { old } else { world.pipeline.clone() };
-            world.apply_late(&pipeline, &observed);
+            let (pipeline, observed) = &pictures[pictures.len().saturating_sub(age)];
+            world.apply_late(pipeline, observed);
             pictures.push((world.pipeline.clone(), world.observed.clone()));
             world.settle();
             check(&world, &mut ended);

@@ -94,8 +94,8 @@ pub enum Outcome {
 }
 
 impl World {
-    pub fn step(&mut self, step: &Step) {
-        match step.clone() {
+    pub fn step(&mut self, step: Step) {
+        match step {
             Step::Settle => {}
             Step::Apply => {
                 let plan = self.plan();
@@ -111,7 +111,7 @@ impl World {
             }
             Step::WorkersReady => self.workers_ready(),
             Step::PodsWait { stage, event } => self.pods_wait(stage, &event),
-            Step::PodsRefused { stage, message } => self.pods_refused(stage, message),
+            Step::PodsRefused { stage, message } => self.pods_refused(stage, &message),
             Step::JobRefused { stage, message } => {
                 let uid = self.active_job(stage).and_then(ResourceExt::uid).expect("a Job");
                 self.observed.warnings.insert(uid, message);
@@ -139,7 +139,7 @@ impl World {
                         reason,
                         message,
                         since,
-                    })
+                    });
                 });
             }
             Step::Bronze(version) => {
@@ -155,7 +155,7 @@ impl World {
                     work.dead_letters = Some(DeadLetters {
                         count,
                         newest: Vec::new(),
-                    })
+                    });
                 });
             }
             Step::Attempt { stage, outcome } => self.attempt(stage, outcome),
@@ -294,15 +294,14 @@ impl World {
             }
         }
         for deployment in &mut self.observed.deployments {
-            if deployment.name_any().ends_with(stage.worker().as_str()) {
-                if let Some(status) = &mut deployment.status {
-                    status.available_replicas = None;
-                }
+            let ours = deployment.name_any().ends_with(stage.worker().as_str());
+            if let Some(status) = deployment.status.as_mut().filter(|_| ours) {
+                status.available_replicas = None;
             }
         }
     }
 
-    fn pods_refused(&mut self, stage: Stage, message: String) {
+    fn pods_refused(&mut self, stage: Stage, message: &str) {
         self.observed
             .pods
             .retain(|pod| pod.labels().get(labels::WORKER).map(String::as_str) != Some(stage.worker().as_str()));
@@ -313,7 +312,7 @@ impl World {
                         type_: "ReplicaFailure".to_owned(),
                         status: "True".to_owned(),
                         reason: Some("FailedCreate".to_owned()),
-                        message: Some(message.clone()),
+                        message: Some(message.to_owned()),
                         ..DeploymentCondition::default()
                     }]),
                     ..DeploymentStatus::default()
@@ -383,7 +382,7 @@ impl World {
                 message: format!("{reason}: what to do"),
             })
         };
-        let (state, end) = match outcome {
+        let (container_state, end) = match outcome {
             Outcome::Pending => (Some(waiting("ContainerCreating", "")), None),
             Outcome::ImageNotPulled => (Some(waiting("ImagePullBackOff", "no such image")), None),
             Outcome::Running => (Some(running(self.now)), None),
@@ -410,8 +409,8 @@ impl World {
                 return;
             }
         };
-        if let Some(state) = state {
-            let mut pod = self.pod_of_job(&job, state);
+        if let Some(container_state) = container_state {
+            let mut pod = self.pod_of_job(&job, container_state);
             if outcome == Outcome::Evicted {
                 pod.status
                     .get_or_insert_default()
