@@ -175,6 +175,28 @@ async fn refused(world: &World) -> Result<()> {
             "greater than or equal to 1",
         ),
         ("/spec/contract", Value::Null, "Required value"),
+        ("/spec/contract/key", json!("/order~id"), "should match"),
+        ("/spec/lake/gold/bucket", json!("shop-silver"), "must be three buckets"),
+        (
+            "/spec/stages/bronze",
+            json!({"flush": {"maxAgeSeconds": 120}}),
+            "must be greater than flush.maxAgeSeconds",
+        ),
+        (
+            "/spec/stages/bronze",
+            json!({"flush": {"maxBytes": 268_435_457}}),
+            "less than or equal to 268435456",
+        ),
+        (
+            "/spec/stages/silver",
+            json!({"minIntervalSeconds": 3600}),
+            "must be greater than minIntervalSeconds",
+        ),
+        (
+            "/spec/stages/gold",
+            json!({"retry": {"backoffSeconds": 301}}),
+            "must be at least backoffSeconds",
+        ),
     ];
     for (pointer, value, message) in cases {
         refuses(try_create(&api, &changed(&smallest, pointer, &value)?).await, message)
@@ -198,6 +220,15 @@ async fn refused(world: &World) -> Result<()> {
     refuses(
         try_create(&runs(world), &run("bronze")).await,
         "must be silver, gold or warehouse",
+    )?;
+    let other = changed(
+        &run("silver"),
+        "/spec/inputs",
+        &json!([{"name": "orders", "version": 1}]),
+    )?;
+    refuses(
+        try_create(&runs(world), &other).await,
+        "silver works on exactly one input, bronze",
     )
 }
 
@@ -336,6 +367,8 @@ async fn rights(world: &World) -> Result<()> {
         (operator, "list", "", "secrets", "", false),
         (operator, "create", "", "pods", "exec", false),
         (operator, "create", "", "pods", "", false),
+        (operator, "patch", "batch", "jobs", "", false),
+        (operator, "patch", "medallion.dev", "stageruns", "", false),
         (
             operator,
             "patch",
