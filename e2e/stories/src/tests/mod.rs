@@ -12,7 +12,7 @@ mod till;
 
 use std::time::Instant;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use futures::future::LocalBoxFuture;
 
 use crate::world::World;
@@ -25,7 +25,7 @@ const STORIES: [&str; 7] = ["purchases", "duplicates", "late", "life", "contract
 /// Runs the stories, or only those that are named; goes on after a failure and fails at the end.
 pub async fn stories(world: &World, only: &[String], seed: Option<u64>) -> Result<()> {
     check_names(only, &STORIES)?;
-    let mut failed = Vec::new();
+    let (mut told, mut failed) = (0, Vec::new());
     for name in STORIES {
         if !only.is_empty() && !only.iter().any(|one| one == name) {
             continue;
@@ -41,9 +41,10 @@ pub async fn stories(world: &World, only: &[String], seed: Option<u64>) -> Resul
             "faults" => Box::pin(faults::tell(world)),
             _ => Box::pin(kills::tell(world, seed)),
         };
-        let told = story.await;
+        told += 1;
+        let outcome = story.await;
         let seconds = begun.elapsed().as_secs();
-        match told {
+        match outcome {
             Ok(()) => world.progress.line(format!("story {name}: holds ({seconds} s)")),
             Err(error) => {
                 // What a failed story leaves is left for a look; its next run begins with wiping it.
@@ -54,9 +55,18 @@ pub async fn stories(world: &World, only: &[String], seed: Option<u64>) -> Resul
             }
         }
     }
-    if !failed.is_empty() {
-        bail!("{} of the stories fail: {}", failed.len(), failed.join(", "));
-    }
+    conclude("stories", told, &failed)
+}
+
+/// The closing line that programs count, and the error that names what failed.
+pub fn conclude(what: &str, told: usize, failed: &[&str]) -> Result<()> {
+    println!("{} passed, {} failed", told - failed.len(), failed.len());
+    ensure!(
+        failed.is_empty(),
+        "{} of the {what} fail: {}",
+        failed.len(),
+        failed.join(", ")
+    );
     Ok(())
 }
 
