@@ -155,13 +155,13 @@ impl Kafka {
                 .collect();
             match errors.into_iter().next() {
                 None => break,
-                Some(error) if begun.elapsed() > Duration::from_secs(60) => return Err(error),
+                Some(error) if begun.elapsed() > Duration::from_mins(1) => return Err(error),
                 Some(_) => tokio::time::sleep(Duration::from_millis(500)).await,
             }
         }
         for topic in topics {
             while self.exists(topic).await? {
-                if begun.elapsed() > Duration::from_secs(60) {
+                if begun.elapsed() > Duration::from_mins(1) {
                     bail!("topic {topic} does not go");
                 }
                 tokio::time::sleep(Duration::from_millis(200)).await;

@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, AttributeValue, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, Select,
     StreamSpecification, StreamViewType,
 };
-use aws_sdk_dynamodbstreams::types::ShardIteratorType;
+use aws_sdk_dynamodbstreams::types::{ShardIteratorType, StreamDescription};
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use futures::{StreamExt, stream};
 
@@ -130,7 +130,7 @@ impl Stores {
         let listed = self.streams.describe_stream().stream_arn(stream).send().await?;
         let shards = listed
             .stream_description()
-            .map(|stream| stream.shards())
+            .map(StreamDescription::shards)
             .unwrap_or_default();
         let mut seen = 0;
         for shard in shards {

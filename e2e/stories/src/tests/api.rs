@@ -125,9 +125,9 @@ async fn accepted(world: &World) -> Result<()> {
     Ok(())
 }
 
-async fn refused(world: &World) -> Result<()> {
-    let (smallest, api) = (example(SMALLEST, "refused")?, pipelines(world));
-    let cases: Vec<Refusal> = vec![
+/// What no pipeline may say, and the words of the refusal.
+fn refusals() -> Vec<Refusal> {
+    vec![
         ("/metadata/name", json!("a".repeat(41)), "at most 40 characters"),
         ("/metadata/name", json!("a.b"), "must begin with a letter"),
         (
@@ -195,8 +195,12 @@ async fn refused(world: &World) -> Result<()> {
             json!({"retry": {"backoffSeconds": 301}}),
             "must be at least backoffSeconds",
         ),
-    ];
-    for (pointer, value, message) in cases {
+    ]
+}
+
+async fn refused(world: &World) -> Result<()> {
+    let (smallest, api) = (example(SMALLEST, "refused")?, pipelines(world));
+    for (pointer, value, message) in refusals() {
         refuses(try_create(&api, &changed(&smallest, pointer, &value)?).await, message)
             .with_context(|| format!("{pointer} = {value}"))?;
     }

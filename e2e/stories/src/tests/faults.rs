@@ -11,7 +11,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, DeleteParams, ListParams};
 use medallion_crds::pipeline::{DependencyState, Management, Retry, StageState};
 use medallion_crds::{REQUESTED_AT_ANNOTATION, Stage};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::till::{Ledger, PATIENCE, Sale};
 use crate::dbt_image::{Change, derive};

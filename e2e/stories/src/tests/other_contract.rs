@@ -97,9 +97,9 @@ fn plan() -> Result<Plan> {
     "shipment-contract".clone_into(&mut spec.contract.schema_ref.name);
     "/consignment/number".clone_into(&mut spec.contract.key);
     "/scan".clone_into(&mut spec.contract.event_id);
-    spec.contract.event_time = "/scanned_at".to_owned();
+    "/scanned_at".clone_into(&mut spec.contract.event_time);
     spec.contract.version = Some("/revision".to_owned());
-    spec.dbt.project = PROJECT.to_owned();
+    PROJECT.clone_into(&mut spec.dbt.project);
     spec.stages.warehouse.tables = vec![WarehouseTable {
         name: "depot_days".to_owned(),
         mode: WarehouseMode::ReplacePartitions,
@@ -141,7 +141,7 @@ async fn arrive(shop: &Shop<'_>, scans: &[Event], delivery: &crate::gateway::Del
             .collect::<Vec<_>>()
             .join("\n"),
     )?;
-    let account = in_the_end(&step, Duration::from_secs(300), Duration::from_secs(1), async || {
+    let account = in_the_end(&step, Duration::from_mins(5), Duration::from_secs(1), async || {
         let account = Account::take(shop).await?;
         let mut referee = world.referee().await;
         referee
