@@ -228,9 +228,9 @@ impl Stack {
             .context("a stream")?
             .to_owned();
         let config = aws_sdk_dynamodbstreams::config::Config::builder()
-            .behavior_version(aws_sdk_dynamodbstreams::config::BehaviorVersion::latest())
-            .region(aws_sdk_dynamodbstreams::config::Region::new(self.region.clone()))
-            .credentials_provider(aws_sdk_dynamodbstreams::config::Credentials::new(
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(self.region.clone()))
+            .credentials_provider(Credentials::new(
                 &self.access_key,
                 &self.secret_key,
                 None,

@@ -50,14 +50,13 @@ fn root() -> PathBuf {
 }
 
 pub fn python() -> Result<Python> {
-    let interpreter = match std::env::var_os("MEDALLION_PYTHON") {
-        Some(path) => PathBuf::from(path),
-        None => {
-            let stack =
-                std::env::var_os("MEDALLION_STACK").context("neither MEDALLION_PYTHON nor MEDALLION_STACK is set")?;
-            let stack: serde_json::Value = serde_json::from_slice(&std::fs::read(stack)?)?;
-            PathBuf::from(stack["bin"]["python"].as_str().context("the stack has no bin.python")?)
-        }
+    let interpreter = if let Some(path) = std::env::var_os("MEDALLION_PYTHON") {
+        PathBuf::from(path)
+    } else {
+        let stack =
+            std::env::var_os("MEDALLION_STACK").context("neither MEDALLION_PYTHON nor MEDALLION_STACK is set")?;
+        let stack: serde_json::Value = serde_json::from_slice(&std::fs::read(stack)?)?;
+        PathBuf::from(stack["bin"]["python"].as_str().context("the stack has no bin.python")?)
     };
     Ok(Python {
         interpreter,
