@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
+use futures::future::join_all;
 use medallion_contract::{BronzeBatchBuilder, Contract, PARTITION_COLUMN};
 use medallion_lake::{Change, LakeError, NewFile, Outcome, PartitionValues, Snapshot, Table, partition_folder};
 use uuid::Uuid;
@@ -19,17 +20,21 @@ use crate::sink::{Flushed, Sink, SinkError};
 /// Where a test can hold the exporter: its files are uploaded, its commit is not made.
 pub const BETWEEN_PUT_AND_COMMIT: &str = "between-put-and-commit";
 
+const UPLOADS_IN_FLIGHT: usize = 8;
+
 /// Buffers rows per shard and commits them to the Bronze table.
 pub struct BronzeSink {
     table: Table,
     contract: Arc<Contract>,
     schema: SchemaRef,
-    /// Part of every file name: no other process ever uses it.
+    /// Part of every file name and of every commit: no other process ever uses it.
     epoch: Uuid,
     base: Option<Snapshot>,
     shards: BTreeMap<String, Buffer>,
     unwritten: Vec<Unwritten>,
     written: Vec<NewFile>,
+    /// Of the rows in the buffers.
+    bytes: usize,
 }
 
 struct Buffer {
@@ -57,11 +62,13 @@ impl BronzeSink {
             shards: BTreeMap::new(),
             unwritten: Vec::new(),
             written: Vec::new(),
+            bytes: 0,
         }
     }
 
     /// Turns the buffers into files to write. After a failure there is nothing in the buffers, and the files wait.
     fn close_buffers(&mut self) -> Result<(), SinkError> {
+        self.bytes = 0;
         for (shard, mut buffer) in std::mem::take(&mut self.shards) {
             let partitions = buffer.rows.finish().map_err(|error| {
                 SinkError::End(WorkerError::record(
@@ -86,14 +93,28 @@ impl BronzeSink {
         Ok(())
     }
 
+    /// Uploads what waits, several files at a time: a commit has one for every shard that had something.
     async fn write_files(&mut self) -> Result<(), SinkError> {
-        while let Some(next) = self.unwritten.last() {
-            let file = self
-                .table
-                .write_file(&next.name, &next.partition, vec![next.batch.clone()])
-                .await;
-            self.written.push(file.map_err(sink_error)?);
-            self.unwritten.pop();
+        while !self.unwritten.is_empty() {
+            let next = self.unwritten.len().saturating_sub(UPLOADS_IN_FLIGHT);
+            let uploads = self.unwritten[next..].iter().map(|file| {
+                self.table
+                    .write_file(&file.name, &file.partition, vec![file.batch.clone()])
+            });
+            let ended = join_all(uploads).await;
+            let mut failed = None;
+            for (file, ended) in self.unwritten.split_off(next).into_iter().zip(ended) {
+                match ended {
+                    Ok(written) => self.written.push(written),
+                    Err(error) => {
+                        self.unwritten.push(file);
+                        failed = Some(error);
+                    }
+                }
+            }
+            if let Some(error) = failed {
+                return Err(sink_error(&error));
+            }
         }
         Ok(())
     }
@@ -105,7 +126,7 @@ impl Sink for BronzeSink {
             .table
             .open_or_create(&self.schema, &[PARTITION_COLUMN])
             .await
-            .map_err(sink_error)?;
+            .map_err(|error| sink_error(&error))?;
         let committed = Committed::from_positions(base.positions()).map_err(|reason| {
             SinkError::End(WorkerError::loss_risk(
                 "PositionsUnreadable",
@@ -130,12 +151,14 @@ impl Sink for BronzeSink {
             first: record.sequence.clone(),
             last: record.sequence.clone(),
         });
+        let before = buffer.rows.bytes();
         buffer.rows.append(&record.change(shard), record.payload.as_deref());
+        self.bytes += buffer.rows.bytes() - before;
         buffer.last.clone_from(&record.sequence);
     }
 
     fn bytes(&self) -> usize {
-        self.shards.values().map(|buffer| buffer.rows.bytes()).sum()
+        self.bytes
     }
 
     async fn commit(&mut self, pending: &Pending) -> Result<Flushed, SinkError> {
@@ -151,10 +174,15 @@ impl Sink for BronzeSink {
             worker_kit::hold_point(BETWEEN_PUT_AND_COMMIT).await;
         }
         let mut change = Change::append(self.written.clone()).add_columns(base.missing_columns(&self.schema));
-        change.positions = pending.to_positions();
+        change.positions = pending.to_positions(&self.epoch.simple().to_string());
         change.forget = pending.to_forgotten().collect();
         let rows = change.rows();
-        let snapshot = match self.table.commit(&base, &change).await.map_err(sink_error)? {
+        let snapshot = match self
+            .table
+            .commit(&base, &change)
+            .await
+            .map_err(|error| sink_error(&error))?
+        {
             Outcome::Committed(snapshot) | Outcome::AlreadyCommitted(snapshot) => snapshot,
             Outcome::Conflict(found) => {
                 return Err(SinkError::End(WorkerError::fenced(
@@ -189,9 +217,12 @@ fn range(shard: &str, first: &Sequence, last: &Sequence, epoch: Uuid) -> String 
     format!("{plain}-{first}-{last}-{}", epoch.simple())
 }
 
-fn sink_error(error: LakeError) -> SinkError {
+fn sink_error(error: &LakeError) -> SinkError {
     let message = error.to_string();
     match error {
+        LakeError::TableReplaced { .. } | LakeError::NoTable(_) => {
+            SinkError::End(WorkerError::environment("BronzeTableReplaced", message))
+        }
         LakeError::TableDiffers { .. } => SinkError::End(WorkerError::settings("BronzeTableDiffers", message)),
         LakeError::BadAddress { .. } => SinkError::End(WorkerError::settings("BadBronzeAddress", message)),
         _ if error.is_transient() => SinkError::Retry(WorkerError::environment("LakeUnavailable", message)),

@@ -1,12 +1,16 @@
 //! The stream of a `DynamoDB` table. Talks to `DynamoDB` and `DynamoDB` Streams.
 
 use std::collections::HashMap;
+use std::fmt::Debug;
 
 use aws_config::SdkConfig;
-use aws_sdk_dynamodbstreams::error::SdkError;
+use aws_sdk_dynamodb::operation::describe_table::DescribeTableError;
+use aws_sdk_dynamodbstreams::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_dynamodbstreams::operation::get_records::GetRecordsError;
 use aws_sdk_dynamodbstreams::operation::get_shard_iterator::GetShardIteratorError;
-use aws_sdk_dynamodbstreams::types::{AttributeValue, OperationType, Record, ShardIteratorType};
+use aws_sdk_dynamodbstreams::types::{
+    AttributeValue, OperationType, Record, ShardIteratorType, StreamStatus, StreamViewType,
+};
 use aws_smithy_types::error::display::DisplayErrorContext;
 use jiff::Timestamp;
 use medallion_contract::ChangeKind;
@@ -21,6 +25,8 @@ use crate::source::{Listing, Page, SourceError, StreamSource};
 const PAGE_RECORDS: i32 = 1000;
 /// Who deletes items whose time to live has ended.
 const EXPIRY_PRINCIPAL: &str = "dynamodb.amazonaws.com";
+/// The word for an iterator or a sequence number that the stream cannot make sense of.
+const INVALID: &str = "ValidationException";
 
 /// A table's stream.
 pub struct DynamoDbSource {
@@ -49,7 +55,7 @@ impl DynamoDbSource {
             .map_err(|error| {
                 let missing = error
                     .as_service_error()
-                    .is_some_and(|error| error.is_resource_not_found_exception());
+                    .is_some_and(DescribeTableError::is_resource_not_found_exception);
                 if missing {
                     SourceError::Missing(format!("table {} does not exist", self.table))
                 } else {
@@ -87,6 +93,18 @@ impl StreamSource for DynamoDbSource {
                     "describe {arn}: an answer without a description"
                 )));
             };
+            if let Some(view) = &description.stream_view_type
+                && !has_images(view)
+            {
+                return Err(SourceError::Missing(format!(
+                    "the stream of table {} shows {view} instead of NEW_IMAGE: its records hold no events",
+                    self.table
+                )));
+            }
+            let disabled = matches!(
+                description.stream_status,
+                Some(StreamStatus::Disabled | StreamStatus::Disabling)
+            );
             shards.extend(description.shards.into_iter().flatten().filter_map(|shard| {
                 Some(Listed {
                     id: shard.shard_id?,
@@ -95,7 +113,7 @@ impl StreamSource for DynamoDbSource {
             }));
             from = description.last_evaluated_shard_id.filter(|last| !last.is_empty());
             if from.is_none() {
-                return Ok(Listing { arn, shards });
+                return Ok(Listing { arn, shards, disabled });
             }
         }
     }
@@ -115,7 +133,7 @@ impl StreamSource for DynamoDbSource {
             .set_sequence_number(after.map(ToString::to_string))
             .send()
             .await
-            .map_err(iterator_error)?;
+            .map_err(|error| iterator_error(error, after.is_some()))?;
         answer
             .shard_iterator
             .ok_or_else(|| SourceError::Unavailable("an answer without a shard iterator".to_owned()))
@@ -143,7 +161,16 @@ impl StreamSource for DynamoDbSource {
     }
 }
 
-fn iterator_error(error: SdkError<GetShardIteratorError>) -> SourceError {
+/// Whether records of such a stream hold the item as it was written.
+fn has_images(view: &StreamViewType) -> bool {
+    matches!(view, StreamViewType::NewImage | StreamViewType::NewAndOldImages)
+}
+
+fn iterator_error<R: Debug>(error: SdkError<GetShardIteratorError, R>, behind_a_record: bool) -> SourceError {
+    if behind_a_record && error.code() == Some(INVALID) {
+        // `DynamoDB` Local's word for a trimmed position: it keeps no records over a restart.
+        return SourceError::Trimmed;
+    }
     match error.as_service_error() {
         Some(GetShardIteratorError::TrimmedDataAccessException(_)) => SourceError::Trimmed,
         Some(GetShardIteratorError::ResourceNotFoundException(_)) => SourceError::Gone,
@@ -151,7 +178,11 @@ fn iterator_error(error: SdkError<GetShardIteratorError>) -> SourceError {
     }
 }
 
-fn page_error(error: SdkError<GetRecordsError>) -> SourceError {
+fn page_error<R: Debug>(error: SdkError<GetRecordsError, R>) -> SourceError {
+    if error.code() == Some(INVALID) {
+        // The iterator is all that was asked with.
+        return SourceError::Expired;
+    }
     match error.as_service_error() {
         Some(GetRecordsError::ExpiredIteratorException(_)) => SourceError::Expired,
         Some(GetRecordsError::TrimmedDataAccessException(_)) => SourceError::Trimmed,
@@ -181,7 +212,11 @@ fn decode(record: Record) -> Result<StreamRecord, SourceError> {
         .approximate_creation_date_time
         .and_then(|time| Timestamp::from_second(time.secs()).ok())
         .ok_or_else(|| incomplete("a time"))?;
-    let mut image = change.new_image.unwrap_or_default();
+    let mut image = match (change.new_image, kind) {
+        (Some(image), _) => image,
+        (None, ChangeKind::Remove) => HashMap::new(),
+        (None, _) => return Err(incomplete("the item")),
+    };
     let payload = match (take_text(&mut image, "payload"), kind) {
         (Some(payload), _) => Some(payload),
         (None, ChangeKind::Remove) => None,

@@ -1,5 +1,6 @@
 //! Records of the stream as they are decoded, also those that others wrote. No network.
 
+use aws_sdk_dynamodbstreams::error::ErrorMetadata;
 use aws_sdk_dynamodbstreams::types::{Identity, StreamRecord as Sdk};
 use aws_smithy_types::DateTime;
 
@@ -70,6 +71,29 @@ fn a_delete_has_keys_only_and_an_expiry_is_told_from_it() {
             .build(),
     );
     assert!(decode(record).expect("decoded").expired);
+}
+
+#[test]
+fn a_place_that_the_stream_cannot_make_sense_of_is_looked_for_anew() {
+    let invalid = || ErrorMetadata::builder().code("ValidationException").build();
+    let iterator = || SdkError::service_error(GetShardIteratorError::generic(invalid()), ());
+    assert_eq!(iterator_error(iterator(), true), SourceError::Trimmed);
+    assert!(matches!(iterator_error(iterator(), false), SourceError::Unavailable(_)));
+    let page = SdkError::service_error(GetRecordsError::generic(invalid()), ());
+    assert_eq!(page_error(page), SourceError::Expired);
+}
+
+#[test]
+fn a_record_without_its_item_waits_for_a_better_answer() {
+    for kind in [OperationType::Insert, OperationType::Modify] {
+        let answer = decode(record(kind, Sdk::builder()));
+        assert!(
+            matches!(&answer, Err(SourceError::Unavailable(reason)) if reason.contains("the item")),
+            "an empty row would look like an event: {answer:?}"
+        );
+    }
+    assert!(has_images(&StreamViewType::NewImage) && has_images(&StreamViewType::NewAndOldImages));
+    assert!(!has_images(&StreamViewType::KeysOnly) && !has_images(&StreamViewType::OldImage));
 }
 
 #[test]

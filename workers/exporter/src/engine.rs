@@ -1,12 +1,12 @@
 //! The exporter's loop: what readers tell goes into the lineage and the sink, and is committed by bytes and age. Drives source and sink.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Semaphore, mpsc, watch};
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use worker_kit::{ProgressHandle, WorkerError};
 
@@ -15,7 +15,7 @@ use crate::lineage::{Lineage, LossRisk, Start};
 use crate::metrics::ExporterMetrics;
 use crate::reader::{self, Message, Shared, Told};
 use crate::sink::{Sink, SinkError};
-use crate::source::{SourceError, StreamSource};
+use crate::source::{Listing, SourceError, StreamSource};
 
 /// Pages in memory that are not taken in yet: each is at most one answer of the stream, 1 MB.
 const PAGES: usize = 16;
@@ -93,6 +93,8 @@ impl<S: StreamSource, K: Sink> Engine<S, K> {
             lineage,
             shared,
             readers: JoinSet::new(),
+            unanswered: BTreeSet::new(),
+            listings: JoinSet::new(),
             troubles: BTreeMap::new(),
             next_listing: now + LISTING_SOON,
             last_commit: now,
@@ -100,7 +102,7 @@ impl<S: StreamSource, K: Sink> Engine<S, K> {
             oldest: None,
             waiting_rows: 0,
         };
-        walk.start(starts);
+        walk.start(starts)?;
         walk.engine.ready.send_replace(true);
         walk.run(heard, shutdown).await
     }
@@ -109,7 +111,11 @@ impl<S: StreamSource, K: Sink> Engine<S, K> {
     async fn begin(&mut self, shutdown: &CancellationToken) -> Result<Option<(Lineage, Vec<Start>)>, WorkerError> {
         let mut pause = self.settings.poll;
         loop {
-            let trouble = match self.try_begin().await {
+            let begun = tokio::select! {
+                () = shutdown.cancelled() => return Ok(None),
+                begun = self.try_begin() => begun,
+            };
+            let trouble = match begun {
                 Ok(begun) => {
                     self.progress.clear();
                     // What an earlier process committed last may not have been seen by anybody yet.
@@ -160,8 +166,12 @@ struct Walk<S: StreamSource, K: Sink> {
     lineage: Lineage,
     shared: Arc<Shared<S>>,
     readers: JoinSet<()>,
+    /// Shards that are read and have not given a page yet: nobody knows what waits in them.
+    unanswered: BTreeSet<String>,
+    /// The listing that is under way, beside the reading: a slow one must not hold up the data.
+    listings: JoinSet<Result<Listing, SourceError>>,
     /// Who does not answer, and what it said.
-    troubles: BTreeMap<String, String>,
+    troubles: BTreeMap<String, WorkerError>,
     next_listing: Timestamp,
     last_commit: Timestamp,
     /// Since when something waits to be committed.
@@ -179,19 +189,20 @@ impl<S: StreamSource, K: Sink> Walk<S, K> {
     ) -> Result<(), WorkerError> {
         self.note_positions();
         while !shutdown.is_cancelled() {
+            let pause = self.until_next_step();
             tokio::select! {
                 () = shutdown.cancelled() => break,
                 Some(message) = heard.recv() => self.hear(message)?,
-                () = tokio::time::sleep(self.until_next_step()) => {}
+                Some(listing) = self.listings.join_next() => self.listed(listing)?,
+                () = tokio::time::sleep(pause) => {}
             }
-            if self.now() >= self.next_listing {
-                self.list().await?;
-            }
+            self.list();
             if self.is_commit_due() {
                 self.commit(shutdown).await?;
             }
         }
         self.readers.abort_all();
+        self.listings.abort_all();
         if self.waiting_since.is_some() {
             let done = tokio::time::timeout(LAST_COMMIT, self.commit(&CancellationToken::new())).await;
             done.unwrap_or_else(|_| {
@@ -210,12 +221,9 @@ impl<S: StreamSource, K: Sink> Walk<S, K> {
                 records,
                 closed,
                 asked_at,
-                gap,
             } => {
                 self.healed(&shard);
-                if gap {
-                    self.lineage.gap(&shard, now).map_err(|risk| loss(&risk))?;
-                }
+                let first = self.unanswered.remove(&shard);
                 if records.is_empty() {
                     self.lineage.empty(&shard, asked_at);
                 }
@@ -226,19 +234,27 @@ impl<S: StreamSource, K: Sink> Walk<S, K> {
                     let starts = self.lineage.close(&shard, now).map_err(|risk| loss(&risk))?;
                     tracing::info!(shard, "shard read to its end");
                     self.next_listing = now;
-                    self.start(starts);
+                    self.start(starts)?;
+                }
+                // Most answers of a quiet stream are empty and change nothing.
+                if first || closed || !records.is_empty() {
+                    self.note_positions();
                 }
             }
+            Told::FromOldest => self.lineage.from_oldest(&shard, now).map_err(|risk| loss(&risk))?,
             Told::Gone => {
-                self.lineage.gap(&shard, now).map_err(|risk| loss(&risk))?;
-                tracing::warn!(shard, "the stream has dropped a shard that was read to its end");
-                let starts = self.lineage.close(&shard, now).map_err(|risk| loss(&risk))?;
+                self.healed(&shard);
+                self.unanswered.remove(&shard);
+                tracing::warn!(shard, "the stream says that it has no such shard");
+                self.lineage.gone(&shard);
                 self.next_listing = now;
-                self.start(starts);
             }
-            Told::Trouble(text) => self.trouble(&shard, format!("shard {shard}: {text}")),
+            Told::Trouble(error) => {
+                let mut error = unreadable(&error);
+                error.message = format!("shard {shard}: {}", error.message);
+                self.trouble(&shard, error);
+            }
         }
-        self.note_positions();
         Ok(())
     }
 
@@ -269,49 +285,66 @@ impl<S: StreamSource, K: Sink> Walk<S, K> {
             .metrics
             .buffered_bytes
             .set(i64::try_from(self.engine.sink.bytes()).unwrap_or(i64::MAX));
-        let (lag, oldest) = (self.waiting_rows, self.oldest);
+        let lag = self.unanswered.is_empty().then_some(self.waiting_rows);
+        let oldest = self.oldest;
         self.engine.progress.update(|work| {
-            work.lag = Some(lag);
+            work.lag = lag;
             work.oldest_pending_time = oldest;
         });
     }
 
-    async fn list(&mut self) -> Result<(), WorkerError> {
+    /// Asks for a listing when it is time, one at a time.
+    fn list(&mut self) {
+        if self.listings.is_empty() && self.now() >= self.next_listing {
+            let source = Arc::clone(&self.engine.source);
+            self.listings.spawn(async move { source.list().await });
+        }
+    }
+
+    fn listed(&mut self, listing: Result<Result<Listing, SourceError>, JoinError>) -> Result<(), WorkerError> {
         let now = self.now();
-        match self.engine.source.list().await {
+        match listing.map_err(|error| task_failed(&error))? {
             Ok(listing) => {
-                self.healed(LISTING);
                 let starts = self
                     .lineage
                     .list(&listing.arn, &listing.shards, now)
                     .map_err(|risk| loss(&risk))?;
-                self.start(starts);
-                let soon = self.lineage.awaits_children();
+                self.start(starts)?;
+                let soon = self.lineage.awaits_listing() && !listing.disabled;
                 self.next_listing = now + if soon { LISTING_SOON } else { LISTING_EVERY };
+                if listing.disabled {
+                    self.trouble(LISTING, switched_off(&listing.arn));
+                } else {
+                    self.healed(LISTING);
+                }
                 self.note_positions();
             }
             Err(error) => {
                 self.next_listing = now + LISTING_SOON;
-                self.trouble(LISTING, error.to_string());
+                self.trouble(LISTING, unreadable(&error));
             }
         }
         Ok(())
     }
 
-    fn start(&mut self, starts: Vec<Start>) {
+    fn start(&mut self, starts: Vec<Start>) -> Result<(), WorkerError> {
         for start in starts {
             tracing::info!(
                 shard = start.shard,
                 after = start.after.as_ref().map(ToString::to_string),
                 "reading"
             );
+            self.unanswered.insert(start.shard.clone());
             self.readers.spawn(reader::read(Arc::clone(&self.shared), start));
         }
-        while self.readers.try_join_next().is_some() {}
+        while let Some(ended) = self.readers.try_join_next() {
+            ended.map_err(|error| task_failed(&error))?;
+        }
         self.engine
             .metrics
             .shards
             .set(i64::try_from(self.readers.len()).unwrap_or(i64::MAX));
+        Ok(())
     }
 
     fn is_commit_due(&self) -> bool {
@@ -370,10 +403,14 @@ impl<S: StreamSource, K: Sink> Walk<S, K> {
         Ok(())
     }
 
-    fn trouble(&mut self, who: &str, text: String) {
+    fn trouble(&mut self, who: &str, error: WorkerError) {
         self.engine.metrics.troubles.inc();
-        tracing::warn!(message = text, "the stream does not answer");
-        self.troubles.insert(who.to_owned(), text);
+        tracing::warn!(
+            reason = error.reason,
+            message = error.message,
+            "the stream does not answer"
+        );
+        self.troubles.insert(who.to_owned(), error);
         self.report_troubles();
     }
 
@@ -385,14 +422,18 @@ impl<S: StreamSource, K: Sink> Walk<S, K> {
 
     fn report_troubles(&self) {
         match self.troubles.values().next() {
-            Some(text) => self.engine.progress.blocked(STREAM_UNREADABLE, text.clone()),
+            Some(error) => self.engine.progress.blocked(error.reason, error.message.clone()),
             None => self.engine.progress.clear(),
         }
     }
 
     fn until_next_step(&self) -> Duration {
         let now = self.now();
-        let listing = self.next_listing.duration_since(now);
+        let listing = if self.listings.is_empty() {
+            self.next_listing.duration_since(now)
+        } else {
+            LISTING_EVERY
+        };
         let flush = self.engine.settings.flush.remaining(self.waiting_since, now);
         let wait = flush.map_or(listing, |flush| flush.min(listing));
         // A step too early costs nothing; a duration below zero would be refused.
@@ -405,15 +446,29 @@ impl<S: StreamSource, K: Sink> Walk<S, K> {
 }
 
 const LISTING: &str = "listing";
-const STREAM_UNREADABLE: &str = "StreamUnreadable";
 
 fn unreadable(error: &SourceError) -> WorkerError {
     let reason = if matches!(error, SourceError::Missing(_)) {
         "StreamMissing"
     } else {
-        STREAM_UNREADABLE
+        "StreamUnreadable"
     };
     WorkerError::environment(reason, error.to_string())
+}
+
+fn switched_off(arn: &str) -> WorkerError {
+    WorkerError::environment(
+        "StreamDisabled",
+        format!(
+            "the stream {arn} has been switched off: what is written to the table now does not reach Bronze; what the \
+             stream still has is read on. A stream that is switched on again is another one, with a gap before it"
+        ),
+    )
+}
+
+/// A task that panicked would be missed for ever: its shard would be read no more.
+fn task_failed(error: &JoinError) -> WorkerError {
+    WorkerError::environment("ReaderFailed", format!("a task of the exporter broke down: {error}"))
 }
 
 fn loss(risk: &LossRisk) -> WorkerError {

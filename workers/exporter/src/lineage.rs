@@ -4,6 +4,7 @@
 //! - A closed shard's position stays in the log as long as the stream lists the shard, and longer if a child is not in
 //!   the log yet: it is what tells a child from a stranger.
 //! - A shard is in the log from the first commit after it was seen, with or without rows.
+//! - Only a listing says that the stream has dropped a shard: a single answer may be wrong.
 //! - Loss risk is never guessed away: the position's age against the stream's retention decides.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,6 +20,12 @@ pub const RETENTION: SignedDuration = SignedDuration::from_hours(24);
 const SURELY_KEPT: SignedDuration = SignedDuration::from_hours(23);
 /// A shard that has had nothing for so long has been read to its tip: single empty answers prove nothing.
 const EMPTY_UNTIL_TIP: SignedDuration = SignedDuration::from_mins(5);
+/// A table's first items may be so much older than its first reader: all of a pipeline starts at about the same time.
+const STARTED_TOGETHER: SignedDuration = SignedDuration::from_hours(1);
+/// Listings may be behind. A parent that is unknown for so long does not exist.
+const STRANGE_FOR: SignedDuration = SignedDuration::from_mins(1);
+/// A shard that no listing has named for so long is dropped. Forgotten too early it would be read twice.
+const DROPPED_AFTER: SignedDuration = SignedDuration::from_hours(1);
 
 /// A shard as the stream lists it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -55,7 +62,7 @@ pub enum LossRisk {
     /// The table has another stream now.
     #[error(
         "the table's stream is {found}, but Bronze was read from {expected}: what was written in between may be missing; \
-         fill the gap from the table, or start a new Bronze table"
+         fill the gap from the table, or start over with a new lake"
     )]
     NewStream {
         /// The stream of the positions.
@@ -66,7 +73,7 @@ pub enum LossRisk {
     /// Nobody has read for longer than the stream keeps records.
     #[error(
         "Bronze was last read up to {as_of}, longer ago than the stream keeps records: what was written soon after may \
-         be gone; fill the gap from the table, or start a new Bronze table"
+         be gone; fill the gap from the table, or start over with a new lake"
     )]
     RetentionPassed {
         /// Everything before this time is committed.
@@ -75,7 +82,7 @@ pub enum LossRisk {
     /// A shard's parent is neither in the log nor in the stream.
     #[error(
         "shard {shard} comes from {parent}, which neither the log nor the stream knows: {parent} may have been trimmed \
-         unread; fill the gap from the table, or start a new Bronze table"
+         unread; fill the gap from the table, or start over with a new lake"
     )]
     UnknownParent {
         /// The shard.
@@ -86,7 +93,7 @@ pub enum LossRisk {
     /// Records behind a shard's position have been trimmed, or the whole shard has.
     #[error(
         "the stream has trimmed shard {shard} behind {position}: records may be gone unread; fill the gap from the \
-         table, or start a new Bronze table"
+         table, or start over with a new lake"
     )]
     Trimmed {
         /// The shard.
@@ -116,26 +123,37 @@ struct Shard {
     /// Everything that was written to the shard before this time has been read.
     read_until: Option<Timestamp>,
     empty_since: Option<Timestamp>,
+    /// The stream has said that it does not have the shard; the next listing tells whether that is so.
+    gone: bool,
+    /// No listing has named it since then.
+    unlisted_since: Option<Timestamp>,
 }
 
 /// All shards of one stream, as far as they matter.
 #[derive(Clone, Debug)]
 pub struct Lineage {
     arn: String,
-    /// The log had no positions when this process began: there is nothing yet that could have been lost.
+    /// The log had no positions when this process began.
     fresh: bool,
+    /// What was written before this time is taken as far as the stream has it: nobody has promised to read it.
+    since: Option<Timestamp>,
     shards: BTreeMap<String, Shard>,
     committed: Committed,
-    /// Shards of the newest listing.
+    /// Shards of the newest listing, and when that was.
     listed: BTreeSet<String>,
-    /// Shards with an unknown parent, seen once: a listing may be behind.
-    suspects: BTreeSet<String>,
+    listed_at: Option<Timestamp>,
+    /// Shards with an unknown parent, and when they were first seen.
+    suspects: BTreeMap<String, Timestamp>,
 }
 
 impl Lineage {
     /// Goes on where the log stands.
     pub fn resume(arn: &str, committed: Committed, now: Timestamp) -> Result<Self, LossRisk> {
         let as_of = committed.stream.as_ref().and_then(|stream| stream.as_of);
+        let since = match &committed.stream {
+            Some(stream) => stream.since,
+            None => Some(now - STARTED_TOGETHER),
+        };
         if let Some(stream) = &committed.stream
             && stream.arn != arn
         {
@@ -144,11 +162,7 @@ impl Lineage {
                 found: arn.to_owned(),
             });
         }
-        if let Some(as_of) = as_of
-            && now.duration_since(as_of) > RETENTION
-        {
-            return Err(LossRisk::RetentionPassed { as_of });
-        }
+        within_retention(as_of.max(since), now)?;
         let shards = committed.shards.iter().map(|(id, position)| {
             (
                 id.clone(),
@@ -162,10 +176,12 @@ impl Lineage {
         Ok(Self {
             arn: arn.to_owned(),
             fresh: committed.stream.is_none(),
+            since,
             shards: shards.collect(),
             committed,
             listed: BTreeSet::new(),
-            suspects: BTreeSet::new(),
+            listed_at: None,
+            suspects: BTreeMap::new(),
         })
     }
 
@@ -184,6 +200,7 @@ impl Lineage {
         }
         let first = self.listed.is_empty();
         self.listed = listing.iter().map(|shard| shard.id.clone()).collect();
+        self.listed_at = Some(now);
         for shard in listing {
             if let Some(known) = self.shards.get_mut(&shard.id) {
                 known.parent.clone_from(&shard.parent);
@@ -196,7 +213,8 @@ impl Lineage {
             if let Some(parent) = stranger
                 && !(self.fresh && first)
             {
-                if !self.suspects.insert(shard.id.clone()) {
+                let seen = *self.suspects.entry(shard.id.clone()).or_insert(now);
+                if now.duration_since(seen) >= STRANGE_FOR {
                     return Err(LossRisk::UnknownParent {
                         shard: shard.id.clone(),
                         parent: parent.clone(),
@@ -213,7 +231,34 @@ impl Lineage {
                 },
             );
         }
+        self.suspects.retain(|shard, _| self.listed.contains(shard));
+        self.settle_unlisted(now)?;
         self.startable(now)
+    }
+
+    /// Compares what is known with the newest listing. A shard that was said to be gone is read on if it is listed, and
+    /// else its end has been reached.
+    fn settle_unlisted(&mut self, now: Timestamp) -> Result<(), LossRisk> {
+        let mut ended = Vec::new();
+        for (id, shard) in &mut self.shards {
+            let gone = std::mem::take(&mut shard.gone);
+            if self.listed.contains(id) {
+                shard.unlisted_since = None;
+                shard.started &= !gone;
+            } else {
+                shard.unlisted_since.get_or_insert(now);
+                if gone {
+                    ended.push(id.clone());
+                }
+            }
+        }
+        for id in ended {
+            self.trimmed(&id, now)?;
+            if let Some(shard) = self.shards.get_mut(&id) {
+                shard.position.closed = true;
+            }
+        }
+        Ok(())
     }
 
     fn startable(&mut self, now: Timestamp) -> Result<Vec<Start>, LossRisk> {
@@ -228,12 +273,7 @@ impl Lineage {
                 continue;
             }
             let read_until = shard.read_until.max(parent.and_then(|parent| parent.read_until));
-            if !self.fresh
-                && let Some(as_of) = read_until
-                && now.duration_since(as_of) > RETENTION
-            {
-                return Err(LossRisk::RetentionPassed { as_of });
-            }
+            within_retention(read_until.max(self.since), now)?;
             starts.push((
                 Start {
                     shard: id.clone(),
@@ -288,26 +328,45 @@ impl Lineage {
         self.startable(now)
     }
 
-    /// The stream begins behind what was read of a shard: fine only if what lies between must still be there.
-    pub fn gap(&self, shard: &str, now: Timestamp) -> Result<(), LossRisk> {
-        let found = self.shards.get(shard);
-        if self.fresh && found.is_some_and(|shard| shard.position.sequence.is_none()) {
-            return Ok(());
+    /// The stream does not know a shard any more, or says so: the next listing tells.
+    pub fn gone(&mut self, shard: &str) {
+        if let Some(shard) = self.shards.get_mut(shard) {
+            shard.gone = true;
         }
-        let read_until = found.and_then(|shard| shard.read_until);
+    }
+
+    /// A shard is about to be read from its oldest record: at its beginning, after a break, or because the position has
+    /// been trimmed. Whatever was trimmed before is skipped without a word, so it is judged now.
+    pub fn from_oldest(&self, shard: &str, now: Timestamp) -> Result<(), LossRisk> {
+        let Some(found) = self.shards.get(shard) else {
+            return Ok(());
+        };
+        if found.position.sequence.is_some() {
+            return self.trimmed(shard, now);
+        }
+        within_retention(found.read_until.max(self.since), now)
+    }
+
+    /// What was read last of a shard is not there any more: fine only if what came behind it must still be there.
+    fn trimmed(&self, shard: &str, now: Timestamp) -> Result<(), LossRisk> {
+        let found = self.shards.get(shard);
+        let position = found.and_then(|shard| shard.position.sequence.as_ref());
+        let read_until = found.and_then(|shard| shard.read_until).max(self.since);
         if read_until.is_some_and(|time| now.duration_since(time) < SURELY_KEPT) {
             return Ok(());
         }
-        let position = found.and_then(|shard| shard.position.sequence.as_ref());
-        let position = position.map_or_else(|| "its beginning".to_owned(), ToString::to_string);
         Err(LossRisk::Trimmed {
             shard: shard.to_owned(),
-            position,
+            position: position.map_or_else(|| "its beginning".to_owned(), ToString::to_string),
         })
     }
 
-    /// Whether a closed shard still lacks a child: it will be listed soon.
-    pub fn awaits_children(&self) -> bool {
+    /// Whether the next listing should come soon: a closed shard still lacks a child, a shard its parent, or a shard is
+    /// said to be gone.
+    pub fn awaits_listing(&self) -> bool {
+        if !self.suspects.is_empty() || self.shards.values().any(|shard| shard.gone) {
+            return true;
+        }
         let parents: BTreeSet<&String> = self.shards.values().filter_map(|shard| shard.parent.as_ref()).collect();
         self.shards
             .iter()
@@ -346,6 +405,7 @@ impl Lineage {
             stream: StreamPosition {
                 arn: self.arn.clone(),
                 as_of: self.as_of(),
+                since: self.since,
             },
         }
     }
@@ -359,9 +419,12 @@ impl Lineage {
     }
 
     fn forgettable(&self) -> BTreeSet<String> {
-        if self.listed.is_empty() {
-            return BTreeSet::new();
-        }
+        let dropped = |id: &String| {
+            let since = self.shards.get(id).and_then(|shard| shard.unlisted_since);
+            since
+                .zip(self.listed_at)
+                .is_some_and(|(since, now)| now.duration_since(since) >= DROPPED_AFTER)
+        };
         let awaited: BTreeSet<&String> = self
             .shards
             .iter()
@@ -375,7 +438,7 @@ impl Lineage {
             .filter(|(_, position)| position.closed)
             .map(|(id, _)| id);
         closed
-            .filter(|id| !self.listed.contains(*id) && !awaited.contains(id))
+            .filter(|id| dropped(id) && !awaited.contains(id))
             .cloned()
             .collect()
     }
@@ -388,6 +451,13 @@ impl Lineage {
         }
         self.committed.shards.extend(pending.shards);
         self.committed.stream = Some(pending.stream);
+    }
+}
+
+fn within_retention(read_until: Option<Timestamp>, now: Timestamp) -> Result<(), LossRisk> {
+    match read_until {
+        Some(as_of) if now.duration_since(as_of) > RETENTION => Err(LossRisk::RetentionPassed { as_of }),
+        _ => Ok(()),
     }
 }
 

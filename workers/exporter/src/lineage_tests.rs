@@ -44,6 +44,7 @@ fn committed(as_of: i64, shards: &[(&str, Position)]) -> Committed {
         stream: Some(StreamPosition {
             arn: "arn:1".to_owned(),
             as_of: Some(at(as_of)),
+            since: None,
         }),
         shards: shards
             .iter()
@@ -172,7 +173,7 @@ fn a_child_that_begins_too_late_is_a_risk() {
 }
 
 #[test]
-fn a_parent_that_nobody_knows_is_a_risk_when_a_second_listing_says_the_same() {
+fn a_parent_that_nobody_knows_is_a_risk_when_listings_say_so_for_a_minute() {
     let mut lineage =
         Lineage::resume("arn:1", committed(0, &[("a", position(Some(1), false))]), at(0)).expect("no risk");
     let shards = listed(&[("a", None), ("x", Some("never seen"))]);
@@ -182,7 +183,11 @@ fn a_parent_that_nobody_knows_is_a_risk_when_a_second_listing_says_the_same() {
         [("a".to_owned(), Some(1))],
         "the stranger is not read meanwhile"
     );
-    let risk = lineage.list("arn:1", &shards, at(10)).expect_err("risk");
+    assert!(lineage.awaits_listing());
+    lineage
+        .list("arn:1", &shards, at(59))
+        .expect("a listing may be behind for a while");
+    let risk = lineage.list("arn:1", &shards, at(60)).expect_err("risk");
     assert_eq!(risk.reason(), "ParentShardUnknown");
     assert!(risk.to_string().contains("never seen"));
 }
@@ -203,17 +208,17 @@ fn a_late_listing_clears_a_suspect() {
 }
 
 #[test]
-fn a_gap_is_a_risk_unless_the_position_is_young() {
+fn a_trimmed_position_is_a_risk_unless_it_is_young() {
     let log = committed(0, &[("a", position(Some(1), false))]);
     let mut lineage = Lineage::resume("arn:1", log, at(0)).expect("no risk");
     lineage.list("arn:1", &listed(&[("a", None)]), at(0)).expect("no risk");
     assert_eq!(
-        lineage.gap("a", at(22 * HOUR)),
+        lineage.from_oldest("a", at(22 * HOUR)),
         Ok(()),
         "nothing younger than the retention can have been trimmed"
     );
     assert_eq!(
-        lineage.gap("a", at(23 * HOUR)).expect_err("risk").reason(),
+        lineage.from_oldest("a", at(23 * HOUR)).expect_err("risk").reason(),
         "StreamTrimmed"
     );
 }
@@ -229,6 +234,8 @@ fn a_closed_shard_is_remembered_until_the_stream_forgets_it_and_its_children_are
     lineage
         .list("arn:1", &listed(&[("b", Some("a")), ("c", Some("a"))]), at(1))
         .expect("its child is known by it");
+    let without = listed(&[("b", Some("a")), ("c", Some("a"))]);
+    lineage.list("arn:1", &without, at(1 + HOUR)).expect("known");
     assert!(lineage.pending().forget.is_empty(), "a child is not in the log yet");
     let pending = lineage.pending();
     lineage.committed(pending);
@@ -236,13 +243,127 @@ fn a_closed_shard_is_remembered_until_the_stream_forgets_it_and_its_children_are
     assert_eq!(pending.forget, BTreeSet::from(["a".to_owned()]));
     lineage.committed(pending);
     assert!(!lineage.has_pending());
+    assert_eq!(names(lineage.list("arn:1", &without, at(2 + HOUR)).expect("known")), []);
+}
+
+#[test]
+fn a_listing_that_leaves_a_closed_shard_out_for_a_while_does_not_make_it_new() {
+    let log = committed(0, &[("a", position(Some(5), true)), ("b", position(Some(9), false))]);
+    let mut lineage = Lineage::resume("arn:1", log, at(0)).expect("no risk");
+    let whole = listed(&[("a", Some("trimmed long ago")), ("b", Some("a"))]);
+    lineage.list("arn:1", &whole, at(0)).expect("no risk");
+    lineage
+        .list("arn:1", &listed(&[("b", Some("a"))]), at(10))
+        .expect("no risk");
+    let pending = lineage.pending();
+    assert!(pending.forget.is_empty(), "one listing proves nothing");
+    lineage.committed(pending);
+    let again = lineage.list("arn:1", &whole, at(20)).expect("it is no stranger");
+    assert_eq!(names(again), [], "its records would be there twice");
+    lineage
+        .list("arn:1", &listed(&[("b", Some("a"))]), at(30))
+        .expect("no risk");
+    lineage
+        .list("arn:1", &listed(&[("b", Some("a"))]), at(29 + HOUR))
+        .expect("no risk");
+    assert!(lineage.pending().forget.is_empty(), "the hour begins anew");
+}
+
+#[test]
+fn a_shard_that_is_said_to_be_gone_is_read_on_if_it_is_listed() {
+    let mut lineage =
+        Lineage::resume("arn:1", committed(0, &[("a", position(Some(5), false))]), at(60)).expect("no risk");
+    lineage
+        .list("arn:1", &listed(&[("a", None), ("b", Some("a"))]), at(60))
+        .expect("no risk");
+    lineage.advance("a", &sequence(6), at(61));
+    lineage.gone("a");
+    assert!(lineage.awaits_listing());
+    assert!(
+        !lineage.pending().shards["a"].closed,
+        "nothing is decided before a listing"
+    );
+    let starts = lineage.list("arn:1", &listed(&[("a", None), ("b", Some("a"))]), at(62));
+    assert_eq!(names(starts.expect("no risk")), [("a".to_owned(), Some(6))]);
+
+    lineage.gone("a");
+    let other = lineage.list("arn:2", &listed(&[]), at(63)).expect_err("risk");
     assert_eq!(
-        names(
-            lineage
-                .list("arn:1", &listed(&[("b", Some("a")), ("c", Some("a"))]), at(2))
-                .expect("known")
-        ),
-        []
+        other.reason(),
+        "StreamReplaced",
+        "the whole stream is gone, and no shard has come to its end"
+    );
+    let starts = lineage
+        .list("arn:1", &listed(&[("b", Some("a"))]), at(64))
+        .expect("dropped, and young");
+    assert_eq!(names(starts), [("b".to_owned(), None)]);
+    assert!(lineage.pending().shards["a"].closed);
+}
+
+#[test]
+fn a_shard_that_is_gone_with_an_old_position_is_a_risk() {
+    let log = committed(0, &[("a", position(Some(5), false))]);
+    let mut lineage = Lineage::resume("arn:1", log, at(23 * HOUR)).expect("no risk yet");
+    lineage.list("arn:1", &listed(&[]), at(23 * HOUR)).expect("no risk yet");
+    lineage.gone("a");
+    let risk = lineage
+        .list("arn:1", &listed(&[]), at(23 * HOUR + 1))
+        .expect_err("risk");
+    assert_eq!(risk.reason(), "StreamTrimmed");
+}
+
+#[test]
+fn a_day_without_a_reader_is_a_risk_from_the_first_commit_on() {
+    let mut lineage = fresh();
+    lineage
+        .list("arn:1", &listed(&[("a", None), ("b", Some("a"))]), at(0))
+        .expect("no risk");
+    let pending = lineage.pending();
+    assert_eq!(
+        pending.stream.as_of, None,
+        "nobody knows yet how far the shard has been read"
+    );
+    let log = Committed {
+        stream: Some(pending.stream.clone()),
+        shards: pending.shards.clone(),
+    };
+    lineage.committed(pending);
+    assert!(Lineage::resume("arn:1", log.clone(), at(22 * HOUR)).is_ok());
+    let risk = Lineage::resume("arn:1", log, at(24 * HOUR)).expect_err("risk");
+    assert_eq!(risk.reason(), "StreamRetentionPassed");
+    // The same in a process that lives on, but is kept from reading.
+    assert_eq!(lineage.from_oldest("a", at(22 * HOUR)), Ok(()));
+    let risk = lineage.from_oldest("a", at(24 * HOUR)).expect_err("risk");
+    assert_eq!(risk.reason(), "StreamRetentionPassed");
+    let risk = lineage.close("a", at(24 * HOUR)).expect_err("risk");
+    assert_eq!(risk.reason(), "StreamRetentionPassed");
+}
+
+#[test]
+fn what_was_written_long_before_the_first_reader_is_taken_as_far_as_it_is_there() {
+    let mut lineage = fresh();
+    let shards = listed(&[("a", None), ("b", Some("a"))]);
+    lineage.list("arn:1", &shards, at(0)).expect("no risk");
+    lineage.advance("a", &sequence(1), at(-24 * HOUR));
+    let pending = lineage.pending();
+    let log = Committed {
+        stream: Some(pending.stream.clone()),
+        shards: pending.shards.clone(),
+    };
+    lineage.committed(pending);
+    assert_eq!(
+        lineage.from_oldest("a", at(60)),
+        Ok(()),
+        "trimmed while it was being read"
+    );
+    assert_eq!(
+        names(lineage.close("a", at(60)).expect("no risk")),
+        [("b".to_owned(), None)]
+    );
+    let mut again = Lineage::resume("arn:1", log, at(120)).expect("nor after a restart");
+    assert_eq!(
+        names(again.list("arn:1", &shards, at(120)).expect("no risk")),
+        [("a".to_owned(), Some(1))]
     );
 }
 
@@ -272,11 +393,11 @@ fn how_far_everything_is_read_is_said_by_the_slowest_shard() {
 fn a_closed_shard_without_children_is_asked_for_again_soon() {
     let mut lineage = fresh();
     lineage.list("arn:1", &listed(&[("a", None)]), at(0)).expect("no risk");
-    assert!(!lineage.awaits_children());
+    assert!(!lineage.awaits_listing());
     lineage.close("a", at(1)).expect("no risk");
-    assert!(lineage.awaits_children());
+    assert!(lineage.awaits_listing());
     lineage
         .list("arn:1", &listed(&[("a", None), ("b", Some("a"))]), at(2))
         .expect("no risk");
-    assert!(!lineage.awaits_children());
+    assert!(!lineage.awaits_listing());
 }

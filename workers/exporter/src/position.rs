@@ -32,6 +32,9 @@ pub struct StreamPosition {
     /// Every record written before this time is committed. Against it the stream's retention is held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub as_of: Option<Timestamp>,
+    /// From this time on nothing may be missing: when the stream was read for the first time, or somewhat earlier.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
 }
 
 /// What the log says about progress.
@@ -76,17 +79,23 @@ impl Committed {
 }
 
 impl Pending {
-    /// The positions as the log keeps them.
-    pub fn to_positions(&self) -> BTreeMap<String, Value> {
+    /// The positions as the log keeps them, signed by who writes them.
+    ///
+    /// Two processes that have read the same records have the same positions. Without the signature one would take the
+    /// other's commit for its own, and go on upon positions of other shards that it has not read up to.
+    pub fn to_positions(&self, writer: &str) -> BTreeMap<String, Value> {
         let arn = &self.stream.arn;
         let shards = self.shards.iter().map(|(shard, position)| {
             let sequence = position.sequence.as_ref().map(Sequence::as_str);
             let value = json!({"streamArn": arn, "sequence": sequence, "closed": position.closed});
             (format!("{SHARD_PREFIX}{shard}"), value)
         });
-        let mut stream = json!({"arn": arn});
+        let mut stream = json!({"arn": arn, "writer": writer});
         if let Some(as_of) = self.stream.as_of {
             stream["asOf"] = json!(as_of);
+        }
+        if let Some(since) = self.stream.since {
+            stream["since"] = json!(since);
         }
         shards.chain([(STREAM_DOMAIN.to_owned(), stream)]).collect()
     }
@@ -126,9 +135,10 @@ mod tests {
             stream: StreamPosition {
                 arn: "arn:1".to_owned(),
                 as_of: Some("2026-03-01T10:00:00Z".parse().expect("time")),
+                since: Some("2026-03-01T08:00:00Z".parse().expect("time")),
             },
         };
-        let written = pending.to_positions();
+        let written = pending.to_positions("one");
         assert_eq!(
             written["medallion.shard.shardId-1"],
             json!({"streamArn": "arn:1", "sequence": "100000000000000000000001", "closed": false})

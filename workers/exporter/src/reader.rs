@@ -10,7 +10,7 @@ use crate::engine::Clock;
 use crate::item::StreamRecord;
 use crate::lineage::Start;
 use crate::sequence::Sequence;
-use crate::source::{SourceError, StreamSource};
+use crate::source::{Page, SourceError, StreamSource};
 
 const LONGEST_EMPTY_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_TROUBLE_PAUSE: Duration = Duration::from_secs(10);
@@ -29,13 +29,13 @@ pub(crate) enum Told {
         /// This was the shard's end.
         closed: bool,
         asked_at: Timestamp,
-        /// The stream begins behind the position that was asked for.
-        gap: bool,
     },
+    /// The shard is about to be read from the oldest record that the stream keeps.
+    FromOldest,
     /// The stream does not know the shard any more.
     Gone,
     /// The stream does not answer; the reader tries again by itself.
-    Trouble(String),
+    Trouble(SourceError),
 }
 
 /// What all readers of a stream share.
@@ -51,14 +51,14 @@ pub(crate) struct Shared<S> {
 /// Reads until the shard's end, or until nobody listens.
 pub(crate) async fn read<S: StreamSource>(shared: Arc<Shared<S>>, start: Start) {
     let mut reader = Reader {
-        place: Place {
-            after: start.after,
-            trimmed: None,
-            iterator: None,
-        },
+        after: start.after,
+        trimmed: false,
+        iterator: None,
         shard: start.shard,
         pause: shared.poll,
         trouble_pause: shared.poll,
+        troubles: 0,
+        expired: false,
         shared,
     };
     while reader.step().await.is_some() {}
@@ -67,16 +67,16 @@ pub(crate) async fn read<S: StreamSource>(shared: Arc<Shared<S>>, start: Start) 
 struct Reader<S> {
     shared: Arc<Shared<S>>,
     shard: String,
-    place: Place,
+    after: Option<Sequence>,
+    /// The position has been trimmed: the shard is read from its oldest record.
+    trimmed: bool,
+    iterator: Option<String>,
     pause: Duration,
     trouble_pause: Duration,
-}
-
-struct Place {
-    after: Option<Sequence>,
-    /// The position has been trimmed: the shard is read from its oldest record, which shows whether there is a gap.
-    trimmed: Option<Sequence>,
-    iterator: Option<String>,
+    /// Answers since the last page that were none.
+    troubles: u32,
+    /// The last answer was that the iterator had expired.
+    expired: bool,
 }
 
 impl<S: StreamSource> Reader<S> {
@@ -84,26 +84,26 @@ impl<S: StreamSource> Reader<S> {
     async fn step(&mut self) -> Option<()> {
         let permit = Arc::clone(&self.shared.pages).acquire_owned().await.ok()?;
         let asked_at = (self.shared.clock)();
+        if self.iterator.is_none() && self.position().is_none() {
+            self.tell(Told::FromOldest, None).await?;
+        }
         match self.next_page().await {
             Ok(page) => {
                 self.trouble_pause = self.shared.poll;
+                self.troubles = 0;
+                self.expired = false;
                 let (closed, empty) = (page.next.is_none(), page.records.is_empty());
-                let gap = self
-                    .place
-                    .trimmed
-                    .take_if(|_| closed || !empty)
-                    .is_some_and(|position| page.records.first().is_none_or(|first| first.sequence > position));
                 if let Some(last) = page.records.last() {
-                    self.place.after = Some(last.sequence.clone());
+                    self.after = Some(last.sequence.clone());
+                    self.trimmed = false;
                 }
-                self.place.iterator = page.next;
+                self.iterator = page.next;
                 let permit = (!empty).then_some(permit);
                 self.tell(
                     Told::Page {
                         records: page.records,
                         closed,
                         asked_at,
-                        gap,
                     },
                     permit,
                 )
@@ -122,14 +122,22 @@ impl<S: StreamSource> Reader<S> {
                 self.tell(Told::Gone, None).await?;
                 return None;
             }
-            Err(SourceError::Expired) => self.place.iterator = None,
-            Err(SourceError::Trimmed) if self.place.after.is_some() && self.place.trimmed.is_none() => {
-                self.place.iterator = None;
-                self.place.trimmed.clone_from(&self.place.after);
+            Err(SourceError::Expired) if !self.expired => {
+                self.expired = true;
+                self.iterator = None;
             }
-            Err(error @ (SourceError::Trimmed | SourceError::Missing(_) | SourceError::Unavailable(_))) => {
+            Err(SourceError::Trimmed) if self.after.is_some() && !self.trimmed => {
+                self.trimmed = true;
+                self.iterator = None;
+            }
+            Err(error) => {
                 drop(permit);
-                self.tell(Told::Trouble(error.to_string()), None).await?;
+                self.troubles += 1;
+                if self.troubles > 1 {
+                    // It may be the iterator that is wrong; some streams know no better word for it.
+                    self.iterator = None;
+                }
+                self.tell(Told::Trouble(error), None).await?;
                 tokio::time::sleep(self.trouble_pause).await;
                 self.trouble_pause = (self.trouble_pause * 2).min(LONGEST_TROUBLE_PAUSE);
             }
@@ -137,21 +145,22 @@ impl<S: StreamSource> Reader<S> {
         Some(())
     }
 
-    async fn next_page(&mut self) -> Result<crate::source::Page, SourceError> {
-        let iterator = match self.place.iterator.take() {
-            Some(iterator) => iterator,
-            None => {
-                let after = self.place.after.as_ref().filter(|_| self.place.trimmed.is_none());
-                self.shared
-                    .source
-                    .iterator(&self.shared.arn, &self.shard, after)
-                    .await?
-            }
+    /// Behind which record to read; `None`: from the oldest.
+    fn position(&self) -> Option<&Sequence> {
+        self.after.as_ref().filter(|_| !self.trimmed)
+    }
+
+    async fn next_page(&mut self) -> Result<Page, SourceError> {
+        let iterator = if let Some(iterator) = self.iterator.take() {
+            iterator
+        } else {
+            let Shared { source, arn, .. } = self.shared.as_ref();
+            source.iterator(arn, &self.shard, self.position()).await?
         };
         let page = self.shared.source.page(&iterator).await;
         if matches!(page, Err(SourceError::Unavailable(_))) {
-            // The same place again: a new iterator costs a request and proves nothing.
-            self.place.iterator = Some(iterator);
+            // The same place again: a new iterator costs a request.
+            self.iterator = Some(iterator);
         }
         page
     }

@@ -13,6 +13,8 @@ pub struct Listing {
     pub arn: String,
     /// All shards it still knows.
     pub shards: Vec<Listed>,
+    /// It has been switched off: it still gives what it has, and takes in nothing more.
+    pub disabled: bool,
 }
 
 /// One answer of a shard.

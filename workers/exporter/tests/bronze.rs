@@ -66,6 +66,7 @@ fn pending(shard: &str, number: u64) -> Pending {
         stream: StreamPosition {
             arn: "arn:1".to_owned(),
             as_of: Some(as_of),
+            since: None,
         },
     }
 }
@@ -202,6 +203,91 @@ async fn a_second_exporter_is_told_apart_and_adds_nothing() {
     assert_eq!(error.class, ErrorClass::Fenced);
     let rows: usize = read(&table).await.iter().map(|(_, _, batch)| batch.num_rows()).sum();
     assert_eq!(rows, 3);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_exporters_equal_positions_are_not_taken_for_ones_own() {
+    let folder = tempfile::tempdir().expect("folder");
+    let table = table(&folder);
+    let mut zombie = BronzeSink::new(table.clone(), contract());
+    zombie.load().await.expect("a new table");
+    let mut successor = BronzeSink::new(table.clone(), contract());
+    successor.load().await.expect("the same table");
+    let payload = r#"{"id": "e", "order": "o", "at": "2026-03-01T00:00:00Z"}"#;
+    let insert = record(1, ChangeKind::Insert, Some(payload), "2026-03-01T00:00:00Z");
+    for sink in [&mut zombie, &mut successor] {
+        sink.append("shardId-1", &insert);
+    }
+    // Both have read the same of one shard; the successor has read another one too.
+    successor.append("shardId-2", &insert);
+    let mut further = pending("shardId-1", 1);
+    further.shards.extend(pending("shardId-2", 1).shards);
+    successor.commit(&further).await.expect("committed");
+    let Err(SinkError::End(error)) = zombie.commit(&pending("shardId-1", 1)).await else {
+        panic!("it would go on and commit the rows of the other shard once more");
+    };
+    assert_eq!(error.class, ErrorClass::Fenced);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn positions_of_an_earlier_release_without_a_writer_are_gone_on_from() {
+    let folder = tempfile::tempdir().expect("folder");
+    let table = table(&folder);
+    let base = table
+        .open_or_create(&contract().bronze_table_schema(), &["part_date"])
+        .await
+        .expect("created");
+    let unsigned = medallion_lake::Change::append(vec![])
+        .position(
+            "medallion.stream",
+            serde_json::json!({"arn": "arn:1", "asOf": "2026-03-01T00:00:00Z"}),
+        )
+        .position(
+            "medallion.shard.shardId-1",
+            serde_json::json!({"streamArn": "arn:1", "sequence": "1", "closed": false}),
+        );
+    table.commit(&base, &unsigned).await.expect("committed");
+    let mut sink = BronzeSink::new(table, contract());
+    let committed = sink.load().await.expect("readable");
+    assert_eq!(committed.shards["shardId-1"].sequence, Some(Sequence::new("1")));
+    let flushed = sink.commit(&pending("shardId-1", 2)).await.expect("committed");
+    assert_eq!(flushed.version, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_is_deleted_under_the_exporter_ends_it() {
+    let folder = tempfile::tempdir().expect("folder");
+    let table = table(&folder);
+    let mut sink = BronzeSink::new(table.clone(), contract());
+    sink.load().await.expect("a new table");
+    sink.commit(&pending("shardId-1", 1)).await.expect("committed");
+    std::fs::remove_dir_all(folder.path().join("orders")).expect("deleted");
+    let Err(SinkError::End(error)) = sink.commit(&pending("shardId-1", 2)).await else {
+        panic!("a log without its beginning is no table");
+    };
+    assert_eq!(error.reason, "BronzeTableReplaced");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_shards_are_committed_together_each_in_its_own_file() {
+    let folder = tempfile::tempdir().expect("folder");
+    let table = table(&folder);
+    let mut sink = BronzeSink::new(table.clone(), contract());
+    sink.load().await.expect("a new table");
+    let payload = r#"{"id": "e", "order": "o", "at": "2026-03-01T00:00:00Z"}"#;
+    let mut all = pending("shardId-0", 1);
+    for shard in 0..50 {
+        let shard = format!("shardId-{shard}");
+        sink.append(
+            &shard,
+            &record(1, ChangeKind::Insert, Some(payload), "2026-03-01T00:00:00Z"),
+        );
+        all.shards.extend(pending(&shard, 1).shards);
+    }
+    assert!(sink.bytes() > 50 * payload.len());
+    let flushed = sink.commit(&all).await.expect("committed");
+    assert_eq!((flushed.rows, sink.bytes()), (50, 0));
+    assert_eq!(read(&table).await.len(), 50);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -31,7 +31,7 @@ fn survive(events: Vec<Event>, unreliable: bool, deaths: &[u64]) {
             }
         }
         world.death.after(u64::MAX / 2);
-        let last = tokio::time::timeout(Duration::from_secs(6 * 3600), async {
+        let last = tokio::time::timeout(Duration::from_hours(6), async {
             while !world.is_complete() {
                 if let (End::Failed(error), _) = world.process().await {
                     panic!("{error}");

@@ -5,7 +5,7 @@ use std::time::Duration;
 use medallion_crds::launch::ExitCode;
 use worker_kit::{ErrorClass, WorkerError};
 
-use crate::stream::Event;
+use crate::stream::{Event, Fault};
 use crate::world::{End, World};
 
 fn writes(count: u8) -> Vec<Event> {
@@ -19,7 +19,7 @@ async fn exported(world: &World) {
 }
 
 async fn halted(world: &World) -> WorkerError {
-    let (end, _) = tokio::time::timeout(Duration::from_secs(600), world.process())
+    let (end, _) = tokio::time::timeout(Duration::from_hours(48), world.process())
         .await
         .expect("it halts");
     let End::Failed(error) = end else {
@@ -51,7 +51,7 @@ async fn another_stream_halts_it_before_anything_is_read_from_it() {
 async fn a_break_longer_than_the_streams_memory_halts_it() {
     let world = World::new(writes(20), false);
     exported(&world).await;
-    tokio::time::advance(Duration::from_secs(25 * 3600)).await;
+    tokio::time::advance(Duration::from_hours(25)).await;
     world.stream.happen(Event::Write(1));
     world.stream.trim_everything();
     assert_eq!(halted(&world).await.reason, "StreamRetentionPassed");
@@ -59,8 +59,9 @@ async fn a_break_longer_than_the_streams_memory_halts_it() {
 
 #[tokio::test(start_paused = true)]
 async fn a_parent_that_nobody_knows_halts_it() {
-    let world = World::new(writes(20), false);
+    let mut world = World::new(writes(20), false);
     exported(&world).await;
+    world.stays = true;
     world.stream.happen(Event::Split(0));
     world.stream.happen(Event::Split(0));
     world.stream.hide_shard("shard-1");
@@ -74,7 +75,7 @@ async fn a_shard_that_vanishes_while_it_is_old_halts_it() {
     let world = World::new(writes(20), false);
     exported(&world).await;
     // The position is young enough to begin with; the shard then stays silent, hidden, and is gone a day later.
-    tokio::time::advance(Duration::from_secs(23 * 3600 + 1800)).await;
+    tokio::time::advance(Duration::from_mins(23 * 60 + 30)).await;
     world.stream.forget_shard("shard-0");
     assert_eq!(halted(&world).await.reason, "StreamTrimmed");
 }
@@ -95,17 +96,131 @@ async fn days_without_a_write_are_no_risk_while_it_runs() {
     world.stays = true;
     let quiet = async {
         for _ in 0..3 {
-            tokio::time::sleep(Duration::from_secs(20 * 3600)).await;
+            tokio::time::sleep(Duration::from_hours(20)).await;
             world.stream.happen(Event::Write(1));
-            tokio::time::sleep(Duration::from_secs(60)).await;
+            tokio::time::sleep(Duration::from_mins(1)).await;
         }
     };
-    tokio::select! {
-        () = quiet => {}
-        ended = world.process() => panic!("{ended:?}"),
-    }
+    world.beside(quiet).await;
     // Restarted after a day and a half without a write, and with every record trimmed that is not new.
-    tokio::time::sleep(Duration::from_secs(20 * 3600)).await;
+    tokio::time::sleep(Duration::from_hours(20)).await;
     world.stays = false;
     exported(&world).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_day_kept_from_reading_halts_it_even_where_nothing_had_been_read() {
+    let mut world = World::new(Vec::new(), false);
+    world.stays = true;
+    let story = async {
+        // An empty shard is in the log, and has no record to go on behind.
+        tokio::time::sleep(Duration::from_mins(10)).await;
+        world.stream.break_with(Fault::Out);
+        tokio::time::sleep(Duration::from_hours(1)).await;
+        world.stream.happen(Event::Write(1));
+        tokio::time::sleep(Duration::from_hours(24)).await;
+        world.stream.trim_everything();
+        world.stream.heal();
+        std::future::pending::<()>().await;
+    };
+    let error = tokio::select! {
+        () = story => panic!("the story does not end"),
+        error = halted(&world) => error,
+    };
+    assert_eq!(error.reason, "StreamRetentionPassed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn iterators_that_the_stream_has_forgotten_are_replaced() {
+    let mut world = World::new(writes(20), false);
+    world.stays = true;
+    let story = async {
+        world.until_complete().await;
+        world.stream.break_with(Fault::ForgetsIterators);
+        world.stream.happen(Event::Write(1));
+        world.until_complete().await;
+        assert_eq!(world.work().trouble, None, "it is over");
+    };
+    world.beside(story).await;
+    world.check();
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_answer_that_a_shard_is_gone_ends_nothing() {
+    let mut world = World::new(writes(20), false);
+    world.stays = true;
+    let story = async {
+        world.until_complete().await;
+        world.stream.break_with(Fault::DeniesAShard);
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        world.stream.happen(Event::Write(1));
+        world.until_complete().await;
+        assert_eq!(world.work().trouble, None);
+    };
+    world.beside(story).await;
+    world.check();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_is_switched_off_is_said_and_read_on() {
+    let mut world = World::new(writes(20), false);
+    world.stays = true;
+    let story = async {
+        world.until_complete().await;
+        world.stream.happen(Event::Write(1));
+        world.stream.break_with(Fault::Disabled);
+        world.until_complete().await;
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        let trouble = world.work().trouble.expect("nothing more will come");
+        assert_eq!(trouble.reason, "StreamDisabled");
+        world.stream.heal();
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        assert_eq!(world.work().trouble, None);
+    };
+    world.beside(story).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_listing_does_not_hold_up_the_data() {
+    let world = World::new(writes(200), false);
+    world.stream.break_with(Fault::SlowListing);
+    // A page per listing would take more than an hour.
+    tokio::time::timeout(Duration::from_mins(10), exported(&world))
+        .await
+        .expect("the data waits for listings");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_breaks_down_ends_the_process() {
+    let mut world = World::new(writes(20), false);
+    world.stays = true;
+    world.stream.break_with(Fault::Panics);
+    let (end, _) = tokio::time::timeout(Duration::from_mins(10), world.process())
+        .await
+        .expect("its shard would never be read again");
+    let End::Failed(error) = end else {
+        panic!("{end:?}");
+    };
+    assert_eq!((error.class, error.reason), (ErrorClass::Environment, "ReaderFailed"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_said_about_what_waits_before_the_stream_has_answered() {
+    let mut world = World::new(writes(20), false);
+    world.stays = true;
+    world.stream.break_with(Fault::Out);
+    let story = async {
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        let work = world.work();
+        assert_eq!(work.lag, None, "unknown is not zero");
+        assert_eq!(
+            work.trouble.map(|trouble| trouble.reason).as_deref(),
+            Some("StreamUnreadable")
+        );
+        world.stream.heal();
+        world.until_complete().await;
+        tokio::time::sleep(Duration::from_secs(30)).await;
+        assert_eq!(world.work().lag, Some(0));
+    };
+    world.beside(story).await;
 }

@@ -1,7 +1,8 @@
 //! A simulated stream that grows while it is asked, and fails as it is told. No network.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use exporter::{Clock, Listed, Listing, Page, Sequence, SourceError, StreamRecord, StreamSource};
 use jiff::Timestamp;
@@ -41,6 +42,24 @@ struct State {
     asked: u64,
     trimmed_answers: u32,
     hidden: Vec<String>,
+    fault: Option<Fault>,
+}
+
+/// What is wrong with the stream for now.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Fault {
+    /// Neither iterators nor pages.
+    Out,
+    /// A listing takes a minute.
+    SlowListing,
+    /// The next page is answered by "no such shard".
+    DeniesAShard,
+    /// Iterators of before are called invalid, and not expired.
+    ForgetsIterators,
+    /// Switched off.
+    Disabled,
+    /// The client's code breaks down, once.
+    Panics,
 }
 
 /// The stream. Clones are the same stream.
@@ -76,7 +95,7 @@ impl SimulatedStream {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().expect("lock")
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn happen(&self, event: Event) {
@@ -84,7 +103,7 @@ impl SimulatedStream {
     }
 
     pub fn replace_stream(&self) {
-        self.lock().arn = "arn:stream/2".to_owned();
+        "arn:stream/2".clone_into(&mut self.lock().arn);
     }
 
     /// Drops all records, as the stream does after its retention.
@@ -97,6 +116,18 @@ impl SimulatedStream {
     /// The next answers are "trimmed", although nothing is: one implementation does that with new tables.
     pub fn claim_trimmed(&self, times: u32) {
         self.lock().trimmed_answers = times;
+    }
+
+    pub fn break_with(&self, fault: Fault) {
+        let mut state = self.lock();
+        state.fault = Some(fault);
+        if matches!(fault, Fault::Out | Fault::ForgetsIterators) {
+            state.generation += 1;
+        }
+    }
+
+    pub fn heal(&self) {
+        self.lock().fault = None;
     }
 
     pub fn forget_shard(&self, shard: &str) {
@@ -146,17 +177,30 @@ impl SimulatedStream {
                 state.happen(event, now);
             }
         }
-        if self.unreliable && state.asked % 7 == 3 {
+        if self.unreliable && scattered(state.asked, 7) {
             return Err(SourceError::Unavailable("the simulation is throttled".to_owned()));
         }
-        if self.unreliable && state.asked % 11 == 5 {
+        if self.unreliable && scattered(state.asked, 11) {
             state.generation += 1;
         }
         Ok(())
     }
 }
 
+/// One number in so many, without a rhythm: with one, all of a shard's or all listings' questions might be met.
+fn scattered(number: u64, one_in: u64) -> bool {
+    number
+        .wrapping_mul(0x9E37_79B9_7F4A_7C15)
+        .rotate_left(23)
+        .is_multiple_of(one_in)
+}
+
 impl State {
+    /// Whether this is the fault, which is then over.
+    fn once(&mut self, fault: Fault) -> bool {
+        self.fault.take_if(|now| *now == fault).is_some()
+    }
+
     fn open_shard_of(&self, key: u8) -> String {
         let open = self
             .shards
@@ -207,6 +251,9 @@ impl State {
 impl StreamSource for SimulatedStream {
     async fn list(&self) -> Result<Listing, SourceError> {
         self.ask().await?;
+        if self.lock().fault == Some(Fault::SlowListing) {
+            tokio::time::sleep(Duration::from_mins(1)).await;
+        }
         let state = self.lock();
         let visible = state.shards.iter().filter(|(id, _)| !state.hidden.contains(id));
         let shards = visible
@@ -218,12 +265,16 @@ impl StreamSource for SimulatedStream {
         Ok(Listing {
             arn: state.arn.clone(),
             shards,
+            disabled: state.fault == Some(Fault::Disabled),
         })
     }
 
     async fn iterator(&self, arn: &str, shard: &str, after: Option<&Sequence>) -> Result<String, SourceError> {
         self.ask().await?;
         let mut state = self.lock();
+        if state.fault == Some(Fault::Out) {
+            return Err(SourceError::Unavailable("the simulation is out".to_owned()));
+        }
         assert_eq!(
             arn, state.arn,
             "nobody reads from a stream that the table does not have any more"
@@ -252,10 +303,20 @@ impl StreamSource for SimulatedStream {
 
     async fn page(&self, iterator: &str) -> Result<Page, SourceError> {
         self.ask().await?;
-        let state = self.lock();
+        let mut state = self.lock();
+        assert!(!state.once(Fault::Panics), "the simulation breaks down");
+        if state.fault == Some(Fault::Out) {
+            return Err(SourceError::Unavailable("the simulation is out".to_owned()));
+        }
+        if state.once(Fault::DeniesAShard) {
+            return Err(SourceError::Gone);
+        }
         let mut parts = iterator.split('|');
         let mut part = || parts.next().expect("iterator");
         let (generation, shard, index): (&str, &str, usize) = (part(), part(), part().parse().expect("index"));
+        if generation != state.generation.to_string() && state.fault == Some(Fault::ForgetsIterators) {
+            return Err(SourceError::Unavailable("the iterator is invalid".to_owned()));
+        }
         if generation != state.generation.to_string() {
             return Err(SourceError::Expired);
         }

@@ -1,7 +1,8 @@
 //! A process that can be killed at any call, and simulated time. No network.
 
-use std::sync::Arc;
+use std::future::Future;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use exporter::{Clock, Engine, EngineSettings, ExporterMetrics, FlushRule};
@@ -73,6 +74,7 @@ pub struct World {
     pub unreliable: bool,
     /// A process stays when all is committed, instead of being asked to stop.
     pub stays: bool,
+    progress: Mutex<Option<ProgressHandle>>,
 }
 
 /// How a process ended.
@@ -94,12 +96,38 @@ impl World {
             clock,
             unreliable,
             stays: false,
+            progress: Mutex::default(),
         }
+    }
+
+    /// What the running process reports.
+    pub fn work(&self) -> Work {
+        let progress = self.progress.lock().expect("lock");
+        progress.as_ref().expect("a process").snapshot().work
+    }
+
+    /// Runs a process beside the story, which ends it.
+    pub async fn beside(&self, story: impl Future<Output = ()>) {
+        tokio::select! {
+            () = story => {}
+            ended = self.process() => panic!("{ended:?}"),
+        }
+    }
+
+    /// Waits until everything written is committed.
+    pub async fn until_complete(&self) {
+        let complete = tokio::time::timeout(Duration::from_mins(10), async {
+            while !self.is_complete() {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        });
+        complete.await.expect("the exporter stands still");
     }
 
     /// One process, until it is killed, fails, or everything written is committed.
     pub async fn process(&self) -> (End, Work) {
         let progress = ProgressHandle::new(Identity::default(), Timestamp::now);
+        *self.progress.lock().expect("lock") = Some(progress.clone());
         let (ready, _) = watch::channel(false);
         let settings = EngineSettings {
             flush: FlushRule {

@@ -81,7 +81,7 @@ async fn a_stream_that_was_switched_off_and_on_halts_it() -> Result<()> {
         shop.switch_stream(true).await?;
         anyhow::Ok(())
     };
-    let halted = async { tokio::time::timeout(Duration::from_secs(60), shop.export(&shutdown)).await };
+    let halted = async { tokio::time::timeout(Duration::from_mins(1), shop.export(&shutdown)).await };
     let (halted, told) = tokio::join!(halted, story);
     told?;
     let error = halted.context("it must not go on")?.expect_err("it must not go on");
