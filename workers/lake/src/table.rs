@@ -59,12 +59,18 @@ impl Table {
 
     /// The newest version, or `None` if there is no table.
     pub async fn snapshot(&self) -> Result<Option<Snapshot>, LakeError> {
-        let table = self.clone();
-        match blocking(move || table.load(None)).await {
+        match self.newest().await {
             Ok(snapshot) => Ok(Some(snapshot)),
-            Err(error) if matches!(error, LakeError::Log { .. }) && self.log_is_empty().await? => Ok(None),
+            Err(LakeError::Log { .. }) if self.log_is_empty().await? => Ok(None),
+            // The table may have come into being between the two looks.
+            Err(LakeError::Log { .. }) => self.newest().await.map(Some),
             Err(error) => Err(error),
         }
+    }
+
+    async fn newest(&self) -> Result<Snapshot, LakeError> {
+        let table = self.clone();
+        blocking(move || table.load(None)).await
     }
 
     /// The newest version of a table that must exist.

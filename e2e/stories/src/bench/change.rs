@@ -24,6 +24,9 @@ const LONGER: usize = 100;
 const CHANGED: usize = 1_000;
 /// The table of the shop's project that a run replaces whole.
 const WHOLE: &str = "customer_value";
+/// The model of all its rows, and the view of those that the run does not touch.
+const WHOLE_FROM: &str = "int_customer_days_all";
+const WHOLE_KEPT: &str = "gold.customer_days_kept";
 const REPLACED_WHOLE: &str = "replaced whole";
 const LIMIT: Duration = Duration::from_hours(1);
 
@@ -157,7 +160,9 @@ async fn apart(shop: &Shop<'_>, run: &StageRun) -> Result<(f64, f64)> {
     let uid = run.metadata.uid.as_deref().context("a run has a UID")?;
     let file = format!("{folder}/{uid}/*/steps.json");
     let look_up = "step.name LIKE 'looking up the keys of %'";
-    let whole = format!("step.name IN ('node {WHOLE}', 'writing {WHOLE}', 'committing {WHOLE}')");
+    let whole = format!(
+        "step.name IN ('node {WHOLE}', 'writing {WHOLE}', 'committing {WHOLE}', 'node {WHOLE_FROM}', 'view {WHOLE_KEPT}')"
+    );
     Ok((
         steps_took(shop, &file, look_up).await?,
         steps_took(shop, &file, &whole).await?,

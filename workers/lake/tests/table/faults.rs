@@ -206,6 +206,14 @@ async fn a_table_that_was_deleted_or_made_anew_gets_no_further_commit() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_comes_into_being_while_one_looks_is_seen() {
+    let (objects, home, _) = faulty().await;
+    objects.list_nothing_once();
+    let found = home.table.snapshot().await.expect("no error");
+    assert_eq!(found.map(|snapshot| snapshot.version()), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_table_whose_creations_answer_was_lost_is_opened() {
     let objects = Arc::new(FaultyStore::new());
     let home = home_in(&LakeStore::given(Arc::clone(&objects) as _).expect("store"));

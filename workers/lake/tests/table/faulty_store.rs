@@ -2,8 +2,9 @@
 
 use std::fmt;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
+use futures::StreamExt;
 use futures::stream::BoxStream;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
@@ -30,6 +31,7 @@ pub struct FaultyStore {
     inner: LocalFileSystem,
     next: Mutex<Option<(&'static str, Fault)>>,
     in_parts: AtomicU32,
+    listings_empty: AtomicBool,
 }
 
 impl FaultyStore {
@@ -38,7 +40,13 @@ impl FaultyStore {
             inner: LocalFileSystem::new(),
             next: Mutex::new(None),
             in_parts: AtomicU32::new(0),
+            listings_empty: AtomicBool::new(false),
         }
+    }
+
+    /// The next listing is the one of a moment before.
+    pub fn list_nothing_once(&self) {
+        self.listings_empty.store(true, Ordering::SeqCst);
     }
 
     /// Uploads in parts that were begun.
@@ -102,6 +110,9 @@ impl ObjectStore for FaultyStore {
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        if self.listings_empty.swap(false, Ordering::SeqCst) {
+            return futures::stream::empty().boxed();
+        }
         self.inner.list(prefix)
     }
 
