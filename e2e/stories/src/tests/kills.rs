@@ -79,6 +79,8 @@ pub async fn tell(world: &World, seed: Option<u64>) -> Result<()> {
     let mut random = StdRng::seed_from_u64(seed);
     world.install(Installation::default()).await?;
     let shop = Shop::prepare_afresh(world, Plan::named("kills")?).await?;
+    // While Kafka is away the provisioner has to wait, and is there to be killed.
+    kill::part(&world.stack, "kafka").await?;
     shop.apply().await?;
     kill_worker(&shop, "provisioner", Duration::ZERO).await?;
     let step = world.progress.step("the pipeline becomes ready all the same");
@@ -177,7 +179,7 @@ async fn held(
 /// Kills a pod of a worker; for a Job the next one that runs.
 async fn kill_worker(shop: &Shop<'_>, worker: &str, delay: Duration) -> Result<()> {
     let step = shop.world.progress.step(format!("a running {worker}"));
-    in_the_end(&step, RETURN, Duration::from_millis(200), async || {
+    in_the_end(&step, RETURN, Duration::from_millis(50), async || {
         let running = |pods: Vec<Pod>| pods.into_iter().find(is_running);
         if running(shop.world.cluster.pods(&shop.namespace, &shop.name, worker).await?).is_none() {
             return Ok(Look::Waiting(format!("no {worker} runs")));
