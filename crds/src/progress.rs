@@ -47,7 +47,7 @@ pub struct Work {
     /// Set while the worker waits for something outside, or has halted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trouble: Option<Trouble>,
-    /// Version of the layer's table (exporter).
+    /// Version of the layer's table since which it has no new rows (exporter); absent until it has any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub position: Option<i64>,
     /// Records waiting in this worker's share of its source.

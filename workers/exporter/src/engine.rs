@@ -118,9 +118,6 @@ impl<S: StreamSource, K: Sink> Engine<S, K> {
             let trouble = match begun {
                 Ok(begun) => {
                     self.progress.clear();
-                    // What an earlier process committed last may not have been seen by anybody yet.
-                    let version = self.sink.version().and_then(|version| i64::try_from(version).ok());
-                    self.progress.update(|work| work.position = version);
                     return Ok(Some(begun));
                 }
                 Err(SinkError::End(error)) => return Err(error),
@@ -145,6 +142,10 @@ impl<S: StreamSource, K: Sink> Engine<S, K> {
             .map_err(|error| SinkError::Retry(unreadable(&error)))?;
         let now = (self.clock)();
         let fresh = committed.stream.is_none();
+        // What an earlier process committed last may not have been seen by anybody yet.
+        let version = self.sink.version().filter(|_| !fresh);
+        let version = version.and_then(|version| i64::try_from(version).ok());
+        self.progress.update(|work| work.position = version);
         let mut lineage = Lineage::resume(&listing.arn, committed, now).map_err(|risk| SinkError::End(loss(&risk)))?;
         let starts = lineage
             .list(&listing.arn, &listing.shards, now)
@@ -392,8 +393,9 @@ impl<S: StreamSource, K: Sink> Walk<S, K> {
         self.engine.metrics.commit_seconds.set(began.elapsed().as_secs_f64());
         tracing::info!(version = flushed.version, rows = flushed.rows, "committed");
         self.engine.progress.update(|work| {
-            work.position = i64::try_from(flushed.version).ok();
+            // A commit of positions alone is no news for Silver.
             if flushed.rows > 0 {
+                work.position = i64::try_from(flushed.version).ok();
                 work.last_commit_time = Some(now);
                 work.rows = i64::try_from(flushed.rows).ok();
             }

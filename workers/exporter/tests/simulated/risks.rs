@@ -40,6 +40,22 @@ async fn a_quiet_stream_reports_nothing_waiting() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_commit_of_positions_alone_is_no_news_for_silver() {
+    let mut world = World::new(Vec::new(), false);
+    world.stays = true;
+    let told = world.beside(async {
+        while world.log.state.lock().expect("lock").version == 0 {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(world.work().position, None);
+    });
+    tokio::time::timeout(Duration::from_hours(2), told)
+        .await
+        .expect("positions are committed without rows");
+}
+
+#[tokio::test(start_paused = true)]
 async fn another_stream_halts_it_before_anything_is_read_from_it() {
     let world = World::new(writes(20), false);
     exported(&world).await;
