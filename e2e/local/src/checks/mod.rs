@@ -75,7 +75,7 @@ impl Phase {
         self >= Self::Api
     }
 
-    /// Whether what other phases left would be in the way: every stream that DynamoDB Local has ever had slows its puts.
+    /// Whether what other phases left would be in the way: DynamoDB Local looks through all streams that it has ever had.
     fn wants_fresh_stack(self) -> bool {
         self == Self::Story
     }

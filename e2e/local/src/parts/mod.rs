@@ -3,6 +3,7 @@
 mod cluster_dns;
 mod containerd;
 mod dynamodb;
+mod dynamodb_indexes;
 mod etcd;
 mod kafka;
 mod kube_apiserver;
@@ -111,6 +112,7 @@ pub fn all(stack: &Stack) -> Vec<Part> {
         cluster_dns::part(stack),
         kafka::part(stack),
         dynamodb::part(stack),
+        dynamodb_indexes::part(),
         s3::part(stack),
         postgres::part(stack),
         redshift::part(stack),
