@@ -192,7 +192,7 @@ async fn fresh(context: &Context) -> Result<()> {
 
 /// When a phase is taken to hang: a slower machine may overrun the budget, and the summary says so.
 fn limit(budget: Duration) -> Duration {
-    budget + (budget / 2).max(Duration::from_mins(10))
+    budget + (budget / 2).max(Duration::from_mins(15))
 }
 
 /// Adds the outcome of some work within its limit; whether it succeeded.
@@ -291,7 +291,7 @@ mod tests {
 
     #[test]
     fn a_slower_machine_has_time_and_what_hangs_is_stopped_all_the_same() {
-        assert_eq!(limit(Duration::from_mins(1)), Duration::from_mins(11));
+        assert_eq!(limit(Duration::from_mins(1)), Duration::from_mins(16));
         assert_eq!(limit(Duration::from_hours(1)), Duration::from_mins(90));
     }
 
