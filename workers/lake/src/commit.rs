@@ -20,6 +20,7 @@ use crate::change::{Change, Remove};
 use crate::checkpoint;
 use crate::error::LakeError;
 use crate::file::NewFile;
+use crate::identity;
 use crate::partition::PartitionValues;
 use crate::schema;
 use crate::snapshot::{DataFile, Snapshot};
@@ -132,13 +133,19 @@ impl Table {
     /// A log that was deleted or made anew takes the next entry without a word, and no reader could make sense of it.
     async fn check_base(&self, base: &Snapshot) -> Result<(), LakeError> {
         let entry = self.log_entry(base.version());
-        match self.objects().head(&entry).await {
-            Ok(_) => Ok(()),
-            Err(object_store::Error::NotFound { .. }) => Err(self.replaced(base)),
-            Err(source) => Err(LakeError::Store {
-                what: format!("head {entry}"),
-                source,
-            }),
+        let failed = |source| LakeError::Store {
+            what: format!("get {entry}"),
+            source,
+        };
+        let found = match self.objects().get(&entry).await {
+            Ok(found) => found.bytes().await.map_err(failed)?,
+            Err(object_store::Error::NotFound { .. }) => return Err(self.replaced(base)),
+            Err(source) => return Err(failed(source)),
+        };
+        if identity::is_of(&found, base.table_id(), base.positions()) {
+            Ok(())
+        } else {
+            Err(self.replaced(base))
         }
     }
 

@@ -19,6 +19,7 @@ mod credentials;
 mod error;
 mod file;
 mod history;
+mod identity;
 mod partition;
 mod schema;
 mod snapshot;

@@ -187,14 +187,13 @@ async fn a_table_that_was_deleted_or_made_anew_gets_no_further_commit() {
     replaced(home.table.commit(&base, &change).await);
     assert!(!log.exists(), "nothing was written");
 
-    // Made anew, and younger than what the writer knows.
+    // Made anew by another writer: younger than what this one knows, as old, and older.
     let mut other = created(&home).await;
-    replaced(home.table.commit(&base, &change).await);
-    // Made anew, and as old or older: the table's identity tells.
     for number in 1..=5 {
+        replaced(home.table.commit(&base, &change).await);
         let Outcome::Committed(after) = home
             .table
-            .commit(&other, &append(vec![], number))
+            .commit(&other, &append(vec![], 100 + number))
             .await
             .expect("commit")
         else {
