@@ -30,6 +30,7 @@ pub struct BronzeSink {
     /// Part of every file name and of every commit: no other process ever uses it.
     epoch: Uuid,
     base: Option<Snapshot>,
+    has_rows: bool,
     shards: BTreeMap<String, Buffer>,
     unwritten: Vec<Unwritten>,
     written: Vec<NewFile>,
@@ -59,6 +60,7 @@ impl BronzeSink {
             schema,
             epoch: Uuid::new_v4(),
             base: None,
+            has_rows: false,
             shards: BTreeMap::new(),
             unwritten: Vec::new(),
             written: Vec::new(),
@@ -131,17 +133,19 @@ impl Sink for BronzeSink {
             SinkError::End(WorkerError::loss_risk(
                 "PositionsUnreadable",
                 format!(
-                    "the positions in the log of {} cannot be read: {reason}",
+                    "the positions in the log of {} cannot be read: {reason}; put the log back as it was, then delete this pod",
                     self.table.address()
                 ),
             ))
         })?;
+        let files = base.files().await.map_err(|error| sink_error(&error))?;
+        self.has_rows = !files.is_empty();
         self.base = Some(base);
         Ok(committed)
     }
 
     fn version(&self) -> Option<u64> {
-        self.base.as_ref().map(Snapshot::version)
+        self.base.as_ref().filter(|_| self.has_rows).map(Snapshot::version)
     }
 
     fn append(&mut self, shard: &str, record: &StreamRecord) {
@@ -197,6 +201,7 @@ impl Sink for BronzeSink {
         };
         self.written.clear();
         let version = snapshot.version();
+        self.has_rows |= rows > 0;
         self.base = Some(snapshot);
         Ok(Flushed { version, rows })
     }
@@ -220,9 +225,13 @@ fn range(shard: &str, first: &Sequence, last: &Sequence, epoch: Uuid) -> String 
 fn sink_error(error: &LakeError) -> SinkError {
     let message = error.to_string();
     match error {
-        LakeError::TableReplaced { .. } | LakeError::NoTable(_) => {
-            SinkError::End(WorkerError::environment("BronzeTableReplaced", message))
-        }
+        LakeError::TableReplaced { .. } | LakeError::NoTable(_) => SinkError::End(WorkerError::loss_risk(
+            "BronzeTableReplaced",
+            format!(
+                "{message}. Put the table back as it was, then delete this pod; a pod that finds no table begins an empty one \
+                 with what the stream still has"
+            ),
+        )),
         LakeError::TableDiffers { .. } => SinkError::End(WorkerError::settings("BronzeTableDiffers", message)),
         LakeError::BadAddress { .. } => SinkError::End(WorkerError::settings("BadBronzeAddress", message)),
         _ if error.is_transient() => SinkError::Retry(WorkerError::environment("LakeUnavailable", message)),

@@ -143,8 +143,7 @@ impl<S: StreamSource, K: Sink> Engine<S, K> {
         let now = (self.clock)();
         let fresh = committed.stream.is_none();
         // What an earlier process committed last may not have been seen by anybody yet.
-        let version = self.sink.version().filter(|_| !fresh);
-        let version = version.and_then(|version| i64::try_from(version).ok());
+        let version = self.sink.version().and_then(|version| i64::try_from(version).ok());
         self.progress.update(|work| work.position = version);
         let mut lineage = Lineage::resume(&listing.arn, committed, now).map_err(|risk| SinkError::End(loss(&risk)))?;
         let starts = lineage
@@ -244,11 +243,12 @@ impl<S: StreamSource, K: Sink> Walk<S, K> {
             }
             Told::FromOldest => self.lineage.from_oldest(&shard, now).map_err(|risk| loss(&risk))?,
             Told::Gone => {
-                self.healed(&shard);
                 self.unanswered.remove(&shard);
-                tracing::warn!(shard, "the stream says that it has no such shard");
                 self.lineage.gone(&shard);
-                self.next_listing = now;
+                // Whose word holds, this one's or the listings', takes the stream a moment to agree on.
+                self.next_listing = now + LISTING_SOON;
+                let message = format!("shard {shard}: the stream says that it has no such shard; a listing will tell");
+                self.trouble(&shard, WorkerError::environment("ShardGone", message));
             }
             Told::Trouble(error) => {
                 let mut error = unreadable(&error);
@@ -311,6 +311,12 @@ impl<S: StreamSource, K: Sink> Walk<S, K> {
                     .list(&listing.arn, &listing.shards, now)
                     .map_err(|risk| loss(&risk))?;
                 self.start(starts)?;
+                let (lineage, before) = (&self.lineage, self.troubles.len());
+                self.troubles
+                    .retain(|who, _| who == LISTING || lineage.is_being_read(who));
+                if self.troubles.len() < before {
+                    self.report_troubles();
+                }
                 let soon = self.lineage.awaits_listing() && !listing.disabled;
                 self.next_listing = now + if soon { LISTING_SOON } else { LISTING_EVERY };
                 if listing.disabled {
@@ -473,6 +479,8 @@ fn task_failed(error: &JoinError) -> WorkerError {
     WorkerError::environment("ReaderFailed", format!("a task of the exporter broke down: {error}"))
 }
 
+/// Nothing goes on over a gap: a successor of this process would halt again.
 fn loss(risk: &LossRisk) -> WorkerError {
-    WorkerError::loss_risk(risk.reason(), risk.to_string())
+    let message = format!("{risk}. There is no backfill yet: start over with a new Pipeline and an empty lake");
+    WorkerError::loss_risk(risk.reason(), message)
 }

@@ -61,8 +61,7 @@ pub struct Pending {
 pub enum LossRisk {
     /// The table has another stream now.
     #[error(
-        "the table's stream is {found}, but Bronze was read from {expected}: what was written in between may be missing; \
-         fill the gap from the table, or start over with a new lake"
+        "the table's stream is {found}, but Bronze was read from {expected}: what was written in between may be missing"
     )]
     NewStream {
         /// The stream of the positions.
@@ -73,7 +72,7 @@ pub enum LossRisk {
     /// Nobody has read for longer than the stream keeps records.
     #[error(
         "Bronze was last read up to {as_of}, longer ago than the stream keeps records: what was written soon after may \
-         be gone; fill the gap from the table, or start over with a new lake"
+         be gone"
     )]
     RetentionPassed {
         /// Everything before this time is committed.
@@ -82,7 +81,7 @@ pub enum LossRisk {
     /// A shard's parent is neither in the log nor in the stream.
     #[error(
         "shard {shard} comes from {parent}, which neither the log nor the stream knows: {parent} may have been trimmed \
-         unread; fill the gap from the table, or start over with a new lake"
+         unread"
     )]
     UnknownParent {
         /// The shard.
@@ -91,10 +90,7 @@ pub enum LossRisk {
         parent: String,
     },
     /// Records behind a shard's position have been trimmed, or the whole shard has.
-    #[error(
-        "the stream has trimmed shard {shard} behind {position}: records may be gone unread; fill the gap from the \
-         table, or start over with a new lake"
-    )]
+    #[error("the stream has trimmed shard {shard} behind {position}: records may be gone unread")]
     Trimmed {
         /// The shard.
         shard: String,
@@ -326,6 +322,12 @@ impl Lineage {
             shard.position.closed = true;
         }
         self.startable(now)
+    }
+
+    /// Whether a shard has been begun and not been read to its end.
+    pub fn is_being_read(&self, shard: &str) -> bool {
+        let shard = self.shards.get(shard);
+        shard.is_some_and(|shard| shard.started && !shard.position.closed)
     }
 
     /// The stream does not know a shard any more, or says so: the next listing tells.

@@ -31,7 +31,7 @@ pub trait Sink: Send + 'static {
     /// What the table's log says about progress.
     fn load(&mut self) -> impl Future<Output = Result<Committed, SinkError>> + Send;
 
-    /// Version of the table as it was loaded or committed last; `None` before it was loaded.
+    /// Version of the table as it was loaded or committed last; `None` before it was loaded, and of a table without rows.
     fn version(&self) -> Option<u64>;
 
     /// Adds a row to the next commit.

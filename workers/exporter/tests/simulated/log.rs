@@ -62,7 +62,8 @@ impl Sink for LogSink {
     }
 
     fn version(&self) -> Option<u64> {
-        Some(self.base)
+        let has_rows = !self.log.state.lock().expect("lock").rows.is_empty();
+        has_rows.then_some(self.base)
     }
 
     fn append(&mut self, shard: &str, record: &StreamRecord) {

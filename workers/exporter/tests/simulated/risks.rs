@@ -53,6 +53,9 @@ async fn a_commit_of_positions_alone_is_no_news_for_silver() {
     tokio::time::timeout(Duration::from_hours(2), told)
         .await
         .expect("positions are committed without rows");
+    world.stays = false;
+    let (_, work) = world.process().await;
+    assert_eq!(work.position, None, "nor are they after a restart");
 }
 
 #[tokio::test(start_paused = true)]
@@ -88,11 +91,12 @@ async fn a_parent_that_nobody_knows_halts_it() {
 
 #[tokio::test(start_paused = true)]
 async fn a_shard_that_vanishes_while_it_is_old_halts_it() {
-    let world = World::new(writes(20), false);
+    let mut world = World::new(writes(20), false);
     exported(&world).await;
     // The position is young enough to begin with; the shard then stays silent, hidden, and is gone a day later.
     tokio::time::advance(Duration::from_mins(23 * 60 + 30)).await;
     world.stream.forget_shard("shard-0");
+    world.stays = true;
     assert_eq!(halted(&world).await.reason, "StreamTrimmed");
 }
 
