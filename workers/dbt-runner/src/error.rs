@@ -92,7 +92,7 @@ impl From<RunError> for WorkerError {
             RunError::Lake(lake) => match lake {
                 LakeError::TableDiffers { .. } | LakeError::FileDiffers { .. } => Self::record("TableDiffers", message),
                 // The next attempt opens the table again, and uploads anew what is not there.
-                LakeError::MissingFile { .. } | LakeError::TableReplaced { .. } => {
+                LakeError::MissingFile { .. } | LakeError::TableReplaced { .. } | LakeError::NoTable(_) => {
                     Self::environment("LakeNotAvailable", message)
                 }
                 lake if lake.is_transient() => Self::environment("LakeNotAvailable", message),

@@ -142,10 +142,10 @@ impl Run<'_> {
         inputs: &BTreeMap<String, Input>,
     ) -> Result<BTreeMap<String, Upload>, RunError> {
         let mut own = self.own_tables(targets, work, inputs).await?;
-        self.make_views(driver, layer, inputs, &own).await?;
+        self.make_views(driver, layer, work, inputs, &own).await?;
         if own.values().any(|table| table.touched.is_none()) {
             self.look_up_touched(driver, &mut own).await?;
-            self.make_views(driver, layer, inputs, &own).await?;
+            self.make_views(driver, layer, work, inputs, &own).await?;
         }
 
         let publishing = i32::try_from(work.publish.len()).unwrap_or_default();
@@ -188,7 +188,7 @@ impl Run<'_> {
                 sink::upload(target, exported, &touched, &prefix).await
             };
             let upload = self.timed(&format!("writing {}", model.name), write).await?;
-            self.metrics.table(&model.name, upload.rows());
+            self.metrics.rows.set(&model.name, upload.rows());
             uploads.insert(model.name.clone(), upload);
         }
         Ok(uploads)
@@ -210,15 +210,13 @@ impl Run<'_> {
             let files = target.files_before().await?;
             let touched = if model.changes.is_some() {
                 None
+            } else if work.begins_afresh() {
+                // What stands may come from an input that has been made anew since: none of it stays.
+                Some(Touched::Whole)
             } else {
                 let mut present: Vec<_> = inputs.values().map(|input| input.files.as_slice()).collect();
                 present.push(&files);
-                let touched = following(&model, &changed, &present)?;
-                Some(if work.begins_afresh() {
-                    touched.and_all_of(&files)
-                } else {
-                    touched
-                })
+                Some(following(&model, &changed, &present)?)
             };
             own.insert(model.name.clone(), Own { model, files, touched });
         }
@@ -229,6 +227,7 @@ impl Run<'_> {
         &self,
         driver: &mut Driver,
         layer: &Layer,
+        work: &Work,
         inputs: &BTreeMap<String, Input>,
         own: &BTreeMap<String, Own>,
     ) -> Result<(), RunError> {
@@ -237,7 +236,8 @@ impl Run<'_> {
             as_of: run.as_of.to_string(),
             run_uid: run.uid.clone(),
         };
-        let views = views(&layer.sources, self.place.layers(), inputs, own)?;
+        let layers = self.place.layers();
+        let views = views(&layer.sources, layers, inputs, own, work.begins_afresh())?;
         let storage = self.storage().await?;
         let request = Request::Views {
             storage: storage.as_ref(),

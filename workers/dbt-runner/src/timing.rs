@@ -38,7 +38,7 @@ impl Timing {
     }
 
     fn note(&self, metrics: &RunMetrics, took: Took) {
-        metrics.step(&took.name, took.seconds);
+        metrics.seconds.add(&took.name, took.seconds);
         let mut steps = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         match steps.iter_mut().find(|step| step.name == took.name) {
             Some(step) => step.seconds += took.seconds,

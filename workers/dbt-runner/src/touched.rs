@@ -20,18 +20,6 @@ pub enum Touched {
 }
 
 impl Touched {
-    /// This, and the partitions of all files of the table: none of its present rows stays.
-    #[must_use]
-    pub fn and_all_of(self, files: &[DataFile]) -> Self {
-        match self {
-            Self::Whole => Self::Whole,
-            Self::Partitions(mut partitions) => {
-                partitions.extend(files.iter().map(|file| file.partition.clone()));
-                Self::Partitions(partitions)
-            }
-        }
-    }
-
     /// Whether a file's rows are rewritten.
     pub fn covers(&self, partition: &PartitionValues) -> bool {
         match self {

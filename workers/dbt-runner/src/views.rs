@@ -97,13 +97,14 @@ impl Layers<'_> {
     }
 }
 
-/// The partitions through which changes of the inputs reach the layer: all, if an input without partitions has changed.
-pub fn reach(inputs: &BTreeMap<String, Input>) -> Touched {
+/// The partitions through which changes of the inputs reach the layer: all, if an input without partitions has changed, or if
+/// some table begins afresh and is therefore written whole.
+fn reach(inputs: &BTreeMap<String, Input>, begins_afresh: bool) -> Touched {
     let changed: Partitions = inputs
         .values()
         .flat_map(|input| input.changed.iter().cloned())
         .collect();
-    if changed.iter().any(PartitionValues::is_empty) {
+    if begins_afresh || changed.iter().any(PartitionValues::is_empty) {
         Touched::Whole
     } else {
         Touched::Partitions(changed)
@@ -116,8 +117,9 @@ pub fn views(
     layers: Layers<'_>,
     inputs: &BTreeMap<String, Input>,
     own: &BTreeMap<String, Own>,
+    begins_afresh: bool,
 ) -> Result<Vec<View>, RunError> {
-    let reach = reach(inputs);
+    let reach = reach(inputs, begins_afresh);
     let mut views = Vec::new();
     for source in sources {
         let Some((table, part)) = layers.resolve(source)? else {

@@ -92,11 +92,27 @@ fn a_changed_input_without_partitions_touches_every_day_there_is() {
 }
 
 #[test]
-fn from_the_beginning_none_of_the_present_days_stays() {
-    let present = [file("a", day("1")), file("b", day("9"))];
-    let touched = Touched::Partitions(days(&["1", "2"])).and_all_of(&present);
-    assert_eq!(touched, Touched::Partitions(days(&["1", "2", "9"])));
-    assert_eq!(Touched::Whole.and_all_of(&present), Touched::Whole);
+fn a_table_that_begins_afresh_is_given_all_days_although_nothing_differs() {
+    let unchanged = Input {
+        partition_by: vec!["part_date".to_owned()],
+        files: vec![file("old", day("1")), file("older", day("2"))],
+        ..Input::default()
+    };
+    let sources = [source("silver", "order_lines_touched")];
+    let inputs = BTreeMap::from([
+        ("order_lines".to_owned(), unchanged),
+        ("returns".to_owned(), Input::default()),
+    ]);
+    let files = |begins_afresh| {
+        let made = views(&sources, GOLD, &inputs, &BTreeMap::new(), begins_afresh).unwrap();
+        files_of(&made, "order_lines_touched")
+    };
+    assert_eq!(
+        files(true),
+        ["old", "older"],
+        "they are written whole, from all there is"
+    );
+    assert!(files(false).is_empty());
 }
 
 #[test]
@@ -135,7 +151,7 @@ fn models_see_the_touched_days_and_no_other() {
     ];
     let inputs = BTreeMap::from([("order_lines".to_owned(), input)]);
     let mut tables = BTreeMap::from([("customer_days".to_owned(), own)]);
-    let made = views(&sources, GOLD, &inputs, &tables).unwrap();
+    let made = views(&sources, GOLD, &inputs, &tables, false).unwrap();
     assert_eq!(made.len(), 5, "the context is not a view over files");
     assert_eq!(files_of(&made, "order_lines_new"), ["new"]);
     assert_eq!(files_of(&made, "order_lines_touched"), ["new"]);
@@ -145,7 +161,7 @@ fn models_see_the_touched_days_and_no_other() {
 
     // As long as nobody knows what is touched, the views that depend on it are not made.
     tables.get_mut("customer_days").unwrap().touched = None;
-    assert_eq!(views(&sources, GOLD, &inputs, &tables).unwrap().len(), 3);
+    assert_eq!(views(&sources, GOLD, &inputs, &tables, false).unwrap().len(), 3);
 }
 
 #[test]
@@ -157,7 +173,7 @@ fn a_source_that_nobody_provides_is_named() {
         ("silver", "lines_new"),
         ("gold", "x_kept"),
     ] {
-        let error = views(&[source(schema, name)], GOLD, &inputs, &BTreeMap::new())
+        let error = views(&[source(schema, name)], GOLD, &inputs, &BTreeMap::new(), false)
             .unwrap_err()
             .to_string();
         assert!(error.contains(&format!("{schema}.{name}")), "{error}");

@@ -9,10 +9,11 @@ from .engine import name
 def look_up(connection: duckdb.DuckDBPyConnection, request: dict) -> list[dict]:
     """The partitions of the new rows, and those where their keys stand now."""
     partition_by = request["partition_by"]
-    columns = ", ".join(name(column) for column in partition_by)
+    # As the files spell them, whatever type the model gives them.
+    values = ", ".join(f"CAST({name(column)} AS VARCHAR)" for column in partition_by)
     known = " AND ".join(f"{name(column)} IS NOT NULL" for column in partition_by)
     changes = f"main.{name(request['changes'])}"
-    found = set(connection.execute(f"SELECT DISTINCT {columns} FROM {changes} WHERE {known}").fetchall())
+    found = set(connection.execute(f"SELECT DISTINCT {values} FROM {changes} WHERE {known}").fetchall())
 
     # Partition columns are not in the files. A key that has some is looked up by the rest of it.
     keys = [key for key in request["key"] if key not in partition_by]
