@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, RebalanceProtocol};
-use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList, TopicPartitionListElem};
 use rdkafka::types::RDKafkaRespErr;
 use tokio_util::sync::CancellationToken;
@@ -16,7 +16,7 @@ use worker_kit::WorkerError;
 
 use crate::ledger::Ledger;
 use crate::metrics::ConsumerMetrics;
-use crate::start::{Start, start};
+use crate::start::{GO_ON, Start, start};
 use crate::trouble::{Place, Troubles};
 
 /// One question to the brokers.
@@ -119,7 +119,7 @@ impl Assignment {
                     }
                 }
                 if !risks.is_empty() {
-                    let message = format!("topic {}: {}", self.topic, risks.join("; "));
+                    let message = format!("topic {}: {}; {GO_ON}", self.topic, risks.join("; "));
                     self.fail(WorkerError::loss_risk("OffsetsLost", message));
                 }
             }
@@ -261,8 +261,12 @@ impl ConsumerContext for Assignment {
 
     fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
         if let Err(error) = result {
-            // To be expected while the group is being balanced; the next commit carries the same marks.
-            tracing::debug!(%error, "offsets not committed");
+            // The next commit carries the same marks, and one that comes while the group is being balanced is refused.
+            if is_being_balanced(&error) {
+                tracing::debug!(%error, "offsets not committed");
+            } else {
+                tracing::warn!(%error, "offsets not committed; tried again with the next ones");
+            }
             return;
         }
         for element in offsets.elements() {
@@ -271,4 +275,16 @@ impl ConsumerContext for Assignment {
             }
         }
     }
+}
+
+/// Whether the group has moved on without this member, which the next assignment mends.
+fn is_being_balanced(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            RDKafkaErrorCode::RebalanceInProgress
+                | RDKafkaErrorCode::IllegalGeneration
+                | RDKafkaErrorCode::UnknownMemberId
+        )
+    )
 }

@@ -14,9 +14,10 @@ use tokio_util::sync::CancellationToken;
 use worker_kit::WorkerError;
 
 use crate::assignment::Assignment;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, Standing};
 use crate::settings::Limits;
 use crate::settle::Settler;
+use crate::start::GO_ON;
 use crate::trouble::Place;
 
 /// How long a poll waits for a record.
@@ -159,7 +160,7 @@ fn poll_until_stopped(
         match polled {
             None => {}
             Some(Ok(message)) => begin(consumption, message.detach(), runtime),
-            Some(Err(error)) => match reaction(&error, &consumption.topic) {
+            Some(Err(error)) => match reaction(&error, &consumption.topic, &consumption.ledger.standings()) {
                 Reaction::Nothing => {}
                 Reaction::Wait(reason, message) => consumption.settler.troubles.set(Place::Kafka, reason, message),
                 Reaction::End(error) => return Err(error),
@@ -245,7 +246,15 @@ enum Reaction {
     End(WorkerError),
 }
 
-fn reaction(error: &KafkaError, topic: &str) -> Reaction {
+/// The partitions of this member and the offset that is next in each.
+fn next_offsets(standings: &[Standing]) -> String {
+    let all = standings
+        .iter()
+        .map(|standing| format!("partition {} offset {}", standing.partition, standing.mark));
+    all.collect::<Vec<_>>().join(", ")
+}
+
+fn reaction(error: &KafkaError, topic: &str, standings: &[Standing]) -> Reaction {
     use RDKafkaErrorCode as Code;
 
     let code = match error {
@@ -265,13 +274,14 @@ fn reaction(error: &KafkaError, topic: &str) -> Reaction {
         Code::BadMessage | Code::BadCompression | Code::NotImplemented => Reaction::End(WorkerError::loss_risk(
             "RecordsUnreadable",
             format!(
-                "topic {topic}: a batch of records cannot be read ({code:?}): restore it from a replica, or accept the loss by setting the group's offset behind it"
+                "topic {topic}: a batch of records cannot be read ({code:?}): restore it from a replica, or accept the loss by setting the group's offset behind it; {GO_ON}. The client library does not say where it is: at or behind one of {}",
+                next_offsets(standings)
             ),
         )),
         Code::OffsetOutOfRange | Code::AutoOffsetReset => Reaction::End(WorkerError::loss_risk(
             "OffsetsLost",
             format!(
-                "topic {topic}: the offset that is next is not in the log any more: records were deleted before they were read; restore them, or accept the loss by setting the group's offset to the log's beginning"
+                "topic {topic}: the offset that is next is not in the log any more: records were deleted before they were read; restore them, or accept the loss by setting the group's offset to the log's beginning; {GO_ON}"
             ),
         )),
         Code::PollExceeded => Reaction::End(WorkerError::environment(
@@ -333,10 +343,24 @@ mod tests {
     #[case(KafkaError::MessageConsumption(RDKafkaErrorCode::UnknownTopicOrPartition), None)]
     #[case(KafkaError::MessageConsumption(RDKafkaErrorCode::GroupAuthorizationFailed), None)]
     fn only_what_cannot_heal_ends_the_worker(#[case] error: KafkaError, #[case] class: Option<ErrorClass>) {
-        match reaction(&error, "orders") {
+        match reaction(&error, "orders", &[]) {
             Reaction::End(error) => assert_eq!(Some(error.class), class),
             Reaction::Wait(_, message) => assert!(class.is_none() && message.contains("orders"), "{message}"),
             Reaction::Nothing => panic!("{error} was overlooked"),
+        }
+    }
+
+    #[test]
+    fn a_batch_that_cannot_be_read_is_looked_for_by_partition_and_offset() {
+        let ledger = Ledger::default();
+        ledger.assign(3, 105);
+        ledger.assign(7, 20);
+        let error = KafkaError::MessageConsumption(RDKafkaErrorCode::BadCompression);
+        let Reaction::End(error) = reaction(&error, "orders", &ledger.standings()) else {
+            panic!("it must halt");
+        };
+        for words in ["partition 3 offset 105, partition 7 offset 20", GO_ON] {
+            assert!(error.message.contains(words), "{}", error.message);
         }
     }
 
@@ -345,6 +369,6 @@ mod tests {
     #[case(KafkaError::MessageConsumption(RDKafkaErrorCode::AllBrokersDown))]
     #[case(KafkaError::MessageConsumption(RDKafkaErrorCode::BrokerTransportFailure))]
     fn a_closed_connection_is_no_trouble(#[case] error: KafkaError) {
-        assert_eq!(reaction(&error, "orders"), Reaction::Nothing);
+        assert_eq!(reaction(&error, "orders", &[]), Reaction::Nothing);
     }
 }

@@ -1,5 +1,8 @@
 //! Where to begin in a partition. No network.
 
+/// How a consumer that has halted goes on.
+pub(crate) const GO_ON: &str = "when that is done, delete this pod, and its successor goes on";
+
 /// Where a partition's reading begins.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Start {
