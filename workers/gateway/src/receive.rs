@@ -70,6 +70,19 @@ const SWALLOW_BYTES: usize = 64 * 1024 * 1024;
 /// So many bytes are decompressed before other requests get their turn on this thread.
 const BYTES_PER_TURN: usize = 256 * 1024;
 
+/// A body on its way.
+pub(crate) struct Upload {
+    body: Body,
+    /// Whether it has been asked for; a client that announces an expectation sends nothing before.
+    asked: bool,
+}
+
+impl Upload {
+    pub(crate) const fn new(body: Body) -> Self {
+        Self { body, asked: false }
+    }
+}
+
 /// A body in memory, and the room it takes until the request is answered.
 pub(crate) struct Received {
     pub(crate) bytes: Bytes,
@@ -79,7 +92,7 @@ pub(crate) struct Received {
 /// Reads and decompresses the body.
 pub(crate) async fn receive(
     headers: &HeaderMap,
-    body: &mut Body,
+    body: &mut Upload,
     media: Media,
     max_bytes: usize,
     buffer: &Arc<Semaphore>,
@@ -116,14 +129,13 @@ pub(crate) async fn receive(
 
 /// Takes in what a refused client still sends, and throws it away: were its connection closed before it has sent
 /// everything, it would see that and not the answer.
-pub(crate) async fn swallow(headers: &HeaderMap, body: &mut Body) {
-    if headers.contains_key(EXPECT) {
-        // It sends nothing before it is told to.
+pub(crate) async fn swallow(headers: &HeaderMap, body: &mut Upload) {
+    if headers.contains_key(EXPECT) && !body.asked {
         return;
     }
     let rest = async {
         let mut swallowed = 0;
-        while let Some(Ok(frame)) = body.frame().await {
+        while let Some(Ok(frame)) = body.body.frame().await {
             swallowed += frame.data_ref().map_or(0, Bytes::len);
             if swallowed > SWALLOW_BYTES {
                 break;
@@ -134,9 +146,10 @@ pub(crate) async fn swallow(headers: &HeaderMap, body: &mut Body) {
     let _ = timeout(SWALLOW_TIME, rest).await;
 }
 
-async fn collect(body: &mut Body, max_bytes: usize, room: &mut Room) -> Result<Vec<u8>, Problem> {
+async fn collect(body: &mut Upload, max_bytes: usize, room: &mut Room) -> Result<Vec<u8>, Problem> {
+    body.asked = true;
     let mut bytes = Vec::new();
-    while let Some(frame) = body.frame().await {
+    while let Some(frame) = body.body.frame().await {
         let frame =
             frame.map_err(|error| Problem::new(StatusCode::BAD_REQUEST, format!("the body broke off: {error}")))?;
         let Ok(data) = frame.into_data() else { continue };

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -21,7 +20,7 @@ use crate::metrics::GatewayMetrics;
 use crate::pending::Pending;
 use crate::problem::Problem;
 use crate::publisher::Publisher;
-use crate::receive::{Media, receive, swallow};
+use crate::receive::{Media, Upload, receive, swallow};
 use crate::settings::Limits;
 use crate::tokens::Tokens;
 
@@ -75,7 +74,8 @@ pub fn router(state: Arc<GatewayState>) -> Router {
 }
 
 async fn post_events(State(state): State<Arc<GatewayState>>, request: Request) -> Response {
-    let (head, mut body) = request.into_parts();
+    let (head, body) = request.into_parts();
+    let mut body = Upload::new(body);
     match take(&state, &head.headers, &mut body).await {
         Ok(response) => response,
         Err(problem) => {
@@ -88,7 +88,7 @@ async fn post_events(State(state): State<Arc<GatewayState>>, request: Request) -
     }
 }
 
-async fn take(state: &GatewayState, headers: &HeaderMap, body: &mut Body) -> Result<Response, Problem> {
+async fn take(state: &GatewayState, headers: &HeaderMap, body: &mut Upload) -> Result<Response, Problem> {
     if state.tokens.as_ref().is_some_and(|tokens| !tokens.admit(headers)) {
         return Err(Problem::new(
             StatusCode::UNAUTHORIZED,
