@@ -1,8 +1,12 @@
 //! The registry behind `/metrics`. No network.
 
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Metric, Registry};
 
 /// A handle on the worker's metrics; clones share one registry. Names get the prefix `medallion_`.
@@ -31,5 +35,74 @@ impl Metrics {
             tracing::error!("metrics could not be encoded");
         }
         text
+    }
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct TableLabel {
+    table: String,
+}
+
+/// A figure of each table that a run is about, under the label `table`.
+#[derive(Clone)]
+pub struct TableGauge(Family<TableLabel, Gauge>);
+
+impl TableGauge {
+    /// Registers it.
+    pub fn new(metrics: &Metrics, name: &str, help: &str) -> Self {
+        Self(metrics.register(name, help, Family::default()))
+    }
+
+    /// Sets the figure of a table.
+    pub fn set(&self, table: &str, figure: impl TryInto<i64>) {
+        let table = table.to_owned();
+        let figure = figure.try_into().unwrap_or(i64::MAX);
+        self.0.get_or_create(&TableLabel { table }).set(figure);
+    }
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct StepLabel {
+    step: String,
+}
+
+/// Seconds that each step of a run took, under the label `step`.
+#[derive(Clone)]
+pub struct StepSeconds(Family<StepLabel, Gauge<f64, AtomicU64>>);
+
+impl StepSeconds {
+    /// Registers it.
+    pub fn new(metrics: &Metrics, name: &str, help: &str) -> Self {
+        Self(metrics.register(name, help, Family::default()))
+    }
+
+    /// Adds what a step took; one that is done again adds up.
+    pub fn add(&self, step: &str, seconds: f64) {
+        let step = step.to_owned();
+        self.0.get_or_create(&StepLabel { step }).inc_by(seconds);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_and_steps_are_told_apart() {
+        let metrics = Metrics::default();
+        let rows = TableGauge::new(&metrics, "load_table_rows", "Rows");
+        rows.set("orders", 10);
+        rows.set("daily_sales", 3);
+        let seconds = StepSeconds::new(&metrics, "load_step_seconds", "Seconds");
+        seconds.add("copy", 1.5);
+        seconds.add("copy", 0.5);
+        let text = metrics.text();
+        for line in [
+            r#"medallion_load_table_rows{table="orders"} 10"#,
+            r#"medallion_load_table_rows{table="daily_sales"} 3"#,
+            r#"medallion_load_step_seconds{step="copy"} 2.0"#,
+        ] {
+            assert!(text.contains(line), "{text}");
+        }
     }
 }

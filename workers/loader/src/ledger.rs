@@ -103,12 +103,13 @@ impl Ledger {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use rstest::rstest;
 
     use super::*;
 
-    fn mark(version: i64) -> Mark {
+    /// A version of one and the same table.
+    pub(crate) fn mark(version: i64) -> Mark {
         Mark {
             table_id: Some("id".to_owned()),
             version,

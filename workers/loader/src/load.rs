@@ -90,8 +90,9 @@ impl Loader {
             let wanted = self.gold.open(&target.name, target.version).await?;
             if ledger.is_behind(&target.name, &wanted.mark()) {
                 let plan = self.plan(plans.len(), target, &wanted, ledger, catalogue).await?;
-                let files = plan.copies().iter().map(|copy| copy.files.len()).sum();
-                self.metrics.table(target.name.as_str(), files, plan.rows());
+                let files: usize = plan.copies().iter().map(|copy| copy.files.len()).sum();
+                self.metrics.files.set(target.name.as_str(), files);
+                self.metrics.rows.set(target.name.as_str(), plan.rows());
                 plans.push(plan);
             }
         }
@@ -271,7 +272,7 @@ impl Loader {
         self.progress(done, step);
         let begun = Instant::now();
         let outcome = work.await;
-        self.metrics.step(step, begun.elapsed().as_secs_f64());
+        self.metrics.seconds.add(step, begun.elapsed().as_secs_f64());
         outcome
     }
 
@@ -322,16 +323,10 @@ mod tests {
     use super::*;
     use crate::column::Evolution;
     use crate::identifier::BadIdentifier;
-    use crate::ledger::{Entry, Mark};
+    use crate::ledger::Entry;
+    use crate::ledger::tests::mark;
     use crate::plan::Source;
     use crate::touched::Touched;
-
-    fn mark(version: i64) -> Mark {
-        Mark {
-            table_id: Some("id".to_owned()),
-            version,
-        }
-    }
 
     fn plan() -> Result<TablePlan, BadIdentifier> {
         Ok(TablePlan {
