@@ -12,7 +12,7 @@ use kube::core::DeserializeGuard;
 use kube::runtime::reflector::{Lookup, Store};
 use kube::{Api, Resource, ResourceExt};
 use medallion_crds::{Pipeline, StageRun, labels};
-use medallion_plan::{Contract, Observed, PlannedRun, ValidatedPipeline, digest, is_over};
+use medallion_plan::{Contract, Observed, PlannedRun, ValidatedPipeline, digest, is_over, pod_has_ended};
 
 use crate::calls::{CallError, call};
 use crate::context::Context;
@@ -323,7 +323,7 @@ async fn warnings(
 }
 
 fn waits(pod: &Pod) -> bool {
-    state_of(pod).is_none_or(|state| state.running.is_none() && state.terminated.is_none())
+    !pod_has_ended(pod) && state_of(pod).is_none_or(|state| state.running.is_none() && state.terminated.is_none())
 }
 
 fn is_slow<K: Resource>(object: &K, now: Timestamp) -> bool {

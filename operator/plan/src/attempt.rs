@@ -27,7 +27,11 @@ pub(crate) enum AttemptState {
         job_uid: Option<String>,
     },
     /// The worker works.
-    Running { pod_uid: Option<String> },
+    Running {
+        pod_uid: Option<String>,
+        /// When it counts as stuck.
+        stuck_at: Timestamp,
+    },
     /// The worker left the evidence of its commit.
     Succeeded(RunReport),
     /// The attempt is over without evidence.
@@ -91,8 +95,8 @@ pub(crate) fn judge(
         ending.launch_hash = launch_hash;
         return AttemptState::Ended(ending);
     }
-    let begun = status.attempt_time.as_ref().map_or(now, |time| time.0);
-    if now >= stuck_time(begun, timeout_seconds) {
+    let stuck_at = stuck_time(status, job, timeout_seconds, now);
+    if now >= stuck_at {
         let mut ending = timed_out(status, timeout_seconds);
         ending.launch_hash = launch_hash;
         return AttemptState::Stuck {
@@ -101,7 +105,10 @@ pub(crate) fn judge(
         };
     }
     match pods.first() {
-        Some(pod) if pods::has_started(pod) => AttemptState::Running { pod_uid: pod.uid() },
+        Some(pod) if pods::has_started(pod) => AttemptState::Running {
+            pod_uid: pod.uid(),
+            stuck_at,
+        },
         pod => AttemptState::Pending {
             obstacle: obstacle(observed, job, pod.copied()),
             launch_hash,
@@ -121,9 +128,12 @@ pub(crate) fn obstacle(observed: &Observed, job: &Job, pod: Option<&Pod>) -> Opt
     }
 }
 
-/// When a Job that has not ended counts as stuck.
-pub(crate) fn stuck_time(begun: Timestamp, timeout_seconds: i32) -> Timestamp {
-    rules::later(begun, timeout_seconds.saturating_add(STUCK_SECONDS))
+/// When a Job that has not ended counts as stuck. It may have been made long after it was wanted: while a quota was full, or
+/// the pods of an earlier attempt ended.
+fn stuck_time(status: &StageRunStatus, job: &Job, timeout_seconds: i32, now: Timestamp) -> Timestamp {
+    let wanted = status.attempt_time.as_ref().map_or(now, |time| time.0);
+    let made = job.creation_timestamp().map_or(wanted, |time| time.0);
+    rules::later(wanted.max(made), timeout_seconds.saturating_add(STUCK_SECONDS))
 }
 
 /// The report of this run's commit, from whichever attempt's pod.

@@ -38,6 +38,7 @@ pub use config::{DbtRunnerConfig, Images, OperatorConfig, WorkerConfig};
 pub use job::PlannedJob;
 pub use observed::{Contract, Observed};
 pub use plan::{ObjectId, Plan, PlanError, PlannedEvent, PlannedRun, plan};
+pub use pods::has_ended as pod_has_ended;
 pub use run::is_over;
 pub use settings::digest;
 pub use status::{Urgency, urgency};

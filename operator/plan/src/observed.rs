@@ -88,12 +88,13 @@ impl Observed {
         pods
     }
 
-    /// Pods of a streaming worker that are not being deleted.
+    /// Pods of a streaming worker that are neither being deleted nor over.
     pub fn pods_of_worker(&self, worker: Worker) -> Vec<&Pod> {
         self.pods
             .iter()
             .filter(|pod| {
                 pod.metadata.deletion_timestamp.is_none()
+                    && !pods::has_ended(pod)
                     && pod
                         .labels()
                         .get(labels::WORKER)

@@ -307,7 +307,9 @@ impl Planner<'_> {
         let mut source = bronze(streaming);
         let bronze_known = streaming
             .iter()
-            .any(|stage| stage.status.name == Stage::Bronze && stage.status.position.is_some());
+            .map(|stage| &stage.status)
+            // It has no version to offer until it has rows, and says when none are on their way.
+            .any(|status| status.name == Stage::Bronze && (status.position.is_some() || status.lag == Some(0)));
         let mut upstream_settled = true;
         let mut statuses = Vec::new();
         for stage in Stage::BATCH {

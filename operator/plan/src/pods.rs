@@ -34,10 +34,14 @@ pub(crate) fn terminated(pod: &Pod) -> Option<&ContainerStateTerminated> {
     container(pod)?.state.as_ref()?.terminated.as_ref()
 }
 
-/// How the process before this one failed, while this one has not shown that it does better.
-pub(crate) fn failed_before(pod: &Pod) -> Option<&ContainerStateTerminated> {
+/// A process has so long to show that it does better than the one before it.
+const STARTUP_SECONDS: i32 = 120;
+
+/// How the process before this one failed, while this one has not had the time to show that it does better.
+pub(crate) fn failed_before(pod: &Pod, now: Timestamp) -> Option<&ContainerStateTerminated> {
     let last = container(pod)?.last_state.as_ref()?.terminated.as_ref()?;
-    (last.exit_code != 0 && !is_ready(pod)).then_some(last)
+    let young = running_since(pod).is_none_or(|since| now < rules::later(since, STARTUP_SECONDS));
+    (last.exit_code != 0 && !is_ready(pod) && young).then_some(last)
 }
 
 /// The report in a termination message.
@@ -61,20 +65,25 @@ pub(crate) fn running_since(pod: &Pod) -> Option<Timestamp> {
 /// How long after its time a pod that is being deleted counts as being there: a lost node must not hold up a stage for ever.
 const OVERDUE_SECONDS: i32 = 60;
 
+/// Whether the pod has ended for good, be it without ever having started: a node may refuse it.
+pub fn has_ended(pod: &Pod) -> bool {
+    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+    matches!(phase, Some("Succeeded" | "Failed"))
+}
+
 /// Whether the pod's worker works, or may still begin to.
 pub(crate) fn is_at_work(pod: &Pod, now: Timestamp) -> bool {
-    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
     let overdue = pod
         .metadata
         .deletion_timestamp
         .as_ref()
         .is_some_and(|due| now > rules::later(due.0, OVERDUE_SECONDS));
-    !overdue && terminated(pod).is_none() && !matches!(phase, Some("Succeeded" | "Failed"))
+    !overdue && terminated(pod).is_none() && !has_ended(pod)
 }
 
 /// Whether the pod is on its way up.
 pub(crate) fn is_starting(pod: &Pod) -> bool {
-    pod.metadata.deletion_timestamp.is_none() && !has_started(pod)
+    pod.metadata.deletion_timestamp.is_none() && !has_started(pod) && !has_ended(pod)
 }
 
 /// How a Job ended.

@@ -156,11 +156,16 @@ impl Provisioning {
                 );
             }
             None if pods::job_end(job).is_some() => {
-                self.failed(status, "the provisioner ended and left no report", now);
+                let mut message = "the provisioner ended and left no report".to_owned();
+                if let Some(before) = &status.message {
+                    message = format!("{message}; before that: {before}");
+                }
+                self.failed(status, &message, now);
             }
             None => {
                 let obstacle = attempt::obstacle(observed, job, pods.first().copied());
-                status.message = obstacle.map(|obstacle| format!("{}: {}", obstacle.reason, obstacle.message));
+                let message = obstacle.map(|obstacle| format!("{}: {}", obstacle.reason, obstacle.message));
+                status.message = message.map(|message| cut(&message, 1024));
             }
         }
     }

@@ -164,7 +164,7 @@ impl Stepper<'_> {
                 self.step.obstacle = obstacle;
                 self.wake(rules::later(self.context.now, 15));
             }
-            AttemptState::Running { pod_uid } => {
+            AttemptState::Running { pod_uid, stuck_at } => {
                 self.seen();
                 let progress = pod_uid.and_then(|uid| self.context.observed.progress.get(&uid));
                 if let Some(run) = progress.and_then(|progress| progress.work.run.clone()) {
@@ -172,13 +172,7 @@ impl Stepper<'_> {
                 }
                 let message = format!("attempt {} is at work", self.step.status.attempt);
                 self.unknown("Running", &message);
-                let begun = self
-                    .step
-                    .status
-                    .attempt_time
-                    .as_ref()
-                    .map_or(self.context.now, |time| time.0);
-                self.wake(attempt::stuck_time(begun, timeout));
+                self.wake(stuck_at);
             }
             AttemptState::Succeeded(report) => self.succeeded(report),
             AttemptState::Ended(ending) => self.ended(&ending),
@@ -195,8 +189,18 @@ impl Stepper<'_> {
         let stage = self.run.spec.stage.as_str();
         self.context.observed.pods.iter().find(|pod| {
             pod.labels().get(labels::STAGE).map(String::as_str) == Some(stage)
+                && !self.may_be_own(pod)
                 && pods::is_at_work(pod, self.context.now)
         })
+    }
+
+    /// Whether the pod may be this attempt's: the watch of pods can be ahead of that of Jobs. An earlier pipeline of that name
+    /// had runs of the same names, but before this attempt was decided.
+    fn may_be_own(&self, pod: &Pod) -> bool {
+        let is = |label: &str, value: &str| pod.labels().get(label).is_some_and(|found| found == value);
+        is(labels::RUN, &self.run.name_any())
+            && is(labels::ATTEMPT, &self.step.status.attempt.to_string())
+            && pod.creation_timestamp() >= self.step.status.attempt_time
     }
 
     fn is_superseded(&self, launch_hash: Option<&str>) -> bool {

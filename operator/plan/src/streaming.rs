@@ -68,7 +68,8 @@ pub(crate) fn stage(
 
     let mut status = previous(pipeline, stage);
     status.ready_replicas = deployment.map(|_| i32::try_from(ready).unwrap_or(i32::MAX));
-    measure(&mut status, &progress, !answers_due.is_empty());
+    let soon = answers_due.iter().any(|due| *due > now);
+    measure(&mut status, &progress, !answers_due.is_empty(), soon);
     let (found, obstacle) = if let Some(fault) = pipeline.fault(stage) {
         (
             StageState::Blocked,
@@ -79,7 +80,7 @@ pub(crate) fn stage(
         )
     } else if let Some(deployment) = deployment {
         let refused = pods::refused_by(deployment, &pipeline.namespace);
-        let hindered = obstacle(pipeline, observed, &pods).or(refused);
+        let hindered = obstacle(pipeline, observed, &pods, now).or(refused);
         state(&progress, ready, hindered)
     } else {
         (StageState::Pending, Some(waits_for.cloned().unwrap_or_else(starting)))
@@ -130,12 +131,13 @@ pub(crate) fn empty(stage: Stage) -> StageStatus {
     }
 }
 
-/// Takes over what the pods say. While some pod is silent, what it had to do is not known to be done.
-fn measure(status: &mut StageStatus, progress: &[&Progress], some_silent: bool) {
+/// Takes over what the pods say. Until a silent pod's answer is due, what it had to do is not known to be done; after that
+/// nothing is known of it any more.
+fn measure(status: &mut StageStatus, progress: &[&Progress], some_silent: bool, answer_comes_soon: bool) {
     if progress.is_empty() {
         return;
     }
-    let remembered = status.oldest_pending_time.take().filter(|_| some_silent);
+    let remembered = status.oldest_pending_time.take().filter(|_| answer_comes_soon);
     let all = || progress.iter().map(|progress| &progress.work);
     status.position = all().filter_map(|work| work.position).max().or(status.position);
     // One pod that does not know its share makes the sum unknown.
@@ -183,9 +185,9 @@ fn state(progress: &[&Progress], ready: usize, hindered: Option<Obstacle>) -> (S
 }
 
 /// What is in the way of the first pod that anything is in the way of.
-fn obstacle(pipeline: &ValidatedPipeline, observed: &Observed, pods: &[&Pod]) -> Option<Obstacle> {
+fn obstacle(pipeline: &ValidatedPipeline, observed: &Observed, pods: &[&Pod], now: Timestamp) -> Option<Obstacle> {
     pods.iter().copied().find_map(|pod| {
-        let ended = || pods::terminated(pod).or_else(|| pods::failed_before(pod));
+        let ended = || pods::terminated(pod).or_else(|| pods::failed_before(pod, now));
         pods::obstacle(pod, observed.warning_of(pod), &pipeline.namespace).or_else(|| ended().map(started_again))
     })
 }

@@ -1,0 +1,30 @@
+//! What holds in the life of a pipeline: things happen, and what the operator promises is checked after each. No network.
+
+mod random;
+mod runs;
+mod status;
+#[path = "../world/mod.rs"]
+mod world;
+
+use medallion_crds::Stage;
+use world::{Outcome, Step, World};
+
+const YAML: &str = include_str!("../cases/pipeline.yaml");
+
+fn started() -> World {
+    let mut world = World::new(YAML);
+    for step in [Step::Settle, Step::Provisioned, Step::WorkersReady] {
+        world.step(step);
+        world.settle();
+    }
+    world
+}
+
+fn happens(world: &mut World, step: Step) {
+    world.step(step);
+    world.settle();
+}
+
+fn attempt(stage: Stage, outcome: Outcome) -> Step {
+    Step::Attempt { stage, outcome }
+}

@@ -1,0 +1,275 @@
+//! What the status says while things go wrong and when they are well again. No network.
+
+use kube::ResourceExt;
+use medallion_crds::Stage;
+use medallion_crds::pipeline::StageState;
+
+use crate::world::{Outcome, Step, World};
+use crate::{attempt, happens, started};
+
+#[test]
+fn the_stage_fails_only_while_its_newest_run_has() {
+    let mut world = started();
+    happens(&mut world, Step::Bronze(3));
+    happens(&mut world, attempt(Stage::Silver, Outcome::RecordError));
+    let silver = |world: &World| world.pipeline.status.clone().unwrap().stages[3].clone();
+    assert_eq!(silver(&world).state, StageState::Failed);
+    assert_eq!(silver(&world).reason.as_deref(), Some("ModelFailed"));
+    assert_eq!(world.condition("Healthy").1, "ModelFailed");
+    assert_eq!(
+        world.condition("Ready").0,
+        "True",
+        "the workloads do what the spec says"
+    );
+    happens(&mut world, Step::RequestedAt("now".to_owned()));
+    happens(&mut world, attempt(Stage::Silver, Outcome::Succeeded));
+    assert_eq!(silver(&world).state, StageState::Idle);
+    assert_eq!(world.condition("Healthy").0, "True", "{:?}", world.condition("Healthy"));
+}
+
+#[test]
+fn a_failed_stage_stays_failed_while_a_request_is_still_at_the_stage_before() {
+    let mut world = started();
+    happens(&mut world, Step::Bronze(3));
+    happens(&mut world, attempt(Stage::Silver, Outcome::Succeeded));
+    happens(&mut world, attempt(Stage::Gold, Outcome::RecordError));
+    happens(&mut world, Step::RequestedAt("now".to_owned()));
+    assert!(world.active_run(Stage::Silver).is_some() && world.active_run(Stage::Gold).is_none());
+    assert_eq!(
+        world.pipeline.status.clone().unwrap().stages[4].state,
+        StageState::Failed
+    );
+    assert_eq!(world.condition("Healthy").0, "False");
+}
+
+#[test]
+fn a_pod_that_says_nothing_is_not_taken_for_one_that_has_nothing_to_do() {
+    let mut world = started();
+    happens(&mut world, Step::Pass(60));
+    let persist = |world: &World| world.pipeline.status.clone().unwrap().stages[1].clone();
+    let oldest = world.now;
+    let uid = world.pods_of(Stage::Persist)[0].uid().unwrap();
+    let work = &mut world.observed.progress.get_mut(&uid).unwrap().work;
+    (work.lag, work.oldest_pending_time) = (Some(1000), Some(oldest));
+    world.settle();
+    assert_eq!(persist(&world).lag, Some(1000));
+
+    happens(&mut world, Step::Silent(Stage::Persist));
+    for _ in 0..2 {
+        assert_eq!(persist(&world).lag, None, "the other pod's share is not all");
+        assert_eq!(
+            world.condition("Healthy").0,
+            "Unknown",
+            "whether that waits still, nobody knows"
+        );
+        assert_eq!(world.condition("Healthy").1, "NotMeasured");
+        happens(&mut world, Step::Pass(400));
+    }
+
+    happens(&mut world, Step::WorkersReady);
+    assert_eq!(persist(&world).lag, Some(0));
+    assert_eq!(world.condition("Healthy").0, "True", "{:?}", world.condition("Healthy"));
+}
+
+#[test]
+fn what_keeps_pods_from_being_made_is_said_with_the_fix() {
+    let said = |world: &World, stage: Stage| {
+        let all = world.pipeline.status.clone().unwrap().stages;
+        let found = all.into_iter().find(|one| one.name == stage).unwrap();
+        assert_eq!(found.state, StageState::Blocked);
+        (found.reason.unwrap(), found.message.unwrap())
+    };
+    let mut world = started();
+    let message = "pods \"x\" is forbidden: error looking up service account shop/medallion-x: serviceaccount \"medallion-x\" not found";
+    happens(
+        &mut world,
+        Step::PodsRefused {
+            stage: Stage::Persist,
+            message: message.to_owned(),
+        },
+    );
+    let (reason, message) = said(&world, Stage::Persist);
+    assert_eq!(reason, "ServiceAccountMissing");
+    assert!(
+        message.contains("create the ServiceAccount in namespace shop"),
+        "{message}"
+    );
+
+    let mut world = started();
+    happens(&mut world, Step::Bronze(3));
+    let message = "Error creating: pods \"x\" is forbidden: exceeded quota: compute, requested: memory=512Mi";
+    happens(
+        &mut world,
+        Step::JobRefused {
+            stage: Stage::Silver,
+            message: message.to_owned(),
+        },
+    );
+    let (reason, message) = said(&world, Stage::Silver);
+    assert_eq!(reason, "QuotaExceeded");
+    assert!(
+        message.contains("raise the ResourceQuota of namespace shop"),
+        "{message}"
+    );
+    happens(&mut world, attempt(Stage::Silver, Outcome::TimedOut));
+    let failure = world.runs(Stage::Silver)[0].status.clone().unwrap().failures[0].clone();
+    assert_eq!(failure.reason, "TimedOut");
+    assert!(failure.message.contains("exceeded quota"), "{}", failure.message);
+}
+
+#[test]
+fn a_worker_that_failed_and_runs_again_is_not_merely_starting() {
+    let mut world = started();
+    happens(&mut world, Step::Crashed(Stage::Bronze));
+    let bronze = world.pipeline.status.clone().unwrap().stages[2].clone();
+    assert_eq!(
+        (bronze.state, bronze.reason.as_deref()),
+        (StageState::Blocked, Some("BrokerNotReachable"))
+    );
+    assert_eq!(world.condition("Healthy").1, "BrokerNotReachable");
+    happens(&mut world, Step::WorkersReady);
+    assert_eq!(world.condition("Healthy").0, "True", "{:?}", world.condition("Healthy"));
+}
+
+#[test]
+fn ready_waits_for_any_change_not_for_changed_settings_alone() {
+    for change in [
+        serde_json::json!({"ingest": {"replicas": 3}}),
+        serde_json::json!({"persist": {"serviceAccountName": "medallion-shop"}}),
+        serde_json::json!({"ingest": {"authentication": {"bearerTokens": {"secretKeyRef": {"name": "other"}}}}}),
+    ] {
+        let mut world = started();
+        world.step(Step::Spec(serde_json::json!({"stages": change})));
+        let status = world.plan().status.unwrap();
+        assert_eq!(status.observed_generation, 2);
+        let ready = status.conditions.iter().find(|one| one.type_ == "Ready").unwrap();
+        assert_eq!(
+            (ready.status.as_str(), ready.reason.as_str()),
+            ("False", "RollingOut"),
+            "{change}"
+        );
+        world.settle();
+        happens(&mut world, Step::WorkersReady);
+        assert_eq!(world.condition("Ready").0, "True", "{change}");
+    }
+}
+
+#[test]
+fn age_counts_from_the_first_commit_that_waits() {
+    let mut world = started();
+    happens(&mut world, Step::Bronze(3));
+    happens(&mut world, attempt(Stage::Silver, Outcome::Running));
+    let first = world.now;
+    for version in 4..8 {
+        world.pass(50);
+        happens(&mut world, Step::Bronze(version));
+    }
+    let oldest = world.pipeline.status.clone().unwrap().stages[3]
+        .oldest_pending_time
+        .clone()
+        .unwrap();
+    assert_eq!(oldest.0, first, "later commits do not make it younger");
+    happens(&mut world, attempt(Stage::Silver, Outcome::Succeeded));
+    let oldest = world.pipeline.status.clone().unwrap().stages[3]
+        .oldest_pending_time
+        .clone()
+        .unwrap();
+    assert_eq!(
+        oldest.0,
+        world.runs(Stage::Silver)[0].creation_timestamp().unwrap().0,
+        "what the run took is done"
+    );
+}
+
+#[test]
+fn what_a_pod_that_has_just_begun_may_have_to_do_counts_until_it_can_tell() {
+    let mut world = started();
+    let oldest = world.now;
+    let uids: Vec<_> = world
+        .pods_of(Stage::Persist)
+        .iter()
+        .filter_map(|pod| pod.uid())
+        .collect();
+    for uid in &uids {
+        world.observed.progress.get_mut(uid).unwrap().work.oldest_pending_time = Some(oldest);
+    }
+    world.settle();
+    for uid in &uids {
+        world.observed.progress.get_mut(uid).unwrap().work.oldest_pending_time = None;
+    }
+    world.observed.progress.remove(&uids[0]);
+    let begun = k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(world.now);
+    let pod = world
+        .observed
+        .pods
+        .iter_mut()
+        .find(|pod| pod.uid().as_ref() == Some(&uids[0]));
+    let state = &mut pod
+        .unwrap()
+        .status
+        .as_mut()
+        .unwrap()
+        .container_statuses
+        .as_mut()
+        .unwrap()[0];
+    state.state.as_mut().unwrap().running.as_mut().unwrap().started_at = Some(begun);
+    world.settle();
+    let persist = |world: &World| world.pipeline.status.clone().unwrap().stages[1].clone();
+    assert_eq!(persist(&world).oldest_pending_time.map(|time| time.0), Some(oldest));
+    happens(&mut world, Step::Pass(16));
+    assert_eq!(persist(&world).oldest_pending_time, None, "it should have told by now");
+}
+
+#[test]
+fn a_pod_that_a_node_refused_is_not_one_on_its_way() {
+    let mut world = started();
+    let mut pod = world.pods_of(Stage::Persist)[0].clone();
+    pod.metadata.uid = Some("refused".to_owned());
+    pod.metadata.name = Some("refused".to_owned());
+    let status = pod.status.as_mut().unwrap();
+    (status.container_statuses, status.conditions) = (None, None);
+    status.phase = Some("Failed".to_owned());
+    world.observed.pods.push(pod);
+    let event = "Node didn't have enough resource: cpu".to_owned();
+    world.observed.warnings.insert("refused".to_owned(), event);
+    world.settle();
+    let persist = world.pipeline.status.clone().unwrap().stages[1].clone();
+    assert_eq!((persist.state, persist.reason), (StageState::Running, None));
+}
+
+#[test]
+fn an_old_failure_is_not_blamed_for_what_is_in_the_way_today() {
+    let mut world = started();
+    happens(&mut world, Step::Crashed(Stage::Bronze));
+    let reason = |world: &World| world.pipeline.status.clone().unwrap().stages[2].reason.clone();
+    assert_eq!(reason(&world).as_deref(), Some("BrokerNotReachable"));
+    happens(&mut world, Step::Pass(121));
+    assert_ne!(reason(&world).as_deref(), Some("BrokerNotReachable"));
+}
+
+#[test]
+fn words_of_any_length_fit_into_what_is_said_of_the_provisioner() {
+    let mut world = World::new(crate::YAML);
+    happens(&mut world, Step::Settle);
+    let job = world.observed.jobs[0].uid().unwrap();
+    let words = format!("admission webhook denied the request: {}", "policy ".repeat(300));
+    world.observed.warnings.insert(job, words);
+    world.settle();
+    let said = |world: &World| {
+        world
+            .pipeline
+            .status
+            .clone()
+            .unwrap()
+            .provisioning
+            .unwrap()
+            .message
+            .unwrap()
+    };
+    assert!(
+        said(&world).starts_with("PodRefused: admission webhook"),
+        "{}",
+        said(&world)
+    );
+    assert!(said(&world).len() <= 1024, "the API server takes no more");
+}
