@@ -1,4 +1,4 @@
-//! Who may use whom, as DESIGN.md section 4 draws it, checked on what cargo resolves. Touches no network.
+//! Who may use whom, as docs/architecture.md draws it, checked on what cargo resolves. Touches no network.
 
 use anyhow::{Result, bail};
 
