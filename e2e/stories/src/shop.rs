@@ -337,6 +337,20 @@ impl<'w> Shop<'w> {
         seen.await.with_context(|| format!("waiting for stage {stage}"))
     }
 
+    /// Waits until the operator has heard of everything that stands in Bronze now.
+    pub async fn wait_until_bronze_is_known(&self, step: &Step, limit: Duration) -> Result<()> {
+        let bronze = self
+            .world
+            .referee()
+            .await
+            .table("bronze_now", &self.bronze(), None)
+            .await?;
+        let version = bronze.context("there is a Bronze table")?.version;
+        self.wait_for_stage(step, Stage::Bronze, limit, |stage| stage.position >= Some(version))
+            .await
+            .map(drop)
+    }
+
     /// Waits until nothing waits anywhere and no run is under way.
     pub async fn wait_until_idle(&self, step: &Step, limit: Duration) -> Result<()> {
         until(step, limit, Duration::from_millis(500), async || {

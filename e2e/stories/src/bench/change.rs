@@ -92,6 +92,8 @@ async fn bring(shop: &Shop<'_>, events: &[Event], lines: usize) -> Result<()> {
         })
     })
     .await?;
+    // Else a run would begin with a part of it, and another take the rest.
+    shop.wait_until_bronze_is_known(&step, LIMIT).await?;
     step.done("");
     shop.change(json!({"spec": {"suspend": false}})).await?;
     let step = shop.world.progress.step("from Bronze to the warehouse");

@@ -1,5 +1,6 @@
 //! Story 5: what goes wrong is said in the status, with reason and fix, leaves others alone, and is over after the fix.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -8,6 +9,7 @@ use hyper::body::Bytes;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use k8s_openapi::api::core::v1::Secret;
+use kube::ResourceExt;
 use kube::api::{Api, DeleteParams, ListParams};
 use medallion_crds::pipeline::{DependencyState, Management, Retry, StageState};
 use medallion_crds::{REQUESTED_AT_ANNOTATION, Stage};
@@ -305,16 +307,13 @@ async fn silver_version(shop: &Shop<'_>) -> Result<Option<i64>> {
     Ok(state.map(|state| state.version))
 }
 
-/// Runs of the batch stages now, and nothing is repeated that stands.
+/// Runs of the batch stages now, one of each at most.
 async fn request_runs(shop: &Shop<'_>) -> Result<()> {
-    let runs = shop.runs().list(&ListParams::default()).await?.items.len();
+    let before: BTreeSet<_> = all_runs(shop).await?.into_iter().map(|(name, _)| name).collect();
     let now = jiff::Timestamp::now().to_string();
     shop.change(json!({"metadata": {"annotations": {REQUESTED_AT_ANNOTATION: now}}}))
         .await?;
-    let step = shop
-        .world
-        .progress
-        .step(format!("requested-at is handled, {runs} runs before"));
+    let step = shop.world.progress.step("requested-at is handled");
     in_the_end(&step, PATIENCE, Duration::from_millis(500), async || {
         let handled = shop
             .pipeline()
@@ -328,8 +327,20 @@ async fn request_runs(shop: &Shop<'_>) -> Result<()> {
         })
     })
     .await?;
+    let mut new = all_runs(shop).await?;
+    new.retain(|(name, _)| !before.contains(name));
+    let stages: BTreeSet<_> = new.iter().map(|(_, stage)| *stage).collect();
+    ensure!(
+        stages.len() == new.len(),
+        "a stage ran more than once for one request: {new:?}"
+    );
     step.done("");
     Ok(())
+}
+
+async fn all_runs(shop: &Shop<'_>) -> Result<Vec<(String, Stage)>> {
+    let runs = shop.runs().list(&ListParams::default()).await?;
+    Ok(runs.into_iter().map(|run| (run.name_any(), run.spec.stage)).collect())
 }
 
 /// Tells the stand-in of the warehouse what to refuse.

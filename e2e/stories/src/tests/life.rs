@@ -149,6 +149,7 @@ async fn wait_for_bronze(shop: &Shop<'_>, ledger: &Ledger) -> Result<()> {
         })
     })
     .await?;
+    shop.wait_until_bronze_is_known(&step, PATIENCE).await?;
     step.done("");
     Ok(())
 }
