@@ -62,15 +62,15 @@ impl Pins {
     }
 }
 
-/// A `go.mod`, as far as it interests us.
+/// The `go.mod` of all Go parts, as far as it interests us.
 pub struct GoModule {
     pub folder: PathBuf,
     text: String,
 }
 
 impl GoModule {
-    pub fn read(layout: &Layout, name: &str) -> Result<Self> {
-        let folder = layout.pins().join(name);
+    pub fn read(layout: &Layout) -> Result<Self> {
+        let folder = layout.pins().join("go");
         let path = folder.join("go.mod");
         let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
         Ok(Self { folder, text })
@@ -118,9 +118,9 @@ mod tests {
         let layout = Layout::find().unwrap();
         let pins = Pins::read(&layout).unwrap();
         assert!(pins.debian.iter().any(|p| p.package == "runc"));
-        let kubernetes = GoModule::read(&layout, "kubernetes").unwrap();
-        assert!(kubernetes.version("k8s.io/kubernetes").unwrap().starts_with("v1."));
-        assert!(numbers(kubernetes.go().unwrap()) >= vec![1, 26]);
+        let go = GoModule::read(&layout).unwrap();
+        assert!(go.version("k8s.io/kubernetes").unwrap().starts_with("v1."));
+        assert!(numbers(go.go().unwrap()) >= vec![1, 26]);
         let kafka = maven_version(&layout.pins().join("kafka/pom.xml"), "kafka-server").unwrap();
         assert!(kafka.starts_with("4."));
     }

@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use anyhow::{Result, bail};
 use tokio::process::Command;
 
-use crate::fetch::go;
 use crate::layout::Layout;
 use crate::pins::{self, GoModule, Pins};
 use crate::progress::Progress;
@@ -105,14 +104,7 @@ async fn look(layout: &Layout, pins: &Pins) -> Result<Missing> {
         &wanted_rust,
         "install it with rustup, https://rustup.rs",
     );
-    let mut wanted_go = String::new();
-    for part in go::ALL {
-        let module = GoModule::read(layout, part.name)?;
-        let this = module.go()?;
-        if pins::numbers(this) > pins::numbers(&wanted_go) {
-            this.clone_into(&mut wanted_go);
-        }
-    }
+    let wanted_go = GoModule::read(layout)?.go()?.to_owned();
     let go = first_line("go", &["env", "GOVERSION"]).await;
     at_least(
         &mut missing,

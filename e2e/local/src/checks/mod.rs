@@ -162,15 +162,24 @@ async fn run_all(context: &Context, phases: &[Phase], outcomes: &RefCell<Vec<Out
             // `up` tries again, and its error counts.
             context.progress.line(format!("parts: {error:#}"));
         }
+        std::future::pending::<()>().await;
     };
-    tokio::join!(parts, run_in_order(context, phases, outcomes));
+    // Each phase has its limit; a download that hangs must not outlast them all.
+    tokio::select! {
+        () = run_in_order(context, phases, outcomes) => {}
+        () = parts => {}
+    }
 }
 
 async fn run_in_order(context: &Context, phases: &[Phase], outcomes: &RefCell<Vec<Outcome>>) {
     let mut stack_is_up = None;
     for phase in phases {
         if phase.needs_stack() && (stack_is_up.is_none() || phase.wants_fresh_stack()) {
-            let budget = if stack_is_up.is_none() { UP_BUDGET } else { AGAIN_BUDGET };
+            let budget = if stack_is_up.is_none() {
+                first_up_budget(phases)
+            } else {
+                AGAIN_BUDGET
+            };
             stack_is_up = Some(timed(context, "up", budget, &Tally::default(), fresh(context), outcomes).await);
         }
         let tally = Tally::default();
@@ -181,6 +190,15 @@ async fn run_in_order(context: &Context, phases: &[Phase], outcomes: &RefCell<Ve
             phase.run(context, &tally).await
         };
         timed(context, &phase.name(), phase.budget(), &tally, work, outcomes).await;
+    }
+}
+
+/// A tier that is called alone compiles everything first, which is else `unit`'s work.
+fn first_up_budget(phases: &[Phase]) -> Duration {
+    if phases.contains(&Phase::Unit) {
+        UP_BUDGET
+    } else {
+        UP_BUDGET + Phase::Unit.budget()
     }
 }
 

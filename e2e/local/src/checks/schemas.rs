@@ -18,7 +18,7 @@ const REFERENCE: &str = "#/definitions/";
 
 pub async fn make(context: &Context) -> Result<PathBuf> {
     let layout = &context.layout;
-    let module = GoModule::read(layout, "kubernetes")?;
+    let module = GoModule::read(layout)?;
     let digest = Digester::default()
         .text(module.version("k8s.io/kubernetes")?)
         .text("2")

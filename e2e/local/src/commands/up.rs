@@ -12,7 +12,7 @@ use crate::checks::cargo;
 use crate::digest;
 use crate::fetch::{self, Fetched, go};
 use crate::images;
-use crate::images::base;
+use crate::images::base::{self, Base};
 use crate::images::build::{self, Built};
 use crate::parts::redshift;
 use crate::run;
@@ -66,9 +66,17 @@ async fn parts_and_start(context: &Context, shared: &Shared) -> Result<Stack> {
         .get_or_try_init(|| fetch::all(&context.layout, &context.pins, &context.progress))
         .await?
         .clone();
+    // The processors are often idle now: cargo's last crates take one, the parts wait for each other.
+    // The lock goes at once: who builds the images takes it again.
+    let base = async { make_base(context).await.map(drop) };
+    let (stack, ()) = tokio::try_join!(start(context, shared, fetched), base)?;
+    Ok(stack)
+}
+
+async fn start(context: &Context, shared: &Shared, fetched: Fetched) -> Result<Stack> {
     let home = context.home();
     // Until the choice stands in a file, no other stack may make the same.
-    let addresses = context.layout.state.join("addresses.lock");
+    let addresses = context.layout.state.join(".addresses.lock");
     let choosing = context
         .progress
         .quiet_step(|step| async move { cache::lock(&addresses, &step).await })
@@ -149,13 +157,7 @@ async fn build_images(context: &Context, shared: &Shared) -> Result<[Option<Buil
         progress.line("images: no Dockerfile in the tree yet, skipped");
         return Ok([None, None]);
     }
-    // The builder's store and the folders that it reads are the same for all stacks and clones.
-    let path = layout.cache.join("images.lock");
-    let _lock = progress
-        .quiet_step(|step| async move { cache::lock(&path, &step).await })
-        .await?;
-    base::forget_containers(layout).await?;
-    let base = base::make(layout, &context.pins, progress).await?;
+    let (base, _lock) = make_base(context).await?;
     let fetched = shared
         .fetched
         .get_or_try_init(|| fetch::all(layout, &context.pins, progress))
@@ -164,6 +166,18 @@ async fn build_images(context: &Context, shared: &Shared) -> Result<[Option<Buil
         build::image(layout, progress, &build::MEDALLION, &base, &fetched.wheels).await?,
         build::image(layout, progress, &build::DBT_PURCHASES, &base, &fetched.wheels).await?,
     ])
+}
+
+/// The images' base, and the lock under which to build on it: the builder's store and the folders that it reads are the same
+/// for all stacks and clones.
+async fn make_base(context: &Context) -> Result<(Base, cache::Lock)> {
+    let (layout, progress) = (&context.layout, &context.progress);
+    let path = layout.cache.join("images.lock");
+    let lock = progress
+        .quiet_step(|step| async move { cache::lock(&path, &step).await })
+        .await?;
+    base::forget_containers(layout).await?;
+    Ok((base::make(layout, &context.pins, progress).await?, lock))
 }
 
 /// The workspace's own programs. There are no examples: asking for them makes cargo give every crate the features that the

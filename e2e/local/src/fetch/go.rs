@@ -13,11 +13,12 @@ use crate::pins::GoModule;
 use crate::progress::Progress;
 use crate::run;
 
-/// A folder of `e2e/parts` with a `go.mod` whose `tool` lines name the programs.
+/// Programs that are built from one module. All parts share one `go.mod`, so that what they have in common is compiled once.
 pub struct GoPart {
     pub name: &'static str,
     /// The module whose version is the part's.
     module: &'static str,
+    programs: &'static [&'static str],
     tags: &'static str,
     /// The variable that takes the version at link time.
     version_variable: &'static str,
@@ -28,6 +29,15 @@ pub struct GoPart {
 pub const KUBERNETES: GoPart = GoPart {
     name: "kubernetes",
     module: "k8s.io/kubernetes",
+    programs: &[
+        "go.etcd.io/etcd/server/v3",
+        "k8s.io/kubernetes/cmd/kube-apiserver",
+        "k8s.io/kubernetes/cmd/kube-controller-manager",
+        "k8s.io/kubernetes/cmd/kube-proxy",
+        "k8s.io/kubernetes/cmd/kube-scheduler",
+        "k8s.io/kubernetes/cmd/kubectl",
+        "k8s.io/kubernetes/cmd/kubelet",
+    ],
     tags: "",
     version_variable: "k8s.io/component-base/version.gitVersion",
     rename: &[("server", "etcd")],
@@ -36,6 +46,11 @@ pub const KUBERNETES: GoPart = GoPart {
 pub const CONTAINERD: GoPart = GoPart {
     name: "containerd",
     module: "github.com/containerd/containerd/v2",
+    programs: &[
+        "github.com/containerd/containerd/v2/cmd/containerd",
+        "github.com/containerd/containerd/v2/cmd/containerd-shim-runc-v2",
+        "github.com/containerd/containerd/v2/cmd/ctr",
+    ],
     tags: "no_btrfs no_devmapper no_zfs",
     version_variable: "github.com/containerd/containerd/v2/version.Version",
     rename: &[],
@@ -44,6 +59,7 @@ pub const CONTAINERD: GoPart = GoPart {
 pub const COREDNS: GoPart = GoPart {
     name: "coredns",
     module: "github.com/coredns/coredns",
+    programs: &["github.com/coredns/coredns"],
     tags: "",
     version_variable: "",
     rename: &[],
@@ -52,6 +68,7 @@ pub const COREDNS: GoPart = GoPart {
 pub const HELM: GoPart = GoPart {
     name: "helm",
     module: "helm.sh/helm/v4",
+    programs: &["helm.sh/helm/v4/cmd/helm"],
     tags: "",
     version_variable: "helm.sh/helm/v4/internal/version.version",
     rename: &[],
@@ -60,6 +77,7 @@ pub const HELM: GoPart = GoPart {
 pub const KUBECONFORM: GoPart = GoPart {
     name: "kubeconform",
     module: "github.com/yannh/kubeconform",
+    programs: &["github.com/yannh/kubeconform/cmd/kubeconform"],
     tags: "",
     version_variable: "",
     rename: &[],
@@ -68,17 +86,15 @@ pub const KUBECONFORM: GoPart = GoPart {
 pub const VERSITYGW: GoPart = GoPart {
     name: "versitygw",
     module: "github.com/versity/versitygw",
+    programs: &["github.com/versity/versitygw/cmd/versitygw"],
     tags: "",
     version_variable: "main.Version",
     rename: &[],
 };
 
-/// All of them.
-pub const ALL: [&GoPart; 6] = [&KUBERNETES, &CONTAINERD, &VERSITYGW, &COREDNS, &HELM, &KUBECONFORM];
-
 impl GoPart {
     pub fn version(&self, layout: &Layout) -> Result<String> {
-        Ok(GoModule::read(layout, self.name)?.version(self.module)?.to_owned())
+        Ok(GoModule::read(layout)?.version(self.module)?.to_owned())
     }
 
     fn link_flags(&self, version: &str) -> String {
@@ -91,13 +107,14 @@ impl GoPart {
 
 /// Builds all programs of a part, unless the cache has them.
 pub async fn build(layout: &Layout, progress: &Progress, part: &GoPart) -> Result<PathBuf> {
-    let module = GoModule::read(layout, part.name)?;
+    let module = GoModule::read(layout)?;
     let version = module.version(part.module)?.to_owned();
     let flags = part.link_flags(&version);
     let compiler = run::output(Command::new("go").args(["env", "GOVERSION", "GOOS", "GOARCH"])).await?;
     let digest = Digester::default()
         .file(&module.folder.join("go.mod"))?
         .file(&module.folder.join("go.sum"))?
+        .text(&part.programs.join(" "))
         .text(part.tags)
         .text(&flags)
         .text(&compiler)
@@ -120,7 +137,7 @@ pub async fn build(layout: &Layout, progress: &Progress, part: &GoPart) -> Resul
                 ])
                 .args(["-tags", part.tags, "-ldflags", &flags, "-o"])
                 .arg(format!("{}/", making.display()))
-                .arg("tool")
+                .args(part.programs)
                 .current_dir(&module.folder)
                 .env("CGO_ENABLED", "0")
                 .env("GOFLAGS", "")

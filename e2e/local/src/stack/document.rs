@@ -49,7 +49,6 @@ pub fn publish(stack: &Stack, images: &Images) -> Result<()> {
             "local": stack.own_program("local"),
             "kubectl": stack.kubernetes("kubectl"),
             "helm": stack.fetched.helm.join("helm"),
-            "kubeconform": stack.fetched.kubeconform.join("kubeconform"),
             "ctr": stack.fetched.containerd.join("ctr"),
             "python": stack.fetched.python.join("bin/python"),
             "dbt": stack.fetched.python.join("bin/dbt"),

@@ -221,7 +221,6 @@ pub mod tests {
                 containerd: part("containerd"),
                 coredns: part("coredns"),
                 helm: part("helm"),
-                kubeconform: part("kubeconform"),
                 versitygw: part("versitygw"),
                 kafka: part("kafka"),
                 dynamodb: part("dynamodb"),
