@@ -273,6 +273,27 @@ async fn a_table_that_is_deleted_under_the_exporter_ends_it() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_table_without_rows_has_no_version_to_offer() {
+    let folder = tempfile::tempdir().expect("folder");
+    let table = table(&folder);
+    let reloaded = async || {
+        let mut sink = BronzeSink::new(table.clone(), contract());
+        sink.load().await.expect("a table");
+        sink
+    };
+    let mut sink = reloaded().await;
+    sink.commit(&pending("shardId-1", 1)).await.expect("committed");
+    assert_eq!(reloaded().await.version(), None, "positions alone");
+    let payload = r#"{"id": "e", "order": "o", "at": "2026-03-01T00:00:00Z"}"#;
+    sink.append(
+        "shardId-1",
+        &record(2, ChangeKind::Insert, Some(payload), "2026-03-01T00:00:00Z"),
+    );
+    sink.commit(&pending("shardId-1", 2)).await.expect("committed");
+    assert_eq!(reloaded().await.version(), Some(2));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn many_shards_are_committed_together_each_in_its_own_file() {
     let folder = tempfile::tempdir().expect("folder");
     let table = table(&folder);

@@ -19,7 +19,7 @@ use crate::world::World;
 
 /// Days of the short history, lines of a day, and how much longer the long one is.
 const DAYS: usize = 4;
-const LINES: usize = 500;
+const LINES: usize = 125;
 const LONGER: usize = 100;
 const CHANGED: usize = 1_000;
 /// The table of the shop's project that a run replaces whole.
