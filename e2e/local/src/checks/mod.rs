@@ -205,7 +205,7 @@ fn first_up_budget(phases: &[Phase]) -> Duration {
 /// The tiers begin on an empty stack.
 async fn fresh(context: &Context) -> Result<()> {
     down::clear(context)?;
-    up::up(context).await.map(drop)
+    Box::pin(up::up(context)).await.map(drop)
 }
 
 /// When a phase is taken to hang: a slower machine may overrun the budget, and the summary says so.
