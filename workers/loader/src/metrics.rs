@@ -27,3 +27,25 @@ impl LoadMetrics {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_and_steps_are_told_apart() {
+        let all = Metrics::default();
+        let metrics = LoadMetrics::new(&all);
+        metrics.files.set("orders", 2);
+        metrics.rows.set("orders", 10);
+        metrics.seconds.add("copy", 1.5);
+        let text = all.text();
+        for line in [
+            r#"medallion_load_table_rows{table="orders"} 10"#,
+            r#"medallion_load_table_files{table="orders"} 2"#,
+            r#"medallion_load_step_seconds{step="copy"} 1.5"#,
+        ] {
+            assert!(text.contains(line), "{text}");
+        }
+    }
+}
