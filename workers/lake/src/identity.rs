@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::snapshot::position_value;
+
 /// An action of the log, as far as it tells one table from another.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -25,32 +27,29 @@ struct DomainMetadata {
     removed: bool,
 }
 
+impl DomainMetadata {
+    fn is_known(&self, positions: &BTreeMap<String, Value>) -> bool {
+        // Domains of the format itself are none of a writer's.
+        if self.domain.starts_with("delta.") {
+            return true;
+        }
+        let set = (!self.removed).then(|| position_value(&self.configuration));
+        positions.get(&self.domain) == set.as_ref()
+    }
+}
+
 /// Judges the entry of a version by what the writer knows of that version.
 ///
 /// An entry seldom has the table's id, but it has the positions that were set with it, and those name their writer. What
 /// cannot be read says nothing against the table: it is for the log's readers to complain of.
 pub(crate) fn is_of(entry: &[u8], table_id: &str, positions: &BTreeMap<String, Value>) -> bool {
-    let actions = entry
+    entry
         .split(|byte| *byte == b'\n')
-        .filter_map(|line| serde_json::from_slice::<Action>(line).ok());
-    actions.into_iter().all(|action| {
-        let id = action.meta_data.is_none_or(|found| found.id == table_id);
-        let position = action
-            .domain_metadata
-            // Domains of the format itself are none of a writer's.
-            .filter(|found| !found.domain.starts_with("delta."))
-            .is_none_or(|found| {
-                let known = positions.get(&found.domain);
-                if found.removed {
-                    known.is_none()
-                } else {
-                    let value =
-                        serde_json::from_str(&found.configuration).unwrap_or(Value::String(found.configuration));
-                    known == Some(&value)
-                }
-            });
-        id && position
-    })
+        .filter_map(|line| serde_json::from_slice::<Action>(line).ok())
+        .all(|action| {
+            action.meta_data.is_none_or(|found| found.id == table_id)
+                && action.domain_metadata.is_none_or(|found| found.is_known(positions))
+        })
 }
 
 #[cfg(test)]

@@ -102,13 +102,9 @@ impl Snapshot {
         let domains = kernel
             .get_all_domain_metadata(table.engine())
             .map_err(LakeError::log(format!("read positions of {}", table.address())))?;
-        let positions = domains.iter().map(|domain| {
-            let text = domain.configuration();
-            (
-                domain.domain().to_owned(),
-                serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned())),
-            )
-        });
+        let positions = domains
+            .iter()
+            .map(|domain| (domain.domain().to_owned(), position_value(domain.configuration())));
         let positions = positions.collect();
         Self::with_positions(table, kernel, positions)
     }
@@ -190,4 +186,9 @@ impl fmt::Debug for Snapshot {
             .field("positions", &self.positions)
             .finish_non_exhaustive()
     }
+}
+
+/// A position as the log has it: JSON where it is JSON, else its text.
+pub(crate) fn position_value(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()))
 }
