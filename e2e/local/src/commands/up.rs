@@ -25,6 +25,7 @@ use crate::toolchains;
 struct Shared {
     /// The lane that needs it first makes it.
     fetched: OnceCell<Fetched>,
+    base: OnceCell<Base>,
     /// The stack, as soon as its first process runs.
     started: watch::Sender<Option<Stack>>,
 }
@@ -42,6 +43,7 @@ pub async fn up(context: &Context) -> Result<Stack> {
     // Two cores, two lanes: cargo and the images; everything else and the start.
     let shared = Shared {
         fetched: OnceCell::new(),
+        base: OnceCell::new(),
         started: watch::channel(None).0,
     };
     let (stack, images) = tokio::try_join!(parts_and_start(context, &shared), binaries_and_images(context, &shared))?;
@@ -67,9 +69,8 @@ async fn parts_and_start(context: &Context, shared: &Shared) -> Result<Stack> {
         .await?
         .clone();
     // The processors are often idle now: cargo's last crates take one, the parts wait for each other.
-    // The lock goes at once: who builds the images takes it again.
-    let base = async { make_base(context).await.map(drop) };
-    let (stack, ()) = tokio::try_join!(start(context, shared, fetched), base)?;
+    let base = shared.base.get_or_try_init(|| make_base(context));
+    let (stack, _) = tokio::try_join!(start(context, shared, fetched), base)?;
     Ok(stack)
 }
 
@@ -157,27 +158,31 @@ async fn build_images(context: &Context, shared: &Shared) -> Result<[Option<Buil
         progress.line("images: no Dockerfile in the tree yet, skipped");
         return Ok([None, None]);
     }
-    let (base, _lock) = make_base(context).await?;
+    let base = shared.base.get_or_try_init(|| make_base(context)).await?;
     let fetched = shared
         .fetched
         .get_or_try_init(|| fetch::all(layout, &context.pins, progress))
         .await?;
+    let _lock = lock_images(context).await?;
     Ok([
-        build::image(layout, progress, &build::MEDALLION, &base, &fetched.wheels).await?,
-        build::image(layout, progress, &build::DBT_PURCHASES, &base, &fetched.wheels).await?,
+        build::image(layout, progress, &build::MEDALLION, base, &fetched.wheels).await?,
+        build::image(layout, progress, &build::DBT_PURCHASES, base, &fetched.wheels).await?,
     ])
 }
 
-/// The images' base, and the lock under which to build on it: the builder's store and the folders that it reads are the same
-/// for all stacks and clones.
-async fn make_base(context: &Context) -> Result<(Base, cache::Lock)> {
-    let (layout, progress) = (&context.layout, &context.progress);
-    let path = layout.cache.join("images.lock");
-    let lock = progress
+async fn make_base(context: &Context) -> Result<Base> {
+    let _lock = lock_images(context).await?;
+    base::forget_containers(&context.layout).await?;
+    base::make(&context.layout, &context.pins, &context.progress).await
+}
+
+/// The builder's store and the folders that it reads are the same for all stacks and clones.
+async fn lock_images(context: &Context) -> Result<cache::Lock> {
+    let path = context.layout.cache.join("images.lock");
+    context
+        .progress
         .quiet_step(|step| async move { cache::lock(&path, &step).await })
-        .await?;
-    base::forget_containers(layout).await?;
-    Ok((base::make(layout, &context.pins, progress).await?, lock))
+        .await
 }
 
 /// The workspace's own programs. There are no examples: asking for them makes cargo give every crate the features that the
