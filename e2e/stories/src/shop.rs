@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use kube::api::{Api, Patch, PatchParams};
+use kube::api::{Api, ListParams, Patch, PatchParams};
 use medallion_crds::pipeline::{StageState, StageStatus};
 use medallion_crds::{Pipeline, Stage, StageRun, labels};
 use rand::distr::{Alphanumeric, SampleString};
@@ -337,15 +337,21 @@ impl<'w> Shop<'w> {
         seen.await.with_context(|| format!("waiting for stage {stage}"))
     }
 
+    /// Newest version of a table of the lake; `None` while there is no table.
+    pub async fn version_of(&self, url: &str) -> Result<Option<i64>> {
+        let state = self.world.referee().await.table("newest", url, None).await?;
+        Ok(state.map(|state| state.version))
+    }
+
+    /// All runs of the pipeline's namespace.
+    pub async fn all_runs(&self) -> Result<Vec<StageRun>> {
+        Ok(self.runs().list(&ListParams::default()).await?.items)
+    }
+
     /// Waits until the operator has heard of everything that stands in Bronze now.
     pub async fn wait_until_bronze_is_known(&self, step: &Step, limit: Duration) -> Result<()> {
-        let bronze = self
-            .world
-            .referee()
-            .await
-            .table("bronze_now", &self.bronze(), None)
-            .await?;
-        let version = bronze.context("there is a Bronze table")?.version;
+        let version = self.version_of(&self.bronze()).await?;
+        let version = version.context("there is no Bronze table")?;
         self.wait_for_stage(step, Stage::Bronze, limit, |stage| stage.position >= Some(version))
             .await
             .map(drop)

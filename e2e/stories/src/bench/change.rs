@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use kube::api::ListParams;
 use medallion_crds::{Stage, StageRun};
 use serde_json::{Value, json};
 
@@ -135,8 +134,7 @@ async fn snapshot(shop: &Shop<'_>) -> Result<Vec<(String, Vec<String>)>> {
 }
 
 async fn newest_run(shop: &Shop<'_>, stage: Stage) -> Result<StageRun> {
-    let runs = shop.runs().list(&ListParams::default()).await?.items;
-    let of_stage = runs.into_iter().filter(|run| run.spec.stage == stage);
+    let of_stage = shop.all_runs().await?.into_iter().filter(|run| run.spec.stage == stage);
     of_stage
         .max_by_key(|run| run.metadata.name.clone())
         .with_context(|| format!("no run of {stage}"))

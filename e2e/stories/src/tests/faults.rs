@@ -10,7 +10,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use k8s_openapi::api::core::v1::Secret;
 use kube::ResourceExt;
-use kube::api::{Api, DeleteParams, ListParams};
+use kube::api::{Api, DeleteParams};
 use medallion_crds::pipeline::{DependencyState, Management, Retry, StageState};
 use medallion_crds::{REQUESTED_AT_ANNOTATION, Stage};
 use serde_json::json;
@@ -142,7 +142,8 @@ async fn poison(shop: &Shop<'_>, ledger: &mut Ledger) -> Result<()> {
 /// What does not pass the project's tests is not published; a correction of the data heals it.
 async fn failing_test(shop: &Shop<'_>, ledger: &mut Ledger) -> Result<()> {
     shop.world.progress.line("a dbt test fails");
-    let before = silver_version(shop).await?;
+    let silver = shop.silver("order_lines");
+    let before = shop.version_of(&silver).await?;
     let sale = Sale {
         order: "900002",
         line: 1,
@@ -162,7 +163,7 @@ async fn failing_test(shop: &Shop<'_>, ledger: &mut Ledger) -> Result<()> {
         "the message should name the test: {words}"
     );
     ensure!(
-        silver_version(shop).await? == before,
+        shop.version_of(&silver).await? == before,
         "Silver was published although a test failed"
     );
     says_unhealthy(shop, &step).await?;
@@ -297,19 +298,9 @@ async fn says_unhealthy(shop: &Shop<'_>, step: &Step) -> Result<()> {
     shop.wait_for(step, "Healthy", "False", None, PATIENCE).await.map(drop)
 }
 
-async fn silver_version(shop: &Shop<'_>) -> Result<Option<i64>> {
-    let state = shop
-        .world
-        .referee()
-        .await
-        .table("silver_now", &shop.silver("order_lines"), None)
-        .await?;
-    Ok(state.map(|state| state.version))
-}
-
 /// Runs of the batch stages now, one of each at most.
 async fn request_runs(shop: &Shop<'_>) -> Result<()> {
-    let before: BTreeSet<_> = all_runs(shop).await?.into_iter().map(|(name, _)| name).collect();
+    let before: BTreeSet<_> = shop.all_runs().await?.iter().map(ResourceExt::name_any).collect();
     let now = jiff::Timestamp::now().to_string();
     shop.change(json!({"metadata": {"annotations": {REQUESTED_AT_ANNOTATION: now}}}))
         .await?;
@@ -327,20 +318,16 @@ async fn request_runs(shop: &Shop<'_>) -> Result<()> {
         })
     })
     .await?;
-    let mut new = all_runs(shop).await?;
-    new.retain(|(name, _)| !before.contains(name));
-    let stages: BTreeSet<_> = new.iter().map(|(_, stage)| *stage).collect();
+    let mut new = shop.all_runs().await?;
+    new.retain(|run| !before.contains(&run.name_any()));
+    let names: Vec<_> = new.iter().map(ResourceExt::name_any).collect();
+    let stages: BTreeSet<_> = new.iter().map(|run| run.spec.stage).collect();
     ensure!(
         stages.len() == new.len(),
-        "a stage ran more than once for one request: {new:?}"
+        "a stage ran more than once for one request: {names:?}"
     );
     step.done("");
     Ok(())
-}
-
-async fn all_runs(shop: &Shop<'_>) -> Result<Vec<(String, Stage)>> {
-    let runs = shop.runs().list(&ListParams::default()).await?;
-    Ok(runs.into_iter().map(|run| (run.name_any(), run.spec.stage)).collect())
 }
 
 /// Tells the stand-in of the warehouse what to refuse.

@@ -116,24 +116,12 @@ pub async fn tell(world: &World) -> Result<()> {
 }
 
 async fn silver_version(shop: &Shop<'_>) -> Result<i64> {
-    let state = shop
-        .world
-        .referee()
-        .await
-        .table("silver_now", &shop.silver("order_lines"), None)
-        .await?;
-    Ok(state.context("there is no Silver table")?.version)
+    let version = shop.version_of(&shop.silver("order_lines")).await?;
+    version.context("there is no Silver table")
 }
 
 async fn run_names(shop: &Shop<'_>) -> Result<Vec<String>> {
-    let mut names: Vec<String> = shop
-        .runs()
-        .list(&ListParams::default())
-        .await?
-        .items
-        .iter()
-        .map(ResourceExt::name_any)
-        .collect();
+    let mut names: Vec<String> = shop.all_runs().await?.iter().map(ResourceExt::name_any).collect();
     names.sort();
     Ok(names)
 }
