@@ -24,6 +24,9 @@ use crate::validate::ValidatedPipeline;
 /// User and group of all workers; the images know it by number.
 const USER: i64 = 65532;
 
+/// A standing worker has so long to come up.
+pub(crate) const STARTUP_SECONDS: i32 = 120;
+
 /// What differs from pod to pod.
 pub(crate) struct PodRequest<'a> {
     pub worker: Worker,
@@ -77,7 +80,7 @@ pub(crate) fn template(
             read_only_root_filesystem: Some(true),
             ..SecurityContext::default()
         }),
-        startup_probe: standing.then(|| probe("/livez", 1, 120)),
+        startup_probe: standing.then(|| probe("/livez", 1, STARTUP_SECONDS)),
         liveness_probe: standing.then(|| probe("/livez", 10, 6)),
         readiness_probe: standing.then(|| probe("/readyz", 2, 2)),
         termination_message_path: Some(TERMINATION_PATH.to_owned()),

@@ -6,6 +6,7 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod};
 use medallion_crds::launch::report::Report;
 
+use crate::pod::STARTUP_SECONDS;
 use crate::rules;
 
 /// Why a pod does not work.
@@ -33,9 +34,6 @@ pub(crate) fn is_disrupted(pod: &Pod) -> bool {
 pub(crate) fn terminated(pod: &Pod) -> Option<&ContainerStateTerminated> {
     container(pod)?.state.as_ref()?.terminated.as_ref()
 }
-
-/// A process has so long to show that it does better than the one before it.
-const STARTUP_SECONDS: i32 = 120;
 
 /// How the process before this one failed, while this one has not had the time to show that it does better.
 pub(crate) fn failed_before(pod: &Pod, now: Timestamp) -> Option<&ContainerStateTerminated> {

@@ -68,8 +68,8 @@ pub(crate) fn stage(
 
     let mut status = previous(pipeline, stage);
     status.ready_replicas = deployment.map(|_| i32::try_from(ready).unwrap_or(i32::MAX));
-    let soon = answers_due.iter().any(|due| *due > now);
-    measure(&mut status, &progress, !answers_due.is_empty(), soon);
+    let turns_at = answers_due.iter().copied().filter(|due| *due > now).min();
+    measure(&mut status, &progress, !answers_due.is_empty(), turns_at.is_some());
     let (found, obstacle) = if let Some(fault) = pipeline.fault(stage) {
         (
             StageState::Blocked,
@@ -91,7 +91,7 @@ pub(crate) fn stage(
     Streaming {
         rolled_out: deployment.is_some_and(|deployment| is_rolled_out(deployment, planned)),
         measured: !progress.is_empty() && answers_due.iter().all(|due| *due > now),
-        turns_at: answers_due.into_iter().filter(|due| *due > now).min(),
+        turns_at,
         status,
     }
 }

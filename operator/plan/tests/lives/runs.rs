@@ -1,5 +1,6 @@
 //! Runs and their Jobs: when one begins, is tried again, ends, and is kept. No network.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 use medallion_crds::{Stage, Worker};
 
@@ -122,7 +123,7 @@ fn a_run_that_is_being_deleted_gets_no_job() {
     let mut world = started();
     happens(&mut world, Step::Bronze(3));
     happens(&mut world, attempt(Stage::Silver, Outcome::Running));
-    let now = k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(world.now);
+    let now = Time(world.now);
     world.observed.runs[0].metadata.deletion_timestamp = Some(now);
     happens(&mut world, attempt(Stage::Silver, Outcome::JobGone));
     happens(&mut world, Step::Pass(60));
@@ -222,7 +223,7 @@ fn a_new_run_waits_until_the_pods_of_a_deleted_one_have_ended() {
         world.observed.jobs.retain(|one| one.name_any() != job);
         let due = world.now + jiff::SignedDuration::from_secs(30);
         let pod = world.observed.pods.last_mut().unwrap();
-        pod.metadata.deletion_timestamp = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(due));
+        pod.metadata.deletion_timestamp = Some(Time(due));
         happens(&mut world, Step::Pass(30));
         assert!(world.active_run(Stage::Silver).is_some(), "a new run is there");
         assert!(world.active_job(Stage::Silver).is_none(), "and waits");
@@ -278,7 +279,7 @@ fn a_job_that_could_only_be_made_late_has_all_of_its_time() {
     happens(&mut world, attempt(Stage::Silver, Outcome::Running));
     let wanted = world.now - jiff::SignedDuration::from_hours(5);
     let status = world.observed.runs[0].status.as_mut().unwrap();
-    status.attempt_time = Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(wanted));
+    status.attempt_time = Some(Time(wanted));
     let job = world.active_job(Stage::Silver).unwrap().uid();
     happens(&mut world, Step::Pass(60));
     assert_eq!(world.active_job(Stage::Silver).unwrap().uid(), job);

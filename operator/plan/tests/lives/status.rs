@@ -1,5 +1,6 @@
 //! What the status says while things go wrong and when they are well again. No network.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 use medallion_crds::Stage;
 use medallion_crds::pipeline::StageState;
@@ -12,9 +13,8 @@ fn the_stage_fails_only_while_its_newest_run_has() {
     let mut world = started();
     happens(&mut world, Step::Bronze(3));
     happens(&mut world, attempt(Stage::Silver, Outcome::RecordError));
-    let silver = |world: &World| world.pipeline.status.clone().unwrap().stages[3].clone();
-    assert_eq!(silver(&world).state, StageState::Failed);
-    assert_eq!(silver(&world).reason.as_deref(), Some("ModelFailed"));
+    assert_eq!(world.stage(Stage::Silver).state, StageState::Failed);
+    assert_eq!(world.stage(Stage::Silver).reason.as_deref(), Some("ModelFailed"));
     assert_eq!(world.condition("Healthy").1, "ModelFailed");
     assert_eq!(
         world.condition("Ready").0,
@@ -23,7 +23,7 @@ fn the_stage_fails_only_while_its_newest_run_has() {
     );
     happens(&mut world, Step::RequestedAt("now".to_owned()));
     happens(&mut world, attempt(Stage::Silver, Outcome::Succeeded));
-    assert_eq!(silver(&world).state, StageState::Idle);
+    assert_eq!(world.stage(Stage::Silver).state, StageState::Idle);
     assert_eq!(world.condition("Healthy").0, "True", "{:?}", world.condition("Healthy"));
 }
 
@@ -35,10 +35,7 @@ fn a_failed_stage_stays_failed_while_a_request_is_still_at_the_stage_before() {
     happens(&mut world, attempt(Stage::Gold, Outcome::RecordError));
     happens(&mut world, Step::RequestedAt("now".to_owned()));
     assert!(world.active_run(Stage::Silver).is_some() && world.active_run(Stage::Gold).is_none());
-    assert_eq!(
-        world.pipeline.status.clone().unwrap().stages[4].state,
-        StageState::Failed
-    );
+    assert_eq!(world.stage(Stage::Gold).state, StageState::Failed);
     assert_eq!(world.condition("Healthy").0, "False");
 }
 
@@ -46,17 +43,20 @@ fn a_failed_stage_stays_failed_while_a_request_is_still_at_the_stage_before() {
 fn a_pod_that_says_nothing_is_not_taken_for_one_that_has_nothing_to_do() {
     let mut world = started();
     happens(&mut world, Step::Pass(60));
-    let persist = |world: &World| world.pipeline.status.clone().unwrap().stages[1].clone();
     let oldest = world.now;
     let uid = world.pods_of(Stage::Persist)[0].uid().unwrap();
     let work = &mut world.observed.progress.get_mut(&uid).unwrap().work;
     (work.lag, work.oldest_pending_time) = (Some(1000), Some(oldest));
     world.settle();
-    assert_eq!(persist(&world).lag, Some(1000));
+    assert_eq!(world.stage(Stage::Persist).lag, Some(1000));
 
     happens(&mut world, Step::Silent(Stage::Persist));
     for _ in 0..2 {
-        assert_eq!(persist(&world).lag, None, "the other pod's share is not all");
+        assert_eq!(
+            world.stage(Stage::Persist).lag,
+            None,
+            "the other pod's share is not all"
+        );
         assert_eq!(
             world.condition("Healthy").0,
             "Unknown",
@@ -67,15 +67,14 @@ fn a_pod_that_says_nothing_is_not_taken_for_one_that_has_nothing_to_do() {
     }
 
     happens(&mut world, Step::WorkersReady);
-    assert_eq!(persist(&world).lag, Some(0));
+    assert_eq!(world.stage(Stage::Persist).lag, Some(0));
     assert_eq!(world.condition("Healthy").0, "True", "{:?}", world.condition("Healthy"));
 }
 
 #[test]
 fn what_keeps_pods_from_being_made_is_said_with_the_fix() {
     let said = |world: &World, stage: Stage| {
-        let all = world.pipeline.status.clone().unwrap().stages;
-        let found = all.into_iter().find(|one| one.name == stage).unwrap();
+        let found = world.stage(stage);
         assert_eq!(found.state, StageState::Blocked);
         (found.reason.unwrap(), found.message.unwrap())
     };
@@ -121,7 +120,7 @@ fn what_keeps_pods_from_being_made_is_said_with_the_fix() {
 fn a_worker_that_failed_and_runs_again_is_not_merely_starting() {
     let mut world = started();
     happens(&mut world, Step::Crashed(Stage::Bronze));
-    let bronze = world.pipeline.status.clone().unwrap().stages[2].clone();
+    let bronze = world.stage(Stage::Bronze);
     assert_eq!(
         (bronze.state, bronze.reason.as_deref()),
         (StageState::Blocked, Some("BrokerNotReachable"))
@@ -164,16 +163,10 @@ fn age_counts_from_the_first_commit_that_waits() {
         world.pass(50);
         happens(&mut world, Step::Bronze(version));
     }
-    let oldest = world.pipeline.status.clone().unwrap().stages[3]
-        .oldest_pending_time
-        .clone()
-        .unwrap();
+    let oldest = world.stage(Stage::Silver).oldest_pending_time.unwrap();
     assert_eq!(oldest.0, first, "later commits do not make it younger");
     happens(&mut world, attempt(Stage::Silver, Outcome::Succeeded));
-    let oldest = world.pipeline.status.clone().unwrap().stages[3]
-        .oldest_pending_time
-        .clone()
-        .unwrap();
+    let oldest = world.stage(Stage::Silver).oldest_pending_time.unwrap();
     assert_eq!(
         oldest.0,
         world.runs(Stage::Silver)[0].creation_timestamp().unwrap().0,
@@ -198,7 +191,7 @@ fn what_a_pod_that_has_just_begun_may_have_to_do_counts_until_it_can_tell() {
         world.observed.progress.get_mut(uid).unwrap().work.oldest_pending_time = None;
     }
     world.observed.progress.remove(&uids[0]);
-    let begun = k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(world.now);
+    let begun = Time(world.now);
     let pod = world
         .observed
         .pods
@@ -214,10 +207,16 @@ fn what_a_pod_that_has_just_begun_may_have_to_do_counts_until_it_can_tell() {
         .unwrap()[0];
     state.state.as_mut().unwrap().running.as_mut().unwrap().started_at = Some(begun);
     world.settle();
-    let persist = |world: &World| world.pipeline.status.clone().unwrap().stages[1].clone();
-    assert_eq!(persist(&world).oldest_pending_time.map(|time| time.0), Some(oldest));
+    assert_eq!(
+        world.stage(Stage::Persist).oldest_pending_time.map(|time| time.0),
+        Some(oldest)
+    );
     happens(&mut world, Step::Pass(16));
-    assert_eq!(persist(&world).oldest_pending_time, None, "it should have told by now");
+    assert_eq!(
+        world.stage(Stage::Persist).oldest_pending_time,
+        None,
+        "it should have told by now"
+    );
 }
 
 #[test]
@@ -233,7 +232,7 @@ fn a_pod_that_a_node_refused_is_not_one_on_its_way() {
     let event = "Node didn't have enough resource: cpu".to_owned();
     world.observed.warnings.insert("refused".to_owned(), event);
     world.settle();
-    let persist = world.pipeline.status.clone().unwrap().stages[1].clone();
+    let persist = world.stage(Stage::Persist);
     assert_eq!((persist.state, persist.reason), (StageState::Running, None));
 }
 
@@ -241,7 +240,7 @@ fn a_pod_that_a_node_refused_is_not_one_on_its_way() {
 fn an_old_failure_is_not_blamed_for_what_is_in_the_way_today() {
     let mut world = started();
     happens(&mut world, Step::Crashed(Stage::Bronze));
-    let reason = |world: &World| world.pipeline.status.clone().unwrap().stages[2].reason.clone();
+    let reason = |world: &World| world.stage(Stage::Bronze).reason;
     assert_eq!(reason(&world).as_deref(), Some("BrokerNotReachable"));
     happens(&mut world, Step::Pass(121));
     assert_ne!(reason(&world).as_deref(), Some("BrokerNotReachable"));

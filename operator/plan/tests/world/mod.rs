@@ -15,6 +15,7 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use kube::ResourceExt;
+use medallion_crds::pipeline::StageStatus;
 use medallion_crds::{Pipeline, Stage, StageRun};
 use medallion_plan::{
     Child, Contract, Observed, OperatorConfig, Plan, PlannedEvent, PlannedJob, ValidatedPipeline, plan,
@@ -268,6 +269,13 @@ impl World {
 
     pub fn pods_of(&self, stage: Stage) -> Vec<&Pod> {
         self.observed.pods_of_worker(stage.worker())
+    }
+
+    /// What the status says of a stage.
+    pub fn stage(&self, stage: Stage) -> StageStatus {
+        let status = self.pipeline.status.clone().expect("a status");
+        let found = status.stages.into_iter().find(|one| one.name == stage);
+        found.expect("each stage has a status")
     }
 
     pub fn condition(&self, kind: &str) -> (String, String, String) {
