@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use worker_kit::WorkerError;
 
 use crate::assignment::Assignment;
-use crate::ledger::{Ledger, Standing};
+use crate::ledger::Ledger;
 use crate::settings::Limits;
 use crate::settle::Settler;
 use crate::start::GO_ON;
@@ -160,7 +160,7 @@ fn poll_until_stopped(
         match polled {
             None => {}
             Some(Ok(message)) => begin(consumption, message.detach(), runtime),
-            Some(Err(error)) => match reaction(&error, &consumption.topic, &consumption.ledger.standings()) {
+            Some(Err(error)) => match reaction(&error, &consumption.topic, &consumption.ledger) {
                 Reaction::Nothing => {}
                 Reaction::Wait(reason, message) => consumption.settler.troubles.set(Place::Kafka, reason, message),
                 Reaction::End(error) => return Err(error),
@@ -247,14 +247,15 @@ enum Reaction {
 }
 
 /// The partitions of this member and the offset that is next in each.
-fn next_offsets(standings: &[Standing]) -> String {
+fn next_offsets(ledger: &Ledger) -> String {
+    let standings = ledger.standings();
     let all = standings
         .iter()
         .map(|standing| format!("partition {} offset {}", standing.partition, standing.mark));
     all.collect::<Vec<_>>().join(", ")
 }
 
-fn reaction(error: &KafkaError, topic: &str, standings: &[Standing]) -> Reaction {
+fn reaction(error: &KafkaError, topic: &str, ledger: &Ledger) -> Reaction {
     use RDKafkaErrorCode as Code;
 
     let code = match error {
@@ -275,7 +276,7 @@ fn reaction(error: &KafkaError, topic: &str, standings: &[Standing]) -> Reaction
             "RecordsUnreadable",
             format!(
                 "topic {topic}: a batch of records cannot be read ({code:?}): restore it from a replica, or accept the loss by setting the group's offset behind it; {GO_ON}. The client library does not say where it is: at or behind one of {}",
-                next_offsets(standings)
+                next_offsets(ledger)
             ),
         )),
         Code::OffsetOutOfRange | Code::AutoOffsetReset => Reaction::End(WorkerError::loss_risk(
@@ -343,7 +344,7 @@ mod tests {
     #[case(KafkaError::MessageConsumption(RDKafkaErrorCode::UnknownTopicOrPartition), None)]
     #[case(KafkaError::MessageConsumption(RDKafkaErrorCode::GroupAuthorizationFailed), None)]
     fn only_what_cannot_heal_ends_the_worker(#[case] error: KafkaError, #[case] class: Option<ErrorClass>) {
-        match reaction(&error, "orders", &[]) {
+        match reaction(&error, "orders", &Ledger::default()) {
             Reaction::End(error) => assert_eq!(Some(error.class), class),
             Reaction::Wait(_, message) => assert!(class.is_none() && message.contains("orders"), "{message}"),
             Reaction::Nothing => panic!("{error} was overlooked"),
@@ -356,7 +357,7 @@ mod tests {
         ledger.assign(3, 105);
         ledger.assign(7, 20);
         let error = KafkaError::MessageConsumption(RDKafkaErrorCode::BadCompression);
-        let Reaction::End(error) = reaction(&error, "orders", &ledger.standings()) else {
+        let Reaction::End(error) = reaction(&error, "orders", &ledger) else {
             panic!("it must halt");
         };
         for words in ["partition 3 offset 105, partition 7 offset 20", GO_ON] {
@@ -369,6 +370,6 @@ mod tests {
     #[case(KafkaError::MessageConsumption(RDKafkaErrorCode::AllBrokersDown))]
     #[case(KafkaError::MessageConsumption(RDKafkaErrorCode::BrokerTransportFailure))]
     fn a_closed_connection_is_no_trouble(#[case] error: KafkaError) {
-        assert_eq!(reaction(&error, "orders", &[]), Reaction::Nothing);
+        assert_eq!(reaction(&error, "orders", &Ledger::default()), Reaction::Nothing);
     }
 }

@@ -311,18 +311,14 @@ impl<S: StreamSource, K: Sink> Walk<S, K> {
                     .list(&listing.arn, &listing.shards, now)
                     .map_err(|risk| loss(&risk))?;
                 self.start(starts)?;
-                let (lineage, before) = (&self.lineage, self.troubles.len());
-                self.troubles
-                    .retain(|who, _| who == LISTING || lineage.is_being_read(who));
-                if self.troubles.len() < before {
-                    self.report_troubles();
-                }
+                // The listing has answered, and has closed shards that did not.
+                self.troubles.retain(|who, _| self.lineage.is_being_read(who));
                 let soon = self.lineage.awaits_listing() && !listing.disabled;
                 self.next_listing = now + if soon { LISTING_SOON } else { LISTING_EVERY };
                 if listing.disabled {
                     self.trouble(LISTING, switched_off(&listing.arn));
                 } else {
-                    self.healed(LISTING);
+                    self.report_troubles();
                 }
                 self.note_positions();
             }

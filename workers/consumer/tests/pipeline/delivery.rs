@@ -211,6 +211,10 @@ async fn a_group_whose_offset_lies_beyond_the_log_halts_as_loss_risk() {
         error.message.contains("partition 1") && error.message.contains("500"),
         "{error}"
     );
+    assert!(
+        error.message.contains("delete this pod"),
+        "it says how to go on: {error}"
+    );
     assert_eq!(table.len(), 0, "nothing was skipped and nothing was begun");
 }
 
