@@ -89,6 +89,11 @@ impl ColumnType {
     }
 }
 
+/// Whether a column of Bronze is the product's own; no property of a contract may have such a name.
+pub(crate) fn is_metadata(name: &str) -> bool {
+    name.starts_with('_')
+}
+
 /// The columns that say what a row is, before the contract's own.
 pub(crate) fn metadata_columns() -> Vec<Column> {
     [

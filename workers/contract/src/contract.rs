@@ -42,6 +42,7 @@ pub struct Contract {
     version: String,
     validator: Validator,
     columns: Vec<Column>,
+    required: Vec<String>,
     key: Vec<String>,
     event_id: Vec<String>,
     event_time: Vec<String>,
@@ -95,6 +96,7 @@ impl Contract {
             version: digest(&root),
             validator,
             columns,
+            required: schema::required(&root),
             key: schema::path(&root, "key", pointers.key, Target::Identity)?,
             event_id: schema::path(&root, "eventId", pointers.event_id, Target::Identity)?,
             event_time: schema::path(&root, "eventTime", pointers.event_time, Target::Time)?,
@@ -122,6 +124,11 @@ impl Contract {
     /// The contract's own columns: its top-level properties in the order in which they are written.
     pub fn columns(&self) -> &[Column] {
         &self.columns
+    }
+
+    /// Whether every event must have this top-level property.
+    pub(crate) fn requires(&self, property: &str) -> bool {
+        self.required.iter().any(|name| name == property)
     }
 
     /// All columns of a Bronze file: metadata, the contract's own, the rest.

@@ -4,6 +4,7 @@
 //! then shared by all threads. The same compiled contract checks events at the gateway and in the consumer
 //! ([`Contract::check`]), and lays them out in Bronze ([`BronzeBatchBuilder`]), so no two stages can disagree about one.
 
+mod additive;
 mod bronze;
 mod canonical;
 mod cell;
@@ -14,6 +15,7 @@ mod number;
 mod refusal;
 mod schema;
 
+pub use additive::{Difference, NotAdditive};
 pub use bronze::{BronzeBatchBuilder, BronzePartition, Change, ChangeKind, PARTITION_COLUMN};
 pub use column::{Column, ColumnType};
 pub use contract::{Contract, Event, MAX_EVENT_BYTES, MAX_EVENT_ID_BYTES, MAX_KEY_BYTES, Pointers};

@@ -144,6 +144,14 @@ pub(crate) fn columns(root: &Node<'_>) -> Result<Vec<Column>, ContractError> {
         .collect()
 }
 
+/// The top-level properties that every event must have.
+pub(crate) fn required(root: &Node<'_>) -> Vec<String> {
+    match root.member("required") {
+        Some(Node::Array { items, .. }) => items.iter().filter_map(Node::as_str).map(str::to_owned).collect(),
+        _ => Vec::new(),
+    }
+}
+
 fn is_column_name(name: &str) -> bool {
     name.len() <= 63
         && name.starts_with(|first: char| first.is_ascii_lowercase())
