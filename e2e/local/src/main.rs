@@ -5,18 +5,22 @@
 //! from within its namespaces).
 
 mod cache;
+mod cargo;
 mod checks;
 mod commands;
+mod context;
 mod digest;
 mod fetch;
 mod images;
 mod inside;
 mod layout;
+mod mount;
 mod parts;
 mod pins;
 mod progress;
 mod run;
 mod stack;
+mod tail;
 mod toolchains;
 
 use std::path::PathBuf;
@@ -26,7 +30,7 @@ use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use crate::checks::Phase;
-use crate::commands::Context;
+use crate::context::Context;
 
 /// Unless another is named.
 const STACK: &str = "demo";

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::Result;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use crate::run;
+use crate::tail::last_lines;
 
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// Of what a step says, one line has room for so much.
@@ -148,7 +148,7 @@ impl Step {
     fn saying(&self) -> String {
         let notes = self.0.notes.lock().unwrap_or_else(PoisonError::into_inner);
         let saying = match &notes.log {
-            Some(log) => run::last_lines(log, 1),
+            Some(log) => last_lines(log, 1),
             None => notes.saying.clone(),
         };
         saying.chars().take(LONGEST).collect()

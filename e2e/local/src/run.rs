@@ -1,7 +1,6 @@
 //! Runs other programs, with their words in a log file and its last lines in the error. Touches no network itself.
 
 use std::fs::{self, File};
-use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
 use std::pin::pin;
 use std::process::Stdio;
@@ -15,11 +14,10 @@ use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 use crate::progress::Step;
+use crate::tail::last_lines;
 
 /// How often a condition is looked at while waiting for it.
 pub const POLL: Duration = Duration::from_millis(50);
-
-const TAIL_BYTES: u64 = 16 << 10;
 
 /// Runs to the end; both outputs go to `log`, which the step shows and the error quotes.
 pub async fn logged(command: &Command, log: &Path, step: &Step) -> Result<()> {
@@ -171,21 +169,6 @@ pub fn output_blocking(command: &mut std::process::Command) -> Result<String> {
     Ok(String::from_utf8_lossy(&done.stdout).into_owned())
 }
 
-/// The last lines of a file, oldest first; empty when there is none.
-pub fn last_lines(path: &Path, count: usize) -> String {
-    let read = || -> std::io::Result<String> {
-        let mut file = File::open(path)?;
-        let length = file.metadata()?.len();
-        file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES)))?;
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)?;
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
-    };
-    let text = read().unwrap_or_default();
-    let lines = text.lines().filter(|line| !line.trim().is_empty()).collect::<Vec<_>>();
-    lines[lines.len().saturating_sub(count)..].join("\n")
-}
-
 /// Waits until `found` gives something, looking again and again until the deadline.
 pub fn wait_for<T>(what: &str, deadline: Duration, mut found: impl FnMut() -> Option<T>) -> Result<T> {
     let begun = Instant::now();
@@ -233,15 +216,6 @@ fn describe(command: &Command) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn last_lines_skips_blank_ones() {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        fs::write(file.path(), "a\nb\n\nc\n\n").unwrap();
-        assert_eq!(last_lines(file.path(), 2), "b\nc");
-        assert_eq!(last_lines(file.path(), 9), "a\nb\nc");
-        assert_eq!(last_lines(Path::new("/does/not/exist"), 9), "");
-    }
 
     fn shell(script: &str) -> Command {
         let mut shell = Command::new("sh");

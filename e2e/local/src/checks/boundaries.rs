@@ -2,8 +2,8 @@
 
 use anyhow::{Result, bail};
 
-use super::cargo::{self, Metadata, Package};
-use crate::commands::Context;
+use crate::cargo::{self, Metadata, Package};
+use crate::context::Context;
 
 /// What must not be compiled for these packages; a trailing `*` stands for any ending.
 const WITHOUT: [(&[&str], &[&str], &str); 3] = [

@@ -2,8 +2,8 @@
 
 use anyhow::{Result, bail};
 
-use super::cargo::{self, Metadata, Package};
-use crate::commands::Context;
+use crate::cargo::{self, Metadata, Package};
+use crate::context::Context;
 
 const ALLOWED: [&str; 15] = [
     "0BSD",

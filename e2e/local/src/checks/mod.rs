@@ -1,9 +1,10 @@
 //! `test`: the phases, each with its time budget, and a summary. Touches the network only through the programs that the phases run.
 
 mod boundaries;
-pub mod cargo;
 mod charts;
+mod circles;
 mod licences;
+mod rust;
 mod schemas;
 mod tally;
 mod tiers;
@@ -17,7 +18,8 @@ use clap::ValueEnum;
 use tokio::time::timeout;
 
 use crate::cache;
-use crate::commands::{Context, down, up};
+use crate::commands::{down, up};
+use crate::context::Context;
 use crate::fetch;
 use crate::stack::namespaces;
 use crate::toolchains;
@@ -32,6 +34,8 @@ pub enum Phase {
     Licences,
     /// Who may use whom
     Boundaries,
+    /// Modules that import each other in a circle
+    Circles,
     /// cargo clippy, warnings are errors
     Clippy,
     /// Unit and golden tests
@@ -62,7 +66,8 @@ impl Phase {
     /// How long it may take from a clean clone on two cores.
     fn budget(self) -> Duration {
         Duration::from_secs(match self {
-            Self::Fmt | Self::Licences => 30,
+            Self::Fmt | Self::Circles => 15,
+            Self::Licences => 30,
             Self::Boundaries | Self::Charts | Self::Api => 60,
             // From a clean clone every crate is looked at by the lints, and compiled for the unit tests; the parts are
             // built beside both.
@@ -88,11 +93,12 @@ impl Phase {
 
     async fn run(self, context: &Context, tally: &Tally) -> Result<()> {
         match self {
-            Self::Fmt => cargo::fmt(context).await,
+            Self::Fmt => rust::fmt(context).await,
             Self::Licences => licences::check(context).await,
             Self::Boundaries => boundaries::check(context).await,
-            Self::Clippy => cargo::clippy(context).await,
-            Self::Unit => cargo::unit(context, tally).await,
+            Self::Circles => circles::check(context).await,
+            Self::Clippy => rust::clippy(context).await,
+            Self::Unit => rust::unit(context, tally).await,
             Self::Charts => charts::check(context).await,
             Self::Api => tiers::stories(context, tally, "api").await,
             Self::Worker => tiers::worker(context, tally).await,
@@ -115,6 +121,8 @@ struct Outcome {
 pub async fn test(stack: &str, mut phases: Vec<Phase>, compile: bool) -> Result<ExitCode> {
     if phases.is_empty() {
         phases = Phase::value_variants().to_vec();
+        // By name alone while circles are still being taken apart.
+        phases.retain(|phase| *phase != Phase::Circles);
     }
     phases.sort_unstable();
     phases.dedup();

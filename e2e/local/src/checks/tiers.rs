@@ -5,9 +5,9 @@ use std::io::IsTerminal;
 use anyhow::{Result, bail};
 use tokio::process::Command;
 
-use super::cargo;
+use super::rust;
 use super::tally::Tally;
-use crate::commands::Context;
+use crate::context::Context;
 use crate::run;
 
 /// Runs the program of the stories.
@@ -33,5 +33,5 @@ pub async fn stories(context: &Context, tally: &Tally, tier: &str) -> Result<()>
 /// The crates' own tests between real neighbours.
 pub async fn worker(context: &Context, tally: &Tally) -> Result<()> {
     let stack = context.running()?;
-    cargo::worker(context, tally, &stack.json()).await
+    rust::worker(context, tally, &stack.json()).await
 }

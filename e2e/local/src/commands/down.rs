@@ -4,8 +4,8 @@ use std::fs;
 
 use anyhow::{Result, bail};
 
-use super::Context;
 use crate::cache;
+use crate::context::Context;
 use crate::stack::{self, namespaces};
 use crate::toolchains;
 

@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result, bail};
 use nix::sys::signal::{self, Signal};
 use nix::unistd::Pid;
 
-use super::Context;
+use crate::context::Context;
 use crate::stack::status::Status;
 use crate::stack::{namespaces, processes};
 

@@ -5,7 +5,7 @@ use std::io;
 
 use anyhow::{Context as _, Result};
 
-use super::Context;
+use crate::context::Context;
 use crate::stack::{ACCESS_KEY, REGION, SECRET_KEY};
 
 /// Lines that a shell evaluates.

@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-use super::Context;
-use crate::parts::redshift;
+use crate::context::Context;
 use crate::progress::Step;
 use crate::run;
 use crate::stack::processes::{self, Process};
 use crate::stack::status::{PartStatus, State, Status};
-use crate::stack::{Stack, namespaces};
+use crate::stack::{REDSHIFT_PROGRAM, Stack, namespaces};
+use crate::tail::last_lines;
 
 /// A part that dies this often without being ready in between will not come up by waiting.
 const TOO_MANY_DEATHS: u32 = 5;
@@ -39,7 +39,7 @@ pub async fn wait(context: &Context, stack: &Stack) -> Result<()> {
                     bail!(
                         "the stack ended while it started; log {}, last lines:\n{}",
                         log.display(),
-                        run::last_lines(&log, 15)
+                        last_lines(&log, 15)
                     );
                 };
                 let status = Status::read(&stack.home);
@@ -76,7 +76,7 @@ fn hopeless(part: &PartStatus) -> bool {
 fn complete(stack: &Stack, home: &Path) -> bool {
     Status::read(home).is_some_and(|status| {
         let absent = status.parts.iter().any(|part| part.state == State::Absent);
-        status.ready() && !(absent && stack.own_program(redshift::PROGRAM).exists())
+        status.ready() && !(absent && stack.own_program(REDSHIFT_PROGRAM).exists())
     })
 }
 
@@ -105,7 +105,7 @@ fn failure(part: &PartStatus) -> String {
         part.name,
         part.message,
         part.log.display(),
-        run::last_lines(&part.log, 15)
+        last_lines(&part.log, 15)
     )
 }
 

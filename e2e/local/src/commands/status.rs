@@ -6,7 +6,7 @@ use anyhow::Result;
 use jiff::{SpanRound, Timestamp, Unit};
 use serde_json::json;
 
-use super::Context;
+use crate::context::Context;
 use crate::stack::status::{PartStatus, State, Status};
 use crate::stack::{cgroup_of, cgroups, namespaces, processes};
 

@@ -5,7 +5,8 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
-use super::{Context, up};
+use super::up;
+use crate::context::Context;
 
 /// Becomes the program, so that its exit code and its signals are ours.
 pub async fn run(context: &Context, what: &str, arguments: &[String]) -> Result<()> {

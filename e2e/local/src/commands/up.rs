@@ -6,9 +6,10 @@ use std::path::Path;
 use anyhow::{Context as _, Result, bail};
 use tokio::sync::{OnceCell, watch};
 
-use super::{Context, down, ready};
+use super::{down, ready};
 use crate::cache;
-use crate::checks::cargo;
+use crate::cargo;
+use crate::context::Context;
 use crate::digest;
 use crate::fetch::{self, Fetched, go};
 use crate::images;
@@ -18,7 +19,7 @@ use crate::parts::redshift;
 use crate::run;
 use crate::stack::document::{self, Images};
 use crate::stack::status::Status;
-use crate::stack::{self, Stack, namespaces};
+use crate::stack::{self, REDSHIFT_PROGRAM, Stack, namespaces};
 use crate::toolchains;
 
 /// What the two lanes share.
@@ -202,14 +203,14 @@ pub async fn cargo_build(context: &Context) -> Result<()> {
 
 /// Copies the stand-in into the stack; a running one of another build is replaced.
 async fn install_redshift(context: &Context, stack: &Stack) -> Result<()> {
-    let built = context.layout.binaries().join(redshift::PROGRAM);
+    let built = context.layout.binaries().join(REDSHIFT_PROGRAM);
     if !built.exists() {
         context
             .progress
             .line("no redshift-stand-in in the workspace yet, the stack does without");
         return Ok(());
     }
-    let installed = stack.own_program(redshift::PROGRAM);
+    let installed = stack.own_program(REDSHIFT_PROGRAM);
     if installed.exists() && digest::of_file(&installed)? == digest::of_file(&built)? {
         return Ok(());
     }

@@ -8,6 +8,9 @@ use serde_json::{Value, json};
 
 use crate::digest;
 
+/// What an archive is called in the folder that holds it.
+pub const FILE: &str = "image.tar";
+
 const BLOCK: usize = 512;
 /// Who runs the program: nobody in particular, never root.
 const USER: &str = "65532:65532";

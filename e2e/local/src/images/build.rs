@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use anyhow::{Context, Result, bail};
 use tokio::process::Command;
 
-use super::FILE;
+use super::archive::FILE;
 use super::base::{Base, buildah};
 use crate::cache;
 use crate::digest::Digester;

@@ -16,8 +16,6 @@ use crate::layout::Layout;
 use crate::run;
 use crate::stack::Stack;
 
-const FILE: &str = "image.tar";
-
 /// The image that holds a pod's namespaces, compiled here.
 pub async fn pause(layout: &Layout, reference: &str) -> Result<PathBuf> {
     let source = include_str!("pause.c");
@@ -27,9 +25,9 @@ pub async fn pause(layout: &Layout, reference: &str) -> Result<PathBuf> {
         fs::write(&text, source)?;
         let mut cc = tokio::process::Command::new("cc");
         run::output(cc.args(["-static", "-Os", "-s", "-o"]).arg(&program).arg(&text)).await?;
-        archive::write(&making.join(FILE), reference, &program, "pause")
+        archive::write(&making.join(archive::FILE), reference, &program, "pause")
     });
-    Ok(made.await?.join(FILE))
+    Ok(made.await?.join(archive::FILE))
 }
 
 /// The image of the cluster's DNS.
@@ -39,9 +37,9 @@ pub async fn coredns(layout: &Layout, part: &Path, reference: &str) -> Result<Pa
         .text(reference)
         .short();
     let made = cache::once(layout, "image-coredns", &digest, |making| async move {
-        archive::write(&making.join(FILE), reference, &part.join("coredns"), "coredns")
+        archive::write(&making.join(archive::FILE), reference, &part.join("coredns"), "coredns")
     });
-    Ok(made.await?.join(FILE))
+    Ok(made.await?.join(archive::FILE))
 }
 
 /// Brings an archive into the stack's containerd unless it is there.

@@ -3,7 +3,6 @@
 pub mod certificates;
 pub mod mounts;
 pub mod network;
-pub mod probe;
 pub mod supervisor;
 
 use std::env;

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail};
 use nix::mount::{MsFlags, mount};
 use nix::sys::statfs::{OVERLAYFS_SUPER_MAGIC, statfs};
 
+use crate::mount::{bind, mount_as, tmpfs};
 use crate::run;
 use crate::stack::cgroups::{self, Hierarchy};
 use crate::stack::{NODE_NAME, Stack};
@@ -82,12 +83,6 @@ fn memory_available() -> Result<u64> {
     let line = known.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
     let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
     Ok(kilobytes.unwrap_or(0) << 10)
-}
-
-/// Makes a folder or file appear in a second place.
-pub fn bind(from: &Path, to: &Path) -> Result<()> {
-    mount(Some(from), to, None::<&str>, MsFlags::MS_BIND, None::<&str>)
-        .with_context(|| format!("cannot bind {} to {}", from.display(), to.display()))
 }
 
 /// The node's name resolves at once and no other does: the host's name servers cannot be reached, and Java would wait for them.
@@ -174,15 +169,6 @@ fn controllers(options: &str, known: &[&str]) -> String {
         })
         .collect::<Vec<_>>()
         .join(",")
-}
-
-fn tmpfs(on: &Path, options: &str) -> Result<()> {
-    mount_as("tmpfs", on, options)
-}
-
-fn mount_as(kind: &str, on: &Path, options: &str) -> Result<()> {
-    mount(Some(kind), on, Some(kind), MsFlags::empty(), Some(options))
-        .with_context(|| format!("cannot mount {kind} on {}", on.display()))
 }
 
 #[cfg(test)]

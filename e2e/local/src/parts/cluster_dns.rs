@@ -2,7 +2,8 @@
 
 use anyhow::Result;
 
-use super::{Part, kube_apiserver, kubectl};
+use super::kube_apiserver;
+use super::part::{Part, kubectl};
 use crate::images;
 use crate::stack::{DNS_IP, Stack};
 

@@ -5,8 +5,8 @@ use std::fs;
 use anyhow::Result;
 use serde_json::json;
 
-use super::{Part, Run};
-use crate::inside::probe::Probe;
+use super::part::{Part, Run};
+use super::probe::Probe;
 use crate::run;
 use crate::stack::{POD_CIDR, POD_GATEWAY, Stack};
 use crate::toolchains::on_path;

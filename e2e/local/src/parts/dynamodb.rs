@@ -1,12 +1,12 @@
 //! DynamoDB Local with Streams, its tables outside its process so that they outlive it. Touches only the stack's own network.
 
-use super::Part;
-use crate::inside::probe::Probe;
+use super::part::{self, Part};
+use super::probe::Probe;
 use crate::stack::Stack;
 
 pub fn part(stack: &Stack) -> Part {
     let jars = stack.fetched.dynamodb.display();
-    let command = super::java()
+    let command = part::java()
         .args(&["-Xms128m", "-Xmx512m", "-XX:+ExitOnOutOfMemoryError"])
         // Its SQLite is a native library among the jars.
         .arg(format!("-Djava.library.path={jars}"))

@@ -4,8 +4,8 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use super::Part;
-use crate::inside::probe::Probe;
+use super::part::Part;
+use super::probe::Probe;
 use crate::run;
 use crate::stack::Stack;
 

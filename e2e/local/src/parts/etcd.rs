@@ -1,7 +1,7 @@
 //! etcd: the cluster's memory, on loopback only. Touches only the stack's own network.
 
-use super::{Part, Run};
-use crate::inside::probe::Probe;
+use super::part::{Part, Run};
+use super::probe::Probe;
 use crate::stack::Stack;
 
 pub fn part(stack: &Stack) -> Part {

@@ -5,8 +5,8 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use super::{Part, Run};
-use crate::inside::probe::Probe;
+use super::part::{self, Part, Run};
+use super::probe::Probe;
 use crate::run;
 use crate::stack::Stack;
 
@@ -25,7 +25,7 @@ pub fn part(stack: &Stack) -> Part {
 }
 
 fn java(stack: &Stack) -> Run {
-    super::java()
+    part::java()
         .args(&[
             "-Xms256m",
             "-Xmx512m",

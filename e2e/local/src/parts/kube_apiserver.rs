@@ -4,7 +4,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use super::{Part, Run, kubectl};
+use super::part::{Part, Run, kubectl};
 use crate::run;
 use crate::stack::{SERVICE_CIDR, Stack};
 

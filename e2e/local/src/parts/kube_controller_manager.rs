@@ -1,7 +1,7 @@
 //! kube-controller-manager: the cluster's own controllers. Touches only the stack's own network.
 
-use super::{Part, Run, healthz, kubectl};
-use crate::inside::probe::Probe;
+use super::part::{Part, Run, healthz, kubectl};
+use super::probe::Probe;
 use crate::stack::Stack;
 
 pub fn part(stack: &Stack) -> Part {

@@ -3,8 +3,8 @@
 use anyhow::Result;
 use serde_json::json;
 
-use super::{Part, Run};
-use crate::inside::probe::Probe;
+use super::part::{Part, Run};
+use super::probe::Probe;
 use crate::run;
 use crate::stack::{NODE_NAME, POD_CIDR, Stack};
 

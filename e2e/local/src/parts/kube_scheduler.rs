@@ -1,6 +1,6 @@
 //! kube-scheduler. Touches only the stack's own network.
 
-use super::{Part, Run, healthz};
+use super::part::{Part, Run, healthz};
 use crate::stack::Stack;
 
 pub fn part(stack: &Stack) -> Part {

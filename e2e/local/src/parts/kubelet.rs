@@ -5,9 +5,9 @@ use std::fs;
 use anyhow::Result;
 use serde_json::json;
 
-use super::{Part, Run, kubectl};
+use super::part::{Part, Run, kubectl};
+use super::probe::Probe;
 use crate::images;
-use crate::inside::probe::Probe;
 use crate::run;
 use crate::stack::{DNS_IP, NODE_NAME, Stack};
 

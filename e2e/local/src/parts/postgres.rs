@@ -9,9 +9,9 @@ use std::process::Command;
 use anyhow::Result;
 use nix::mount::MntFlags;
 
-use super::{Part, Run};
-use crate::inside::mounts;
-use crate::inside::probe::Probe;
+use super::part::{Part, Run};
+use super::probe::Probe;
+use crate::mount;
 use crate::run;
 use crate::stack::{DATABASE, POSTGRES_PASSWORD, POSTGRES_USER, Stack};
 use crate::toolchains::on_path;
@@ -69,7 +69,7 @@ fn setup(stack: &Stack) -> Result<()> {
         fs::create_dir_all(to)?;
         // Of an earlier start; absent the first time.
         let _ = nix::mount::umount2(to, MntFlags::MNT_DETACH);
-        mounts::bind(from, Path::new(to))?;
+        mount::bind(from, Path::new(to))?;
     }
     if kept.join("PG_VERSION").exists() {
         return Ok(());

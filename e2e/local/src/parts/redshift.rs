@@ -1,17 +1,14 @@
 //! The stand-in of the Redshift Data API from this workspace; absent while it is not built. Touches only the stack's own network.
 
-use super::{Part, Run};
-use crate::inside::probe::Probe;
-use crate::stack::{ACCESS_KEY, REGION, SECRET_KEY, Stack};
+use super::part::{Part, Run};
+use super::probe::Probe;
+use crate::stack::{ACCESS_KEY, REDSHIFT_PROGRAM, REGION, SECRET_KEY, Stack};
 
 pub const NAME: &str = "redshift";
 
-/// Its binary in the workspace and in the stack's own folder.
-pub const PROGRAM: &str = "redshift-stand-in";
-
 pub fn part(stack: &Stack) -> Part {
     let address = stack.redshift();
-    let program = stack.own_program(PROGRAM);
+    let program = stack.own_program(REDSHIFT_PROGRAM);
     let command = Run::new(&program)
         .args(&["--listen", &address, "--postgres", &stack.postgres_url()])
         .arg("--s3-endpoint")

@@ -4,8 +4,8 @@ use std::fs;
 
 use anyhow::Result;
 
-use super::{Part, Run};
-use crate::inside::probe::Probe;
+use super::part::{Part, Run};
+use super::probe::Probe;
 use crate::stack::{ACCESS_KEY, REGION, SECRET_KEY, Stack};
 
 const HEALTH: &str = "/_health";

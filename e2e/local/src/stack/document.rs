@@ -4,8 +4,9 @@ use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{ACCESS_KEY, DATABASE, NODE_NAME, POSTGRES_PASSWORD, POSTGRES_USER, REGION, SECRET_KEY, Stack};
-use crate::parts::redshift;
+use super::{
+    ACCESS_KEY, DATABASE, NODE_NAME, POSTGRES_PASSWORD, POSTGRES_USER, REDSHIFT_PROGRAM, REGION, SECRET_KEY, Stack,
+};
 use crate::run;
 
 /// Image references, filled in when the images were built.
@@ -18,7 +19,7 @@ pub struct Images {
 
 /// The format is described in the README beside this crate.
 pub fn publish(stack: &Stack, images: &Images) -> Result<()> {
-    let warehouse = stack.own_program(redshift::PROGRAM).exists().then(|| {
+    let warehouse = stack.own_program(REDSHIFT_PROGRAM).exists().then(|| {
         json!({
             "endpoint": format!("http://{}", stack.redshift()),
             "workgroupName": "shop",

@@ -27,6 +27,9 @@ pub const NODE_NAME: &str = "node1";
 /// The range that the stacks' links to the host come from, four addresses each.
 pub const LINKS: &str = "10.99";
 
+/// The Redshift stand-in in the workspace and in a stack's own folder.
+pub const REDSHIFT_PROGRAM: &str = "redshift-stand-in";
+
 /// Test-only credentials of every part that wants some.
 pub const REGION: &str = "eu-west-1";
 pub const ACCESS_KEY: &str = "localaccesskey";

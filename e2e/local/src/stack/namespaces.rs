@@ -12,6 +12,7 @@ use super::processes::Process;
 use super::{Stack, cgroup_of, cgroups};
 use crate::cache;
 use crate::run;
+use crate::tail::last_lines;
 
 /// Holds the outermost process' id while a stack runs.
 const OUTERMOST: &str = "outermost.json";
@@ -48,7 +49,7 @@ pub fn start(stack: &Stack) -> Result<()> {
         bail!(
             "the stack's first process ended; log {}, last lines:\n{}",
             stack.log("init").display(),
-            run::last_lines(&stack.log("init"), 15)
+            last_lines(&stack.log("init"), 15)
         );
     }
     cgroups::leave_root(&stack.cgroup(), pid)?;

@@ -1,55 +1,15 @@
-//! The phases that cargo does, and what the others ask cargo. Touches the network only when a crate has to be fetched.
+//! Asks cargo: what the workspace is made of, and what is compiled for whom. Touches the network only when a crate has to be fetched.
 
 use std::collections::BTreeSet;
 use std::env;
-use std::path::Path;
+use std::path::PathBuf;
 
 use anyhow::Result;
 use serde::Deserialize;
 use tokio::process::Command;
 
-use super::tally::Tally;
-use crate::commands::Context;
+use crate::context::Context;
 use crate::run;
-
-/// Picks the tests that need a running stack. Their targets say `test = false`, so that nothing else picks them; without
-/// a feature of their own, since that would compile every crate a second time.
-pub const STACK_TESTS: [&str; 2] = ["--test", "stack_*"];
-
-pub async fn fmt(context: &Context) -> Result<()> {
-    let mut cargo = command(context);
-    cargo.args(["fmt", "--all", "--check"]);
-    run::shown(&cargo).await
-}
-
-pub async fn clippy(context: &Context) -> Result<()> {
-    for targets in [["--all-targets"].as_slice(), &STACK_TESTS] {
-        let mut cargo = command(context);
-        cargo
-            .args(["clippy", "--release", "--workspace"])
-            .args(targets)
-            .args(["--", "--deny", "warnings"]);
-        run::shown(&cargo).await?;
-    }
-    Ok(())
-}
-
-/// Always the whole workspace, so that its dependencies have the features that they were compiled with before.
-pub async fn unit(context: &Context, tally: &Tally) -> Result<()> {
-    let mut cargo = command(context);
-    cargo.args(["test", "--release", "--workspace", "--no-fail-fast", "--tests"]);
-    tally.count(&cargo).await
-}
-
-/// As `unit`, for the tests that need a running stack.
-pub async fn worker(context: &Context, tally: &Tally, stack: &Path) -> Result<()> {
-    let mut cargo = command(context);
-    cargo
-        .args(["test", "--release", "--workspace", "--no-fail-fast"])
-        .args(STACK_TESTS)
-        .env("MEDALLION_STACK", stack);
-    tally.count(&cargo).await
-}
 
 /// The cargo that runs us, or the one on the path.
 pub fn command(context: &Context) -> Command {
@@ -80,6 +40,16 @@ pub struct Package {
     pub license: Option<String>,
     pub license_file: Option<String>,
     pub dependencies: Vec<Dependency>,
+    pub targets: Vec<Target>,
+}
+
+/// A library, a program, a test.
+#[derive(Deserialize)]
+pub struct Target {
+    pub name: String,
+    pub kind: Vec<String>,
+    /// Its first file.
+    pub src_path: PathBuf,
 }
 
 #[derive(Deserialize)]

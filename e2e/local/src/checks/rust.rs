@@ -1,0 +1,49 @@
+//! The phases that cargo does. Touches the network only when a crate has to be fetched, and the stack's in the tests that want one.
+
+use std::path::Path;
+
+use anyhow::Result;
+
+use super::tally::Tally;
+use crate::cargo::command;
+use crate::context::Context;
+use crate::run;
+
+/// Picks the tests that need a running stack. Their targets say `test = false`, so that nothing else picks them; without
+/// a feature of their own, since that would compile every crate a second time.
+pub const STACK_TESTS: [&str; 2] = ["--test", "stack_*"];
+
+pub async fn fmt(context: &Context) -> Result<()> {
+    let mut cargo = command(context);
+    cargo.args(["fmt", "--all", "--check"]);
+    run::shown(&cargo).await
+}
+
+pub async fn clippy(context: &Context) -> Result<()> {
+    for targets in [["--all-targets"].as_slice(), &STACK_TESTS] {
+        let mut cargo = command(context);
+        cargo
+            .args(["clippy", "--release", "--workspace"])
+            .args(targets)
+            .args(["--", "--deny", "warnings"]);
+        run::shown(&cargo).await?;
+    }
+    Ok(())
+}
+
+/// Always the whole workspace, so that its dependencies have the features that they were compiled with before.
+pub async fn unit(context: &Context, tally: &Tally) -> Result<()> {
+    let mut cargo = command(context);
+    cargo.args(["test", "--release", "--workspace", "--no-fail-fast", "--tests"]);
+    tally.count(&cargo).await
+}
+
+/// As `unit`, for the tests that need a running stack.
+pub async fn worker(context: &Context, tally: &Tally, stack: &Path) -> Result<()> {
+    let mut cargo = command(context);
+    cargo
+        .args(["test", "--release", "--workspace", "--no-fail-fast"])
+        .args(STACK_TESTS)
+        .env("MEDALLION_STACK", stack);
+    tally.count(&cargo).await
+}
