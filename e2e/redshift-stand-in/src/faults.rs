@@ -8,7 +8,7 @@
 //!
 //! `target` is an operation of the Data API or the first word of a statement (`COPY`, `INSERT`, `LOCK`, ...), or `COMMIT`,
 //! which stands for the end of every transaction; any other target is refused. `count` (default 1) says how often; `contains` restricts it to calls whose
-//! statement name, token or SQL contains the text. `GET /faults` shows what is armed and how often each was met, `DELETE /faults`
+//! statement name, token or SQL contains the text; `milliseconds` is for `delay`. `GET /faults` shows what is armed and how often each was met, `DELETE /faults`
 //! disarms everything and releases what is held.
 //!
 //! | action | target is an operation | target is a statement |
@@ -16,12 +16,15 @@
 //! | `refuse` | answered with error `code` (default `AccessDeniedException`), nothing happens | as `fail`, by default with `permission denied` |
 //! | `fail` | a submitted statement becomes FAILED without running; other operations answer `InternalServerException` | the statement fails, its transaction is rolled back |
 //! | `hold` | a submitted statement stays SUBMITTED; other operations are not answered yet | the statement stays STARTED, its transaction open |
+//! | `delay` | a submitted statement starts so many `milliseconds` later; other operations answer so much later | the statement takes so much longer |
+//! | `throttle` | answered with `ThrottlingException` and status 400, nothing happens | not possible |
 //! | `lose-answer` | everything happens, then the connection is closed without a byte | not possible |
 //!
-//! The AWS SDK repeats a call whose answer was lost with the same client token, three attempts in all by default: a `count` of 1
-//! shows that this works, a `count` of at least its attempts makes the caller see the loss.
+//! The AWS SDK repeats a call whose answer was lost, or that was throttled, with the same client token, three attempts in all by
+//! default: a `count` of 1 shows that this works, a `count` of at least its attempts makes the caller see the trouble.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -29,8 +32,10 @@ use tokio::sync::watch;
 
 #[derive(Debug, Error, PartialEq, Eq)]
 pub enum FaultError {
-    #[error("action lose-answer needs an operation of the Data API as target, {target} is none")]
-    NoAnswerToLose { target: String },
+    #[error("this action needs an operation of the Data API as target, {target} is none")]
+    NoOperation { target: String },
+    #[error("action delay needs milliseconds, and no other action takes them")]
+    NoDelay,
     #[error(
         "{target} is neither an operation of the Data API ({}) nor the first word of a statement ({}): it would never be met",
         OPERATIONS.join(", "),
@@ -45,6 +50,8 @@ pub enum Action {
     Refuse,
     Fail,
     Hold,
+    Delay,
+    Throttle,
     LoseAnswer,
 }
 
@@ -61,6 +68,8 @@ pub struct Fault {
     pub code: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contains: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub milliseconds: Option<u64>,
     /// How often it was met; told, not asked for.
     #[serde(default, skip_deserializing)]
     pub met: u32,
@@ -92,13 +101,15 @@ impl Fault {
     fn check(&self) -> Result<(), FaultError> {
         let target = self.target.clone();
         let among = |names: &[&str]| names.iter().any(|name| name.eq_ignore_ascii_case(&target));
-        if among(OPERATIONS) {
+        if (self.action == Action::Delay) != self.milliseconds.is_some() {
+            Err(FaultError::NoDelay)
+        } else if among(OPERATIONS) {
             Ok(())
         } else if !among(STATEMENTS) {
             // A misspelt target would make the test that armed it pass without its fault.
             Err(FaultError::NeverMet { target })
-        } else if self.action == Action::LoseAnswer {
-            Err(FaultError::NoAnswerToLose { target })
+        } else if matches!(self.action, Action::LoseAnswer | Action::Throttle) {
+            Err(FaultError::NoOperation { target })
         } else {
             Ok(())
         }
@@ -180,6 +191,13 @@ impl Met {
         // An error means that the sender is gone, and with it everything that could hold.
         let _ = self.released.changed().await;
     }
+
+    /// Returns when the fault's time has passed, or the faults are cleared.
+    pub async fn passed(self) {
+        let time = Duration::from_millis(self.fault.milliseconds.unwrap_or_default());
+        // Running out of time is what was asked for.
+        let _ = tokio::time::timeout(time, self.held()).await;
+    }
 }
 
 #[cfg(test)]
@@ -230,10 +248,22 @@ mod tests {
             .unwrap_err();
         assert_eq!(
             error,
-            FaultError::NoAnswerToLose {
+            FaultError::NoOperation {
                 target: "COPY".to_owned()
             }
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_delay_passes_by_itself_and_needs_a_time() {
+        let faults = Faults::default();
+        let untimed = faults.arm(vec![fault(r#"{"target": "ListStatements", "action": "delay"}"#)]);
+        assert_eq!(untimed, Err(FaultError::NoDelay));
+        let slow = r#"{"target": "ListStatements", "action": "delay", "milliseconds": 30000}"#;
+        faults.arm(vec![fault(slow)]).unwrap();
+        let begun = tokio::time::Instant::now();
+        faults.meet("ListStatements", &[]).unwrap().passed().await;
+        assert_eq!(begun.elapsed(), Duration::from_secs(30));
     }
 
     #[test]

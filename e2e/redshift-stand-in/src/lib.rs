@@ -1,18 +1,25 @@
 //! A stand-in of the Amazon Redshift Data API for tests: the protocol that `aws-sdk-redshiftdata` speaks, over PostgreSQL and S3.
 //!
-//! SQL runs for real. A statement or a batch is one transaction at snapshot isolation (REPEATABLE READ), a conflict fails with
-//! `ERROR: 1023 ... Serializable isolation violation`. Faults for tests: see [`faults`].
+//! SQL runs for real. A statement or a batch is one transaction at snapshot isolation (REPEATABLE READ). Transactions conflict by
+//! whole tables, as in Redshift, and the later one fails with `ERROR: 1023 ... Serializable isolation violation`: see
+//! [`warehouse::conflicts`]. Faults for tests: see [`faults`].
+//!
+//! Who calls is told by the access key of the request's signature, which nobody checks. The key that the stand-in itself is
+//! started with is the warehouse's administrator, a superuser; any other key `k` is the database user `IAM:k`, made with its first
+//! statement and without rights until somebody grants them. Statements, their results and their client tokens are their caller's own.
 //!
 //! # What is translated
 //! - `COPY ... FROM 's3://...' ... FORMAT [AS] PARQUET MANIFEST`, carried out here: see [`copy`].
 //! - `CREATE TABLE`, `ALTER TABLE ... ADD COLUMN`: DISTSTYLE, DISTKEY, SORTKEY, ENCODE, BACKUP are taken out; `VARCHAR(MAX)` is
-//!   `VARCHAR(65535)`; primary, unique and foreign keys are not enforced, as in Redshift (a primary key keeps its NOT NULL).
+//!   `VARCHAR(65535)`, a text without length `VARCHAR(256)`; primary, unique and foreign keys are not enforced, as in Redshift (a primary key keeps its NOT NULL).
+//! - `CREATE USER ... PASSWORD DISABLE`, as users are made that log in by temporary credentials.
 //! - `:name` parameters become literals. Backslashes in strings are escapes, as in Redshift.
 //! - `pg_last_copy_count()`, `getdate()`, `sys_load_history`, `svv_tables`, `svv_columns` are objects of schema `redshift_stand_in`.
 //!
 //! # What is refused although PostgreSQL could do it
 //! ON CONFLICT, RETURNING, row locks, indexes, lock modes, ADD COLUMN IF NOT EXISTS, several actions in one ALTER TABLE; BEGIN and
-//! COMMIT as statements; TRUNCATE inside a batch, because Redshift commits there and then.
+//! COMMIT as statements; TRUNCATE inside a batch, because Redshift commits there and then; types, lengths and column encodings that
+//! Redshift does not have, or not together.
 //!
 //! # What is imitated as it was seen or is documented, where a reader might expect something else
 //! - `ListStatements` shows only FINISHED statements unless a status is asked for (`ALL` for all).
@@ -24,14 +31,15 @@
 //! - A manifest entry for Parquet must have `meta.content_length`; COPY converts no types and takes no MAXERROR.
 //!
 //! # What is not imitated
-//! - Authentication, roles, `SecretArn`, `DbUser`, the database's name, workgroups and clusters: accepted, echoed, not checked. All of them
-//!   are one PostgreSQL database and one user, and `RoleLevel` makes no difference.
+//! - Signatures, `SecretArn`, `DbUser`, the database's name, workgroups and clusters: accepted, echoed, not checked. All of them are
+//!   one PostgreSQL database. An access key is one session of one identity, so that `RoleLevel` makes no difference.
 //! - Persistence: a restart forgets statements, tokens, results and faults; what was committed stays. What ran then is rolled back.
-//! - Redshift detects conflicts between transactions by table, PostgreSQL by row: what passes here can still conflict there. The table and
-//!   transactions of a violation are told as 0.
-//! - Redshift's other SQL: UNLOAD, SUPER, IDENTITY, `VARCHAR` without length as 256, late-binding views, its system tables, its query
+//! - Circles of more than two conflicting transactions. Redshift lets the second writer of a table wait; here both write, and the
+//!   second to commit fails, as there.
+//! - Redshift's other SQL: UNLOAD, SUPER, IDENTITY, late-binding views, its system tables, its query
 //!   planner, and names that fold even in quotes. Messages of ordinary errors are PostgreSQL's.
-//! - COPY of other formats or prefixes, credentials, column encodings, `stl_load_errors`; rows of `sys_load_history` vanish with a rollback.
+//! - COPY of other formats or prefixes, credentials, what encodings do, `stl_load_errors`; lengths in bytes elsewhere than in COPY; rows
+//!   of `sys_load_history` vanish with a rollback.
 //! - Sessions, CSV results and `GetStatementResultV2`, `ListSessions`, `ListDatabases`, `ListSchemas`, `ListTables`, `DescribeTable`, events.
 //! - Limits on waiting requests, workload management, concurrency scaling, anything about time: a statement takes as long as it takes here.
 
@@ -40,6 +48,7 @@ mod connection;
 mod copy;
 pub mod faults;
 mod registry;
+mod runner;
 mod server;
 mod sql;
 mod statement;
@@ -51,11 +60,12 @@ use anyhow::Context as _;
 use futures::future::BoxFuture;
 use tokio::net::TcpListener;
 
-use api::Service;
+use api::service::Service;
 use copy::objects::Objects;
 use faults::Faults;
 use registry::Registry;
-use warehouse::runner::Warehouse;
+use runner::Warehouse;
+use warehouse::users::Users;
 
 pub use copy::objects::ObjectSettings;
 
@@ -90,7 +100,8 @@ async fn serve(settings: &Settings, listener: TcpListener, stop: BoxFuture<'stat
         .parse()
         .context("--postgres is not a postgresql:// address")?;
     let faults = Arc::new(Faults::default());
-    let warehouse = Arc::new(Warehouse::new(config, Objects::new(&settings.objects), faults.clone()));
+    let users = Users::new(&settings.objects.access_key_id, config);
+    let warehouse = Arc::new(Warehouse::new(users, Objects::new(&settings.objects), faults.clone()));
     warehouse.prepare().await.map_err(anyhow::Error::msg)?;
     tracing::info!(address = %listener.local_addr()?, "ready");
     let service = Arc::new(Service {

@@ -45,7 +45,8 @@ pub struct Registry(Mutex<Inner>);
 struct Inner {
     /// Oldest first.
     statements: Vec<Arc<Statement>>,
-    tokens: HashMap<String, TokenUse>,
+    /// By caller and token.
+    tokens: HashMap<(String, String), TokenUse>,
 }
 
 #[derive(Debug)]
@@ -65,11 +66,10 @@ impl Registry {
     ) -> Result<Admission, RegistryError> {
         let mut inner = self.lock();
         inner.forget_the_old();
-        if let Some((token, earlier)) = token.and_then(|token| Some((token, inner.tokens.get(token)?))) {
+        let token = token.map(|token| (submission.caller.clone(), token.to_owned()));
+        if let Some((token, earlier)) = token.as_ref().and_then(|token| Some((token, inner.tokens.get(token)?))) {
             if earlier.request != request {
-                return Err(RegistryError::TokenReused {
-                    token: token.to_owned(),
-                });
+                return Err(RegistryError::TokenReused { token: token.1.clone() });
             }
             return Ok(Admission::Known(earlier.statement.clone()));
         }
@@ -85,7 +85,7 @@ impl Registry {
         inner.statements.push(statement.clone());
         if let Some(token) = token {
             inner.tokens.insert(
-                token.to_owned(),
+                token,
                 TokenUse {
                     used: Instant::now(),
                     request,
@@ -96,7 +96,8 @@ impl Registry {
         Ok(Admission::New(statement))
     }
 
-    pub fn find(&self, id: &str) -> Option<Found> {
+    /// Only among the caller's own.
+    pub fn find(&self, caller: &str, id: &str) -> Option<Found> {
         let (whole, part) = match id.split_once(':') {
             Some((whole, number)) => (whole, Some(number.parse::<usize>().ok()?.checked_sub(1)?)),
             None => (id, None),
@@ -105,7 +106,7 @@ impl Registry {
             .lock()
             .statements
             .iter()
-            .find(|statement| statement.id == whole)?
+            .find(|statement| statement.id == whole && statement.submission.caller == caller)?
             .clone();
         if part.is_some_and(|part| !statement.submission.is_batch || part >= statement.submission.sqls.len()) {
             return None;
@@ -113,11 +114,14 @@ impl Registry {
         Some(Found { statement, part })
     }
 
-    /// Newest first.
-    pub fn list(&self) -> Vec<Arc<Statement>> {
+    /// The caller's own, newest first.
+    pub fn list(&self, caller: &str) -> Vec<Arc<Statement>> {
         let mut inner = self.lock();
         inner.forget_the_old();
-        inner.statements.iter().rev().cloned().collect()
+        let own = inner.statements.iter().rev();
+        own.filter(|statement| statement.submission.caller == caller)
+            .cloned()
+            .collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -144,6 +148,7 @@ mod tests {
         Submission {
             sqls: sqls.iter().map(|sql| (*sql).to_owned()).collect(),
             is_batch: sqls.len() > 1,
+            caller: "ada".to_owned(),
             ..Submission::default()
         }
     }
@@ -191,11 +196,25 @@ mod tests {
     fn a_batch_is_found_whole_and_by_part() {
         let registry = Registry::default();
         let (_, whole) = id(registry.admit(submission(&["a", "b"]), None, Value::Null).unwrap());
-        assert_eq!(registry.find(&whole).unwrap().part, None);
-        assert_eq!(registry.find(&format!("{whole}:2")).unwrap().part, Some(1));
-        assert!(registry.find(&format!("{whole}:3")).is_none());
-        assert!(registry.find(&format!("{whole}:0")).is_none());
-        assert!(registry.find("else").is_none());
+        assert_eq!(registry.find("ada", &whole).unwrap().part, None);
+        assert_eq!(registry.find("ada", &format!("{whole}:2")).unwrap().part, Some(1));
+        assert!(registry.find("ada", &format!("{whole}:3")).is_none());
+        assert!(registry.find("ada", &format!("{whole}:0")).is_none());
+        assert!(registry.find("ada", "else").is_none());
+    }
+
+    #[test]
+    fn a_statement_is_its_callers_own_and_so_is_its_token() {
+        let registry = Registry::default();
+        let (_, own) = id(registry.admit(submission(&["a"]), Some("token"), Value::Null).unwrap());
+        assert!(registry.find("ben", &own).is_none() && registry.list("ben").is_empty());
+        let theirs = Submission {
+            caller: "ben".to_owned(),
+            ..submission(&["a"])
+        };
+        let (is_new, _) = id(registry.admit(theirs, Some("token"), Value::Null).unwrap());
+        assert!(is_new);
+        assert_eq!((registry.list("ada").len(), registry.list("ben").len()), (1, 1));
     }
 
     #[test]
@@ -208,7 +227,7 @@ mod tests {
             registry.admit(submission(&["a"]), None, Value::Null).unwrap_err(),
             RegistryError::TooManyActive
         );
-        registry.list()[0].end(Status::Finished, Duration::ZERO, None);
+        registry.list("ada")[0].end(Status::Finished, Duration::ZERO, None);
         assert!(registry.admit(submission(&["a"]), None, Value::Null).is_ok());
     }
 }

@@ -13,8 +13,10 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use uuid::Uuid;
 
+use crate::api::call::{self, Answer};
+use crate::api::caller::Caller;
 use crate::api::error::ApiError;
-use crate::api::{Answer, Service};
+use crate::api::service::Service;
 use crate::connection::{SeverableListener, Severing};
 use crate::faults::Fault;
 
@@ -54,8 +56,13 @@ async fn call(
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
     let operation = target.strip_prefix(TARGET_PREFIX).unwrap_or(target).to_owned();
+    let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let caller = match Caller::of(authorization) {
+        Ok(caller) => caller,
+        Err(error) => return protocol_answer(error.status, &error.body()),
+    };
     // In a task of its own: a client that goes away does not stop what it asked for.
-    let answer = tokio::spawn(async move { service.call(&operation, &body).await }).await;
+    let answer = tokio::spawn(async move { call::call(&service, &caller, &operation, &body).await }).await;
     match answer {
         Ok(Ok(Answer::Body(body))) => protocol_answer(StatusCode::OK, &body),
         Ok(Ok(Answer::Lost)) => {

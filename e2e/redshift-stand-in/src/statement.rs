@@ -38,6 +38,8 @@ impl Status {
 /// What was asked for, echoed by most answers.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Submission {
+    /// Whose it is: nobody else sees it.
+    pub caller: String,
     pub sqls: Vec<String>,
     pub is_batch: bool,
     pub auto_commit: bool,

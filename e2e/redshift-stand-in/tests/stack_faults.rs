@@ -230,3 +230,40 @@ async fn a_fault_that_makes_no_sense_is_refused() {
         "{answer}"
     );
 }
+
+#[tokio::test]
+async fn a_throttled_call_is_a_clients_error_that_the_sdk_tries_again() {
+    let stand = stand().await;
+    stand
+        .arm(json!({"target": "DescribeStatement", "action": "throttle"}))
+        .await;
+    let id = stand.submit("SELECT 1").await;
+    assert_eq!(stand.ended(&id).await.status, Some(StatusString::Finished));
+    assert!(stand.http("GET", "/faults", "").await.contains("\"met\":1"));
+
+    stand
+        .arm(json!({"target": "ExecuteStatement", "action": "throttle", "count": 100}))
+        .await;
+    let call = stand
+        .client
+        .execute_statement()
+        .workgroup_name("shop")
+        .database("analytics");
+    let error = call.sql("SELECT 1").send().await.unwrap_err();
+    assert_eq!(error.raw_response().map(|answer| answer.status().as_u16()), Some(400));
+    assert_eq!(error.code(), Some("ThrottlingException"));
+}
+
+#[tokio::test]
+async fn a_list_can_be_slow() {
+    let stand = stand().await;
+    stand
+        .arm(json!({"target": "ListStatements", "action": "delay", "milliseconds": 700}))
+        .await;
+    let begun = std::time::Instant::now();
+    stand.client.list_statements().send().await.unwrap();
+    assert!(begun.elapsed() >= Duration::from_millis(700));
+    let begun = std::time::Instant::now();
+    stand.client.list_statements().send().await.unwrap();
+    assert!(begun.elapsed() < Duration::from_millis(700), "only once");
+}

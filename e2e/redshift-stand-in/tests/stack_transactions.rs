@@ -5,7 +5,8 @@ mod common;
 use std::time::Duration;
 
 use aws_sdk_redshiftdata::types::{ExecutionMode, StatementStatusString, StatusString};
-use common::stand;
+use common::{Stand, stand};
+use serde_json::json;
 
 #[tokio::test]
 async fn a_failed_batch_leaves_nothing_behind() {
@@ -245,4 +246,99 @@ async fn housekeeping_runs_outside_a_transaction() {
         .await;
     stand.finished(&format!("VACUUM {}", stand.table("t"))).await;
     stand.finished(&format!("ANALYZE {}", stand.table("t"))).await;
+}
+
+/// Two batches that run at the same time: the second is held at its end until the first is over. Gives the second's error.
+async fn crossed(stand: &Stand, first: &[String], second: &[String]) -> Option<String> {
+    let held = format!("{}/held", stand.schema);
+    stand
+        .arm(json!({"target": "COMMIT", "action": "hold", "contains": held}))
+        .await;
+    let answer = stand
+        .client
+        .batch_execute_statement()
+        .workgroup_name("shop")
+        .database("analytics")
+        .statement_name(&held)
+        .set_sqls(Some(second.to_vec()))
+        .send()
+        .await
+        .expect("the batch is taken");
+    while !stand.http("GET", "/faults", "").await.contains("\"met\":1") {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let sqls: Vec<&str> = first.iter().map(String::as_str).collect();
+    stand.batch_finished(&sqls).await;
+    stand.clear_faults().await;
+    let described = stand.ended(answer.id().expect("an id")).await;
+    assert_eq!(
+        described.status == Some(StatusString::Failed),
+        described.error.is_some(),
+        "{described:?}"
+    );
+    described.error
+}
+
+#[tokio::test]
+async fn transactions_conflict_by_whole_tables() {
+    let stand = stand().await;
+    let (orders, customers) = (stand.table("orders"), stand.table("customers"));
+    for table in [&orders, &customers] {
+        stand.finished(&format!("CREATE TABLE {table} (day INT)")).await;
+        stand.finished(&format!("INSERT INTO {table} VALUES (1), (2)")).await;
+    }
+    // Rows of their own each, which PostgreSQL would let pass.
+    let day = |table: &str, day: i32| {
+        vec![
+            format!("DELETE FROM {table} WHERE day = {day}"),
+            format!("INSERT INTO {table} VALUES ({day})"),
+        ]
+    };
+    let error = crossed(&stand, &day(&orders, 1), &day(&orders, 2))
+        .await
+        .expect("a violation");
+    assert!(
+        error.contains("ERROR: 1023") && error.contains("Serializable isolation violation on table"),
+        "{error}"
+    );
+    let copy = |from: &str, to: &str| vec![format!("INSERT INTO {to} SELECT day FROM {from}")];
+    let error = crossed(&stand, &copy(&orders, &customers), &copy(&customers, &orders)).await;
+    assert!(
+        error.is_some_and(|error| error.contains("1023")),
+        "each read what the other wrote"
+    );
+
+    assert_eq!(crossed(&stand, &day(&orders, 1), &day(&customers, 1)).await, None);
+    let add = |table: &str| vec![format!("INSERT INTO {table} VALUES (3)")];
+    assert_eq!(
+        crossed(&stand, &add(&orders), &add(&orders)).await,
+        None,
+        "adding is no rewriting"
+    );
+    let read = vec![format!("SELECT * FROM {orders}"), format!("SELECT * FROM {customers}")];
+    assert_eq!(
+        crossed(&stand, &day(&orders, 1), &read).await,
+        None,
+        "readers are never in the way"
+    );
+}
+
+#[tokio::test]
+async fn what_redshift_does_not_take_is_refused() {
+    let stand = stand().await;
+    let table = stand.table("t");
+    for (columns, words) in [
+        ("a INT, tags JSONB", "type \"jsonb\" does not exist"),
+        ("a VARCHAR(65536)", "cannot exceed 65535"),
+        ("a VARCHAR(10) ENCODE az64", "invalid encoding type"),
+        ("a DECIMAL(39, 2)", "between 1 and 38"),
+    ] {
+        let error = stand.failed(&format!("CREATE TABLE {table} ({columns})")).await;
+        assert!(error.contains(words), "{error}");
+    }
+    stand.finished(&format!("CREATE TABLE {table} (a TEXT)")).await;
+    let error = stand
+        .failed(&format!("INSERT INTO {table} VALUES ('{}')", "x".repeat(257)))
+        .await;
+    assert!(error.contains("value too long"), "{error}");
 }

@@ -3,24 +3,25 @@
 use serde_json::{Value, json};
 
 use super::answers::Described;
+use super::caller::Caller;
 use super::error::ApiError;
 use super::requests::OfStatement;
-use super::{Service, wait};
+use super::service::{Service, wait};
 
-pub async fn describe(service: &Service, request: &OfStatement) -> Result<Value, ApiError> {
+pub async fn describe(service: &Service, caller: &Caller, request: &OfStatement) -> Result<Value, ApiError> {
     let found = service
         .registry
-        .find(&request.id)
+        .find(&caller.0, &request.id)
         .ok_or_else(|| ApiError::not_found(&request.id, "Query does not exist."))?;
     wait(&found.statement, request.wait_time_seconds).await?;
     Ok(json!(Described::new(&found.statement, found.part)))
 }
 
 /// Answers at once; the statement is ABORTED when its transaction is rolled back.
-pub fn cancel(service: &Service, request: &OfStatement) -> Result<Value, ApiError> {
+pub fn cancel(service: &Service, caller: &Caller, request: &OfStatement) -> Result<Value, ApiError> {
     let found = service
         .registry
-        .find(&request.id)
+        .find(&caller.0, &request.id)
         .ok_or_else(|| ApiError::not_found(&request.id, "Query does not exist."))?;
     if found.part.is_some() {
         return Err(ApiError::validation(

@@ -53,6 +53,18 @@ impl ApiError {
         )
     }
 
+    pub fn unsigned() -> Self {
+        Self {
+            status: StatusCode::FORBIDDEN,
+            ..Self::client("MissingAuthenticationTokenException", "Missing Authentication Token")
+        }
+    }
+
+    /// As all services of AWS's JSON protocols do it: a client's error, which its code tells apart.
+    pub fn throttled(met: &Met) -> Self {
+        Self::client("ThrottlingException", met.message_or("Rate exceeded"))
+    }
+
     pub fn injected(operation: &str, met: &Met) -> Self {
         let message = met.message_or(&format!("User is not authorized to perform: redshift-data:{operation}"));
         let code = met.fault.code.as_deref().unwrap_or("AccessDeniedException");

@@ -1,17 +1,18 @@
-//! `ListStatements`: newest first, by the beginning of the name and by state; touches no network itself.
+//! `ListStatements`: the caller's own, newest first, by the beginning of the name and by state; touches no network itself.
 
 use serde_json::{Value, json};
 
-use super::Service;
 use super::answers::Listed;
+use super::caller::Caller;
 use super::error::ApiError;
 use super::requests::List;
+use super::service::Service;
 use crate::statement::Statement;
 
 const LARGEST_PAGE: i64 = 100;
 const STATES: &[&str] = &["ABORTED", "ALL", "FAILED", "FINISHED", "PICKED", "STARTED", "SUBMITTED"];
 
-pub fn list(service: &Service, request: &List) -> Result<Value, ApiError> {
+pub fn list(service: &Service, caller: &Caller, request: &List) -> Result<Value, ApiError> {
     let status = request.status.as_deref().unwrap_or("FINISHED");
     if !STATES.contains(&status) {
         return Err(ApiError::constraint(
@@ -35,7 +36,7 @@ pub fn list(service: &Service, request: &List) -> Result<Value, ApiError> {
     }
     let mut matching = service
         .registry
-        .list()
+        .list(&caller.0)
         .into_iter()
         .filter(|statement| matches(statement, request, status))
         .peekable();

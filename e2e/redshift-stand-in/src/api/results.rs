@@ -3,14 +3,15 @@
 use serde_json::{Value, json};
 
 use super::answers::{ColumnMetadata, FieldValue, ResultPage};
+use super::caller::Caller;
 use super::error::ApiError;
 use super::requests::OfStatement;
-use super::{Service, wait};
+use super::service::{Service, wait};
 
-pub async fn get(service: &Service, request: &OfStatement) -> Result<Value, ApiError> {
+pub async fn get(service: &Service, caller: &Caller, request: &OfStatement) -> Result<Value, ApiError> {
     let found = service
         .registry
-        .find(&request.id)
+        .find(&caller.0, &request.id)
         .ok_or_else(|| ApiError::not_found(&request.id, "Query does not exist."))?;
     wait(&found.statement, request.wait_time_seconds).await?;
     let part = match (found.part, found.statement.submission.is_batch) {

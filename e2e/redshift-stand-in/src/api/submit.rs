@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::answers::Submitted;
+use super::caller::Caller;
 use super::error::ApiError;
 use super::requests::Submit;
-use super::{Service, parse, wait};
+use super::service::{Service, parse, wait};
 use crate::faults::Met;
 use crate::registry::Admission;
 use crate::sql::lexer::statements;
@@ -19,16 +20,32 @@ const LONGEST_NAME: usize = 500;
 const LONGEST_TOKEN: usize = 64;
 const LARGEST_BATCH: usize = 40;
 
-pub async fn execute(service: &Service, request: &Value, fault: Option<Met>) -> Result<Value, ApiError> {
+pub async fn execute(
+    service: &Service,
+    caller: &Caller,
+    request: &Value,
+    fault: Option<Met>,
+) -> Result<Value, ApiError> {
     let submit: Submit = parse(request)?;
     let sql = submit
         .sql
         .clone()
         .ok_or_else(|| ApiError::constraint("sql", "null", "Member must not be null"))?;
-    start(service, request, submit, vec![sql], false, fault).await
+    let call = Call {
+        request,
+        submit,
+        sqls: vec![sql],
+        is_batch: false,
+    };
+    start(service, caller, call, fault).await
 }
 
-pub async fn batch_execute(service: &Service, request: &Value, fault: Option<Met>) -> Result<Value, ApiError> {
+pub async fn batch_execute(
+    service: &Service,
+    caller: &Caller,
+    request: &Value,
+    fault: Option<Met>,
+) -> Result<Value, ApiError> {
     let submit: Submit = parse(request)?;
     let sqls = submit.sqls.clone().unwrap_or_default();
     if sqls.is_empty() || sqls.len() > LARGEST_BATCH {
@@ -39,17 +56,29 @@ pub async fn batch_execute(service: &Service, request: &Value, fault: Option<Met
             &format!("Member must have length between 1 and {LARGEST_BATCH}"),
         ));
     }
-    start(service, request, submit, sqls, true, fault).await
+    let call = Call {
+        request,
+        submit,
+        sqls,
+        is_batch: true,
+    };
+    start(service, caller, call, fault).await
 }
 
-async fn start(
-    service: &Service,
-    request: &Value,
+struct Call<'r> {
+    request: &'r Value,
     submit: Submit,
     sqls: Vec<String>,
     is_batch: bool,
-    fault: Option<Met>,
-) -> Result<Value, ApiError> {
+}
+
+async fn start(service: &Service, caller: &Caller, call: Call<'_>, fault: Option<Met>) -> Result<Value, ApiError> {
+    let Call {
+        request,
+        submit,
+        sqls,
+        is_batch,
+    } = call;
     check(&submit, &sqls)?;
     let wait_time = submit.wait_time_seconds;
     let parameters: Vec<_> = submit
@@ -61,6 +90,7 @@ async fn start(
     let bound = bind_all(&sqls, &parameters)?;
     let token = submit.client_token.clone();
     let submission = Submission {
+        caller: caller.0.clone(),
         sqls,
         is_batch,
         auto_commit: submit.execution_mode.as_deref() == Some("AUTO_COMMIT"),

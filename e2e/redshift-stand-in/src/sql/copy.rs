@@ -1,7 +1,7 @@
 //! Reads `COPY ... FROM 's3://...' ... FORMAT PARQUET MANIFEST`; touches no network.
 
-use super::SqlError;
 use super::cursor::Cursor;
+use super::error::SqlError;
 use super::lexer::{Token, literal_value};
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,11 +1,13 @@
 //! Takes out of CREATE TABLE and ALTER TABLE what only Redshift has, and un-enforces what Redshift does not enforce; touches no network.
 
-use super::SqlError;
+use super::column_types::{DEFAULT_VARCHAR, Family, check_encoding, declared};
 use super::cursor::Cursor;
 use super::edit::Edits;
-use super::lexer::Token;
+use super::error::SqlError;
+use super::lexer::{Token, identifier_value};
 
-/// `CREATE TABLE` without DISTSTYLE, DISTKEY, SORTKEY, ENCODE and BACKUP, with VARCHAR(MAX) as VARCHAR(65535).
+/// `CREATE TABLE` without DISTSTYLE, DISTKEY, SORTKEY, ENCODE and BACKUP, with VARCHAR(MAX) as VARCHAR(65535) and texts without a
+/// length as VARCHAR(256); types and encodings that Redshift does not take are refused.
 /// Primary keys keep their NOT NULL; unique and foreign keys, which Redshift does not enforce either, are dropped.
 pub fn create_table(sql: &str, tokens: &[Token<'_>]) -> Result<String, SqlError> {
     let mut cursor = Cursor::new(tokens);
@@ -29,7 +31,7 @@ pub fn create_table(sql: &str, tokens: &[Token<'_>]) -> Result<String, SqlError>
     Ok(edits.apply(sql))
 }
 
-/// `ALTER TABLE ... ADD COLUMN` without ENCODE, with VARCHAR(MAX) as VARCHAR(65535).
+/// `ALTER TABLE ... ADD COLUMN` by the same rules.
 pub fn alter_table(sql: &str, tokens: &[Token<'_>]) -> Result<String, SqlError> {
     let mut cursor = Cursor::new(tokens);
     let mut edits = Edits::default();
@@ -67,28 +69,52 @@ fn table_element(cursor: &mut Cursor<'_, '_>, edits: &mut Edits) -> Result<(), S
         cursor.qualified_name()?;
         cursor.skip_group();
         edits.replace(start..cursor.end_of_previous(), "CHECK (true)");
+    } else if cursor.take(&["LIKE"]) {
+        column_rest(cursor, edits, "", None)?;
     } else {
-        cursor.next();
-        column_rest(cursor, edits)?;
+        let name = identifier_value(cursor.identifier()?);
+        let is_typed = cursor.peek().is_some_and(|next| !ends_column(next));
+        let family = if is_typed {
+            Some(column_type(cursor, edits)?)
+        } else {
+            None
+        };
+        column_rest(cursor, edits, &name, family)?;
     }
     Ok(())
 }
 
-/// What follows a column's name (or LIKE), up to the comma or parenthesis that ends it.
-fn column_rest(cursor: &mut Cursor<'_, '_>, edits: &mut Edits) -> Result<(), SqlError> {
+fn ends_column(token: &Token<'_>) -> bool {
+    token.is_symbol(",") || token.is_symbol(")")
+}
+
+fn column_type(cursor: &mut Cursor<'_, '_>, edits: &mut Edits) -> Result<Family, SqlError> {
+    let declared = declared(cursor)?;
+    if let Some(largest) = declared.largest {
+        edits.replace(largest, "65535");
+    }
+    if let Some(unbounded) = declared.unbounded {
+        edits.replace(unbounded, &format!("VARCHAR({DEFAULT_VARCHAR})"));
+    }
+    Ok(declared.family)
+}
+
+/// What follows a column's type (or LIKE), up to the comma or parenthesis that ends it.
+fn column_rest(
+    cursor: &mut Cursor<'_, '_>,
+    edits: &mut Edits,
+    name: &str,
+    family: Option<Family>,
+) -> Result<(), SqlError> {
     while let Some(token) = cursor.peek() {
-        if token.is_symbol(",") || token.is_symbol(")") {
+        if ends_column(token) {
             return Ok(());
         }
         if token.is_symbol("(") {
-            cursor.next();
-            match cursor.peek() {
-                Some(length) if length.is("MAX") => edits.replace(length.range(), "65535"),
-                _ => {}
-            }
-            rest_of_group(cursor);
+            cursor.skip_group();
         } else if cursor.take(&["ENCODE"]) {
-            cursor.next();
+            let encoding = cursor.identifier()?;
+            check_encoding(name, family.unwrap_or(Family::Other), encoding)?;
             edits.remove(token.start..cursor.end_of_previous());
         } else if cursor.take(&["DISTKEY"]) || cursor.take(&["SORTKEY"]) || cursor.take(&["UNIQUE"]) {
             edits.remove(token.range());
@@ -103,19 +129,6 @@ fn column_rest(cursor: &mut Cursor<'_, '_>, edits: &mut Edits) -> Result<(), Sql
         }
     }
     Ok(())
-}
-
-fn rest_of_group(cursor: &mut Cursor<'_, '_>) {
-    while let Some(token) = cursor.peek() {
-        if token.is_symbol("(") {
-            cursor.skip_group();
-        } else {
-            cursor.next();
-            if token.is_symbol(")") {
-                return;
-            }
-        }
-    }
 }
 
 fn table_attributes(cursor: &mut Cursor<'_, '_>, edits: &mut Edits) {
@@ -171,7 +184,15 @@ mod tests {
         "CREATE TABLE t (a INT)"
     )]
     #[case("CREATE TABLE t (a VARCHAR(MAX))", "CREATE TABLE t (a VARCHAR(65535))")]
+    #[case(
+        "CREATE TABLE t (a TEXT, b VARCHAR ENCODE lzo, c CHAR)",
+        "CREATE TABLE t (a VARCHAR(256), b VARCHAR(256), c CHAR)"
+    )]
     #[case("CREATE TABLE x (LIKE gold.y)", "CREATE TABLE x (LIKE gold.y)")]
+    #[case(
+        "CREATE TABLE x (LIKE gold.y INCLUDING DEFAULTS)",
+        "CREATE TABLE x (LIKE gold.y INCLUDING DEFAULTS)"
+    )]
     #[case(
         "CREATE TEMP TABLE s DISTKEY(a) AS SELECT a, 'ENCODE zstd' FROM t",
         "CREATE TEMP TABLE s AS SELECT a, 'ENCODE zstd' FROM t"
@@ -199,6 +220,24 @@ mod tests {
     )]
     fn keys_are_as_little_enforced_as_in_redshift(#[case] sql: &str, #[case] expected: &str) {
         assert_eq!(squeezed(&create_table(sql, &tokens(sql).unwrap()).unwrap()), expected);
+    }
+
+    #[rstest]
+    #[case("CREATE TABLE t (a INT, tags JSONB)", "type \"jsonb\" does not exist")]
+    #[case(
+        "CREATE TABLE t (a VARCHAR(10) ENCODE az64)",
+        "invalid encoding type specified for column \"a\""
+    )]
+    #[case("CREATE TABLE t (ratio REAL NOT NULL ENCODE lzo)", "column \"ratio\"")]
+    fn what_redshift_does_not_take_is_refused(#[case] sql: &str, #[case] words: &str) {
+        let error = create_table(sql, &tokens(sql).unwrap()).unwrap_err().to_string();
+        assert!(error.contains(words), "{error}");
+    }
+
+    #[test]
+    fn an_added_column_is_judged_like_others() {
+        let sql = "ALTER TABLE t ADD COLUMN c BIGINT ENCODE text255";
+        assert!(alter_table(sql, &tokens(sql).unwrap()).is_err());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Walks over tokens the way a small grammar wants it; touches no network.
 
-use super::SqlError;
+use super::error::SqlError;
 use super::lexer::{Kind, Token, identifier_value};
 
 pub struct Cursor<'a, 'sql> {

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::SqlError;
+use super::error::SqlError;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {

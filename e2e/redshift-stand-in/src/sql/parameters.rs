@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use super::SqlError;
 use super::edit::Edits;
+use super::error::SqlError;
 use super::lexer::{Kind, quote_literal, tokens};
 
 #[derive(Debug, PartialEq, Eq)]

@@ -1,8 +1,9 @@
 //! Decides what is to be done for one statement: a COPY of our own, or SQL for PostgreSQL; touches no network.
 
-use super::SqlError;
 use super::copy::{self, CopyCommand};
 use super::create_table::{alter_table, create_table};
+use super::create_user::create_user;
+use super::error::SqlError;
 use super::lexer::tokens;
 use super::refusals::refuse_what_redshift_lacks;
 
@@ -57,6 +58,9 @@ pub fn plan(sql: &str, place: Place) -> Result<Plan, SqlError> {
     if first.is("CREATE") && (second_is(&["TABLE", "TEMP", "TEMPORARY", "LOCAL"])) {
         return create_table(sql, &tokens).map(Plan::Sql);
     }
+    if first.is("CREATE") && second_is(&["USER"]) {
+        return create_user(sql, &tokens).map(Plan::Sql);
+    }
     if first.is("ALTER") && second_is(&["TABLE"]) {
         return alter_table(sql, &tokens).map(Plan::Sql);
     }
@@ -94,6 +98,7 @@ mod tests {
     #[case("LOCK TABLE t")]
     #[case("LOCK gold.ledger")]
     #[case("DELETE FROM t USING s WHERE t.id = s.id")]
+    #[case("GRANT USAGE, CREATE ON SCHEMA gold TO \"IAMR:shop-loader\"")]
     #[case("SELECT pg_last_copy_count()")]
     fn ordinary_sql_passes_as_it_is(#[case] sql: &str) {
         assert_eq!(plan(sql, Place::InTransaction), Ok(Plan::Sql(sql.to_owned())));

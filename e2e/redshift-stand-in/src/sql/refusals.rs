@@ -1,6 +1,6 @@
 //! Refuses what PostgreSQL would take and Redshift would not, so that nothing passes here and fails there; touches no network.
 
-use super::SqlError;
+use super::error::SqlError;
 use super::lexer::Token;
 
 pub fn refuse_what_redshift_lacks(tokens: &[Token<'_>]) -> Result<(), SqlError> {

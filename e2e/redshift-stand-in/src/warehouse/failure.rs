@@ -22,7 +22,7 @@ fn serialization_violation(process_id: i64) -> String {
 }
 
 fn database_error(failure: &DbError) -> String {
-    let mut text = format!("{}: {}", failure.severity(), failure.message());
+    let mut text = format!("{}: {}", failure.severity(), worded(failure.message()));
     for (label, part) in [
         ("Detail", failure.detail()),
         ("Hint", failure.hint()),
@@ -36,6 +36,13 @@ fn database_error(failure: &DbError) -> String {
         let _ = write!(text, "\n  Position: {position}");
     }
     text
+}
+
+/// Redshift's names for what PostgreSQL has renamed since.
+fn worded(message: &str) -> String {
+    message
+        .replace("permission denied for table ", "permission denied for relation ")
+        .replace("must be owner of table ", "must be owner of relation ")
 }
 
 pub fn with_causes(error: &dyn std::error::Error) -> String {

@@ -1,7 +1,8 @@
-//! Runs statements on PostgreSQL the way Redshift would; talks to PostgreSQL and, for COPY, to S3.
+//! PostgreSQL as the warehouse: sessions of its users, their transactions' conflicts, its results and errors; talks to PostgreSQL.
 
+pub mod conflicts;
 pub mod failure;
 pub mod result;
-pub mod runner;
 pub mod session;
 pub mod system;
+pub mod users;

@@ -1,10 +1,12 @@
 //! One connection to PostgreSQL set up to behave like a Redshift session; talks to PostgreSQL.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tokio::task::JoinHandle;
 use tokio_postgres::{Client, Config, NoTls, SimpleQueryMessage};
 
+use super::conflicts::{Footprint, Snapshot};
 use super::failure::{describe, with_causes};
 use super::result::{Column, Field, ResultSet};
 use super::system::SCHEMA;
@@ -131,6 +133,41 @@ impl Session {
                 result: Some(result),
             })
         }
+    }
+
+    /// What the open transaction has done so far; `rewritten` are the tables whose rows it changed after it had read them.
+    pub async fn footprint(&self, rewritten: &[String]) -> Result<Footprint, String> {
+        const NUMBER: &str = "SELECT pg_current_xact_id_if_assigned()::text, pg_current_snapshot()::text";
+        const LOCKS: &str = "SELECT relation::bigint, mode FROM pg_locks JOIN pg_class ON pg_class.oid = relation \
+             JOIN pg_namespace ON pg_namespace.oid = relnamespace \
+             WHERE pid = pg_backend_pid() AND locktype = 'relation' AND relkind IN ('r', 'p') \
+             AND nspname NOT IN ('pg_catalog', 'information_schema', 'redshift_stand_in') AND nspname !~ '^pg_t'";
+        const IDS: &str = "SELECT found::oid::bigint FROM unnest($1::text[]) AS name, to_regclass(name) AS found WHERE found IS NOT NULL";
+        let failed = |error| self.describe(&error);
+        let row = self.client.query_one(NUMBER, &[]).await.map_err(failed)?;
+        let number: Option<String> = row.try_get(0).map_err(failed)?;
+        let snapshot: String = row.try_get(1).map_err(failed)?;
+        let mut footprint = Footprint {
+            number: number.and_then(|number| number.parse().ok()),
+            snapshot: Snapshot::parse(&snapshot).ok_or_else(|| format!("ERROR: no snapshot: {snapshot}"))?,
+            read: BTreeSet::new(),
+            written: BTreeSet::new(),
+        };
+        for row in self.client.query(LOCKS, &[]).await.map_err(failed)? {
+            let table: i64 = row.try_get(0).map_err(failed)?;
+            match row.try_get(1).map_err(failed)? {
+                "AccessShareLock" => footprint.read.insert(table),
+                "RowExclusiveLock" => footprint.written.insert(table),
+                _ => false,
+            };
+        }
+        for row in self.client.query(IDS, &[&rewritten]).await.map_err(failed)? {
+            let table: i64 = row.try_get(0).map_err(failed)?;
+            if footprint.written.contains(&table) {
+                footprint.read.insert(table);
+            }
+        }
+        Ok(footprint)
     }
 
     pub fn describe(&self, error: &tokio_postgres::Error) -> String {

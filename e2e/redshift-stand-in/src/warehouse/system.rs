@@ -29,6 +29,7 @@ CREATE OR REPLACE VIEW redshift_stand_in.svv_columns AS
     FROM information_schema.columns WHERE table_schema <> 'redshift_stand_in';
 GRANT USAGE ON SCHEMA redshift_stand_in TO PUBLIC;
 GRANT SELECT ON ALL TABLES IN SCHEMA redshift_stand_in TO PUBLIC;
+GRANT INSERT ON redshift_stand_in.sys_load_history TO PUBLIC;
 ";
 
 /// Idempotent; several stand-ins may do it at once.

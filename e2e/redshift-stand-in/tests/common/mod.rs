@@ -70,7 +70,7 @@ pub async fn stand() -> Stand {
 
     let unique = Uuid::new_v4().simple().to_string();
     let stand = Stand {
-        client: data_api(&address, &objects),
+        client: data_api(&address, &objects, &objects.access_key_id),
         s3: s3(&objects),
         bucket: format!("stand-in-{}", &unique[..12]),
         schema: format!("test_{}", &unique[..12]),
@@ -103,14 +103,14 @@ impl Doomed {
     }
 }
 
-fn data_api(address: &str, settings: &ObjectSettings) -> aws_sdk_redshiftdata::Client {
+fn data_api(address: &str, settings: &ObjectSettings, access_key_id: &str) -> aws_sdk_redshiftdata::Client {
     use aws_sdk_redshiftdata::config::{BehaviorVersion, Builder, Credentials, Region};
     let config = Builder::new()
         .behavior_version(BehaviorVersion::latest())
         .endpoint_url(format!("http://{address}"))
         .region(Region::new(settings.region.clone()))
         .credentials_provider(Credentials::new(
-            &settings.access_key_id,
+            access_key_id,
             &settings.secret_access_key,
             None,
             None,
@@ -157,9 +157,16 @@ impl Stand {
             run(&settings, listener, std::future::pending()).await
         });
         Doomed {
-            client: data_api(&address, &self.settings.objects),
+            client: data_api(&address, &self.settings.objects, &self.settings.objects.access_key_id),
             runtime,
         }
+    }
+
+    /// The same warehouse as another identity sees it, and the database user it is.
+    pub fn caller(&self, name: &str) -> (aws_sdk_redshiftdata::Client, String) {
+        let access_key = format!("{name}-{}", self.schema.trim_start_matches("test_"));
+        let client = data_api(&self.address, &self.settings.objects, &access_key);
+        (client, format!("IAM:{access_key}"))
     }
 
     pub fn table(&self, name: &str) -> String {

@@ -4,26 +4,30 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Instant;
 
-use tokio::sync::Semaphore;
-use tokio_postgres::Config;
+use tokio::sync::{Mutex, Semaphore};
 
-use super::session::{Executed, Session};
-use super::system;
 use crate::copy::load::{CopyRun, load};
 use crate::copy::objects::Objects;
 use crate::faults::{Action, COMMIT, Faults, Met};
 use crate::sql::plan::{Place, Plan, plan, verb};
+use crate::sql::target::rewritten;
 use crate::statement::{Statement, Status};
+use crate::warehouse::conflicts::Committed;
+use crate::warehouse::session::{Executed, Session};
+use crate::warehouse::system;
+use crate::warehouse::users::Users;
 
 /// Statements that run at the same time; the others wait as SUBMITTED. Below PostgreSQL's default of 100 connections.
 const SLOTS: usize = 40;
 
 pub struct Warehouse {
-    config: Config,
+    users: Users,
     objects: Objects,
     faults: Arc<Faults>,
     slots: Semaphore,
     query_ids: AtomicI64,
+    /// Held while a transaction commits, so that each is judged by all that were committed before.
+    committed: Mutex<Committed>,
 }
 
 /// How a statement ended when it did not finish.
@@ -33,26 +37,27 @@ enum Stop {
 }
 
 impl Warehouse {
-    pub fn new(config: Config, objects: Objects, faults: Arc<Faults>) -> Self {
+    pub fn new(users: Users, objects: Objects, faults: Arc<Faults>) -> Self {
         Self {
-            config,
+            users,
             objects,
             faults,
             slots: Semaphore::new(SLOTS),
             query_ids: AtomicI64::new(1_000),
+            committed: Mutex::default(),
         }
     }
 
     /// Creates the system objects; says whether PostgreSQL can be reached.
     pub async fn prepare(&self) -> Result<(), String> {
-        let session = Session::open(&self.config).await?;
+        let session = Session::open(self.users.administrator()).await?;
         system::install(&session.client)
             .await
             .map_err(|error| session.describe(&error))
     }
 
     pub async fn ping(&self) -> Result<(), String> {
-        Session::open(&self.config).await.map(drop)
+        Session::open(self.users.administrator()).await.map(drop)
     }
 
     /// `sqls` are the statement's texts with their parameters bound.
@@ -76,6 +81,7 @@ impl Warehouse {
     async fn drive(&self, statement: &Statement, sqls: &[String], fault: Option<Met>) -> Result<(), Stop> {
         match fault {
             Some(met) if met.fault.action == Action::Hold => until_cancelled(statement, met.held()).await?,
+            Some(met) if met.fault.action == Action::Delay => until_cancelled(statement, met.passed()).await?,
             Some(met) if met.fault.action == Action::Fail => {
                 let error = met.message_or("ERROR: failed as the test asked");
                 statement.fail_part(0, std::time::Duration::ZERO, &error);
@@ -87,7 +93,7 @@ impl Warehouse {
             return Err(Stop::Aborted);
         };
         statement.advance(Status::Picked);
-        let session = until_cancelled(statement, Session::open(&self.config))
+        let session = until_cancelled(statement, self.session(statement))
             .await?
             .map_err(Stop::Failed)?;
         statement
@@ -103,6 +109,11 @@ impl Warehouse {
         } else {
             self.together(session, statement, sqls, 0, Place::InTransaction).await.1
         }
+    }
+
+    /// A session of the database user that the statement's caller is.
+    async fn session(&self, statement: &Statement) -> Result<Session, String> {
+        Session::open(&self.users.of(&statement.submission.caller).await?).await
     }
 
     async fn alone(&self, session: Session, statement: &Statement, sql: &str) -> Result<(), Stop> {
@@ -129,7 +140,7 @@ impl Warehouse {
         for (index, sql) in sqls.iter().enumerate() {
             let current = match session.take() {
                 Some(open) => open,
-                None => Session::open(&self.config).await.map_err(Stop::Failed)?,
+                None => self.session(statement).await.map_err(Stop::Failed)?,
             };
             let (kept, outcome) = self
                 .together(current, statement, std::slice::from_ref(sql), index, Place::Alone)
@@ -178,7 +189,22 @@ impl Warehouse {
         if !statement.begin_commit() {
             return Err(Stop::Aborted);
         }
-        session.commit().await.map_err(Stop::Failed)
+        self.commit(session, sqls).await.map_err(Stop::Failed)
+    }
+
+    async fn commit(&self, session: &Session, sqls: &[String]) -> Result<(), String> {
+        if sqls.iter().all(|sql| verb(sql) == "SELECT") {
+            return session.commit().await;
+        }
+        let rewritten: Vec<String> = sqls.iter().filter_map(|sql| rewritten(sql)).collect();
+        let mut committed = self.committed.lock().await;
+        let footprint = session.footprint(&rewritten).await?;
+        if let Some(violation) = committed.violated_by(&footprint) {
+            return Err(violation.described(session.process_id));
+        }
+        session.commit().await?;
+        committed.add(footprint);
+        Ok(())
     }
 
     async fn part(
@@ -240,8 +266,11 @@ impl Warehouse {
         };
         match met.fault.action {
             Action::Hold => until_cancelled(statement, met.held()).await,
+            Action::Delay => until_cancelled(statement, met.passed()).await,
             Action::Refuse => Err(Stop::Failed(met.message_or("ERROR: permission denied"))),
-            Action::Fail | Action::LoseAnswer => Err(Stop::Failed(met.message_or("ERROR: failed as the test asked"))),
+            Action::Fail | Action::LoseAnswer | Action::Throttle => {
+                Err(Stop::Failed(met.message_or("ERROR: failed as the test asked")))
+            }
         }
     }
 }
