@@ -5,7 +5,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::pipeline::DeadLetterReason;
+use crate::pipeline::{DeadLetterReason, Retention};
+use crate::reason::Reason;
 use crate::stage::Stage;
 use crate::stage_run::RunProgress;
 
@@ -18,7 +19,7 @@ pub const PATH: &str = "/progress";
 pub struct Progress {
     /// Who speaks; the operator discards what does not match.
     pub identity: Identity,
-    /// When this was true.
+    /// When the worker's loop last said so: a loop that no longer turns does not look fresh.
     pub time: Timestamp,
     /// The worker's own part.
     #[serde(flatten)]
@@ -56,6 +57,12 @@ pub struct Work {
     /// Time of the oldest input not processed yet; absent when nothing waits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oldest_pending_time: Option<Timestamp>,
+    /// Age of the oldest unread input beside how long its source keeps it (consumer, exporter).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention: Option<Retention>,
+    /// Id of the topic that is read (consumer).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topic_id: Option<String>,
     /// When data was last made visible to the next stage.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_commit_time: Option<Timestamp>,
@@ -77,7 +84,7 @@ pub struct Trouble {
     /// Whether it heals by itself.
     pub class: TroubleClass,
     /// CamelCase word for why.
-    pub reason: String,
+    pub reason: Reason,
     /// What, where and what to do.
     pub message: String,
     /// Since when.

@@ -5,6 +5,7 @@ use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::reason::Reason;
 use crate::stage::Stage;
 
 /// One bounded piece of work: a stage, and up to which versions of its source tables it works. Immutable.
@@ -20,6 +21,8 @@ use crate::stage::Stage;
     namespaced,
     cel,
     status = "StageRunStatus",
+    selectable = ".spec.pipelineRef.name",
+    selectable = ".spec.stage",
     derive = "PartialEq",
     doc = "One run of one batch stage of a Pipeline, made by the operator. Its spec never changes and its end is final.",
     printcolumn(name = "Pipeline", type_ = "string", json_path = ".spec.pipelineRef.name"),
@@ -45,20 +48,64 @@ use crate::stage::Stage;
         .message("metadata.name: must be at most 58 characters long, because Jobs are named after it")
 )]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("self.stage != 'silver' || (self.inputs.size() == 1 && self.inputs[0].name == 'bronze')").message("inputs: silver works on exactly one input, bronze"))]
-#[x_kube(validation = Rule::new("self.stage in ['silver', 'gold', 'warehouse']").message("stage: must be silver, gold or warehouse; the other stages run all the time and have no runs"))]
+#[x_kube(validation = Rule::new("self.type != 'Process' || (has(self.process) && has(self.stage))").message("process and stage: are required when type is Process"))]
+#[x_kube(validation = Rule::new("self.type != 'Process' || !has(self.stage) || self.stage in ['silver', 'gold', 'warehouse']").message("stage: must be silver, gold or warehouse; the other stages run all the time and have no runs"))]
+#[x_kube(validation = Rule::new("!has(self.process) || !has(self.stage) || self.stage != 'silver' || (self.process.inputs.size() == 1 && self.process.inputs[0].name == 'bronze')").message("process.inputs: silver works on exactly one input, bronze"))]
+#[x_kube(validation = Rule::new("self.type != 'Process' || (self.mode == 'Apply' && !has(self.planRef))").message("mode: a run of type Process is always applied; it has no plan to look at first"))]
 pub struct StageRunSpec {
     /// The pipeline, in the same namespace.
     pub pipeline_ref: PipelineRef,
-    /// The stage: silver, gold or warehouse.
-    pub stage: Stage,
-    /// What kind of work.
+    /// The stage: silver, gold or warehouse. Left out by kinds of work that span stages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<Stage>,
+    /// What kind of work; the field of that name says more.
     #[serde(rename = "type")]
     pub kind: StageRunType,
+    /// Type Process: what is taken in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process: Option<Process>,
+    /// Apply: the work is done. Plan: only what it would do is told, in the run's status.
+    #[serde(default)]
+    pub mode: RunMode,
+    /// A run with `mode: Plan` whose plan is carried out, if nothing has moved since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plan_ref: Option<PlanRef>,
+}
+
+/// What a run of type Process takes in.
+#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Process {
     /// Source tables and the version of each up to which, inclusive, this run works.
     #[schemars(length(min = 1, max = 64))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub inputs: Vec<TableVersion>,
+}
+
+/// Whether a run works or only tells what it would do.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum RunMode {
+    /// Only what would be done is told.
+    Plan,
+    /// The work is done.
+    #[default]
+    Apply,
+}
+
+/// A run with `mode: Plan` in the same namespace.
+#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PlanRef {
+    /// Name of the StageRun.
+    #[schemars(length(min = 1, max = 58))]
+    pub name: String,
+}
+
+impl StageRunSpec {
+    /// What a run of type Process takes in; nothing for other types.
+    pub fn inputs(&self) -> &[TableVersion] {
+        self.process.as_ref().map_or(&[], |process| &process.inputs)
+    }
 }
 
 /// A pipeline in the same namespace.
@@ -87,6 +134,26 @@ pub struct TableVersion {
     /// Version in the table's log.
     #[schemars(range(min = 0))]
     pub version: i64,
+    /// Digest of the dbt project that made the newest rows (tables of Silver and Gold).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub project: Option<String>,
+    /// Digest of the oldest dbt project of which rows still stand in the table, when it is another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub oldest_project: Option<String>,
+}
+
+impl TableVersion {
+    /// A table at a version, without word of a project.
+    pub const fn new(name: String, version: i64) -> Self {
+        Self {
+            name,
+            version,
+            project: None,
+            oldest_project: None,
+        }
+    }
 }
 
 /// What is true of a run: written by the operator alone.
@@ -183,7 +250,7 @@ pub struct AttemptFailure {
     /// Number of the attempt.
     pub attempt: i32,
     /// CamelCase word for why.
-    pub reason: String,
+    pub reason: Reason,
     /// The last lines of the worker's error: node, message, what to do.
     #[schemars(length(max = 2048))]
     pub message: String,

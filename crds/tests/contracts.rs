@@ -1,8 +1,9 @@
 //! The two contracts between operator and workers survive the way through JSON.
 
+use medallion_crds::Reason;
 use medallion_crds::launch::report::{FailureReport, ProvisionReport, Report, RunReport};
 use medallion_crds::launch::{ExitCode, TERMINATION_BYTES};
-use medallion_crds::pipeline::{Dependency, DependencyState};
+use medallion_crds::pipeline::{Dependency, DependencyKind, DependencyState};
 use medallion_crds::progress::Progress;
 use medallion_crds::stage_run::TableVersion;
 
@@ -10,6 +11,7 @@ use medallion_crds::stage_run::TableVersion;
 fn a_termination_message_fits_and_stays_readable_whatever_it_has_to_say() {
     let dependencies = (0..12)
         .map(|number| Dependency {
+            kind: DependencyKind::Topic,
             name: format!("Topic/{number}"),
             state: DependencyState::Missing,
             message: Some("é".repeat(2000)),
@@ -32,7 +34,7 @@ fn a_termination_message_fits_and_stays_readable_whatever_it_has_to_say() {
     });
     let text = failure.to_termination_message();
     assert!(text.len() <= TERMINATION_BYTES, "{} bytes", text.len());
-    assert!(matches!(serde_json::from_str(&text).unwrap(), Report::Failure(read) if read.reason == "TestFailed"));
+    assert!(matches!(serde_json::from_str(&text).unwrap(), Report::Failure(read) if read.reason == Reason::TestFailed));
 }
 
 /// A layer of many tables: what the next stage pins must arrive whole, or a committed run would count as lost.
@@ -40,10 +42,7 @@ fn a_termination_message_fits_and_stays_readable_whatever_it_has_to_say() {
 fn the_outputs_of_a_run_are_never_cut() {
     let tables = |layer: &str| {
         (0..60)
-            .map(|number| TableVersion {
-                name: format!("{layer}_table_of_the_shop_{number:03}"),
-                version: 1_000_000,
-            })
+            .map(|number| TableVersion::new(format!("{layer}_table_of_the_shop_{number:03}"), 1_000_000))
             .collect::<Vec<_>>()
     };
     let report = Report::Run(RunReport {

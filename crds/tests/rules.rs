@@ -71,6 +71,20 @@ fn a_pipeline_is_refused(#[case] pointer: &str, #[case] value: Value, #[case] me
     assert!(error.contains(message), "{error}");
 }
 
+#[test]
+fn two_certificate_authorities_are_refused() {
+    let reference = json!({"name": "ca", "key": "ca.pem"});
+    let both = json!({"ca": {"configMapKeyRef": reference, "secretKeyRef": reference}});
+    let error = pipeline(&[("/spec/kafka/tls", both)])
+        .validate_cel()
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("not both"), "{error}");
+    pipeline(&[("/spec/kafka/tls", json!({"ca": {"secretKeyRef": reference}}))])
+        .validate_cel()
+        .unwrap();
+}
+
 #[rstest]
 #[case("/spec/contract/key", json!("/other"))]
 #[case("/spec/contract/eventId", json!("/other"))]
@@ -96,7 +110,7 @@ fn what_positions_rest_on_cannot_change(#[case] pointer: &str, #[case] value: Va
 #[rstest]
 #[case("/spec/suspend", json!(true))]
 #[case("/spec/management", json!("Managed"))]
-#[case("/spec/contract/schemaRef", json!({"name": "purchase-contract-v2", "key": "schema.json"}))]
+#[case("/spec/contract/versions", json!([{"name": "v2", "schemaRef": {"name": "purchase-contract-v2", "key": "schema.json"}}]))]
 #[case("/spec/stages/persist", json!({"replicas": 3}))]
 #[case("/spec/dbt/project", json!("other"))]
 fn what_is_meant_to_change_can(#[case] pointer: &str, #[case] value: Value) {
@@ -111,7 +125,7 @@ fn run(stage: &str, version: i64) -> StageRun {
         "metadata": {"name": format!("purchase-orders-{stage}-000042"), "namespace": "shop"},
         "spec": {
             "pipelineRef": {"name": "purchase-orders"}, "stage": stage, "type": "Process",
-            "inputs": [{"name": "bronze", "version": version}],
+            "process": {"inputs": [{"name": "bronze", "version": version}]},
         },
     }))
     .expect("a StageRun")
@@ -130,11 +144,48 @@ fn a_run_never_changes() {
 #[test]
 fn silver_works_on_bronze_alone() {
     let mut other = run("silver", 1);
-    other.spec.inputs[0].name = "orders".to_owned();
+    other.spec.process.as_mut().unwrap().inputs[0].name = "orders".to_owned();
     let error = other.validate_cel().unwrap_err().to_string();
     assert!(error.contains("exactly one input, bronze"), "{error}");
-    other.spec.stage = medallion_crds::Stage::Gold;
+    other.spec.stage = Some(medallion_crds::Stage::Gold);
     other.validate_cel().unwrap();
+}
+
+#[test]
+fn a_run_says_what_its_type_needs() {
+    let mut without = run("gold", 1);
+    without.spec.process = None;
+    let error = without.validate_cel().unwrap_err().to_string();
+    assert!(error.contains("required when type is Process"), "{error}");
+    let mut planned = run("gold", 1);
+    planned.spec.mode = medallion_crds::stage_run::RunMode::Plan;
+    let error = planned.validate_cel().unwrap_err().to_string();
+    assert!(error.contains("always applied"), "{error}");
+}
+
+#[test]
+fn a_pipeline_may_end_at_gold_and_begin_at_an_existing_topic() {
+    let mut both = pipeline(&[
+        ("/spec/warehouse", Value::Null),
+        ("/spec/stages/warehouse", Value::Null),
+    ]);
+    both.spec.stages.ingest = None;
+    both.validate_cel().unwrap();
+    let error = pipeline(&[("/spec/warehouse", Value::Null)])
+        .validate_cel()
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("or neither"), "{error}");
+}
+
+#[test]
+fn a_warehouse_is_not_taken_from_a_pipeline_without_a_word() {
+    let without = pipeline(&[
+        ("/spec/warehouse", Value::Null),
+        ("/spec/stages/warehouse", Value::Null),
+    ]);
+    let error = without.validate_cel_update(&pipeline(&[])).unwrap_err().to_string();
+    assert!(error.contains("cannot be removed"), "{error}");
 }
 
 #[test]

@@ -9,18 +9,22 @@ mod workers;
 
 pub use exit::ExitCode;
 pub use workers::{
-    ConsumerSettings, ContractSettings, DbtRunnerSettings, ExporterSettings, GatewaySettings, KafkaSettings,
-    LakeSettings, LoaderSettings, ProvisionerSettings, RunSettings, WarehouseSettings,
+    ConsumerSettings, ContractSettings, ContractVersionSettings, DbtRunnerSettings, ExporterSettings, GatewaySettings,
+    KafkaSettings, KafkaTlsSettings, LakeSettings, LayerBuckets, LoaderSettings, ProvisionerSettings, RunSettings,
+    WarehouseSettings,
 };
 
 use serde::{Deserialize, Serialize};
 
+use crate::owner::Owner;
 use crate::stage::Stage;
 
 /// Where the settings file is mounted, unless [`environment::SETTINGS`] names another path.
 pub const SETTINGS_PATH: &str = "/etc/medallion/settings/settings.json";
 /// Where the contract's schema is mounted.
 pub const CONTRACT_PATH: &str = "/etc/medallion/contract/schema.json";
+/// Where the certificates that the brokers' are signed with are mounted.
+pub const KAFKA_CA_PATH: &str = "/etc/medallion/kafka-ca/ca.pem";
 /// Where the gateway's tokens are mounted.
 pub const TOKENS_PATH: &str = "/etc/medallion/tokens/tokens";
 /// Port of `/livez`, `/readyz`, `/metrics` and `/progress` in every worker.
@@ -63,6 +67,9 @@ pub struct Settings<W> {
     /// The worker's stage; absent for the provisioner.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stage: Option<Stage>,
+    /// What the pipeline may take over, each value once: see [`crate::ADOPT_ANNOTATION`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub adopt: Vec<String>,
     /// AWS region.
     pub region: String,
     /// The worker's own settings.
@@ -73,10 +80,23 @@ pub struct Settings<W> {
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PipelineIdentity {
+    /// Installation of the operator that runs it.
+    pub installation: String,
     /// Namespace of the Pipeline.
     pub namespace: String,
     /// Name of the Pipeline.
     pub name: String,
     /// UID of the Pipeline.
     pub uid: String,
+}
+
+impl PipelineIdentity {
+    /// What stands in every table of the pipeline.
+    pub fn owner(&self) -> Owner {
+        Owner {
+            installation: self.installation.clone(),
+            namespace: self.namespace.clone(),
+            name: self.name.clone(),
+        }
+    }
 }

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::TERMINATION_BYTES;
 use crate::pipeline::Dependency;
+use crate::reason::Reason;
 use crate::stage_run::TableVersion;
 use crate::text::cut;
 
@@ -57,7 +58,7 @@ pub struct ProvisionReport {
 #[serde(rename_all = "camelCase")]
 pub struct FailureReport {
     /// CamelCase word for why: event reason, condition reason and metric label.
-    pub reason: String,
+    pub reason: Reason,
     /// What, where and what to do; for dbt the node and its message.
     pub message: String,
 }
@@ -95,7 +96,7 @@ impl Report {
                 Self::Provision(report)
             }
             Self::Failure(report) => Self::Failure(FailureReport {
-                reason: cut(&report.reason, 128),
+                reason: cut(report.reason.as_str(), 128).into(),
                 message: cut(&report.message, limit.max(64) * 2),
             }),
         }

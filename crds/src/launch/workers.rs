@@ -5,12 +5,22 @@ use serde::{Deserialize, Serialize};
 use crate::pipeline::{Management, WarehouseTable};
 use crate::stage_run::TableVersion;
 
-/// The event contract as a worker sees it: the schema's file and the pointers.
+/// One version of the contract as a worker sees it.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ContractVersionSettings {
+    /// Its name, for people.
+    pub name: String,
+    /// Path of the mounted JSON Schema.
+    pub schema_path: String,
+}
+
+/// The event contract as a worker sees it: the schemas' files and the pointers.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ContractSettings {
-    /// Path of the mounted JSON Schema.
-    pub schema_path: String,
+    /// Oldest first; the last one admits new events.
+    pub versions: Vec<ContractVersionSettings>,
     /// JSON Pointer to the key.
     pub key: String,
     /// JSON Pointer to the event id.
@@ -20,6 +30,13 @@ pub struct ContractSettings {
     /// JSON Pointer to the version, if the contract has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
+}
+
+impl ContractSettings {
+    /// Path of the schema that admits new events; empty, which names no file, if there is none.
+    pub fn schema_path(&self) -> &str {
+        self.versions.last().map_or("", |version| &version.schema_path)
+    }
 }
 
 /// Brokers and topics.
@@ -32,6 +49,18 @@ pub struct KafkaSettings {
     pub topic: String,
     /// Topic of the dead letters.
     pub dead_letter_topic: String,
+    /// TLS to the brokers; absent: plain text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<KafkaTlsSettings>,
+}
+
+/// TLS to the brokers.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct KafkaTlsSettings {
+    /// Path of the mounted certificates of the authorities, PEM; absent: those that the image trusts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_path: Option<String>,
 }
 
 /// Where the layers live, as URLs without a slash at the end.
@@ -43,6 +72,18 @@ pub struct LakeSettings {
     /// URL of the Silver tables' folder, for example `s3://shop-silver`.
     pub silver: String,
     /// URL of the Gold tables' folder, for example `s3://shop-gold`.
+    pub gold: String,
+}
+
+/// Names of the layers' buckets.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct LayerBuckets {
+    /// Bronze.
+    pub bronze: String,
+    /// Silver.
+    pub silver: String,
+    /// Gold.
     pub gold: String,
 }
 
@@ -60,6 +101,9 @@ pub struct WarehouseSettings {
     pub database: String,
     /// Schema of the tables and the ledger.
     pub schema: String,
+    /// Database user of the loader, to be granted what it needs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loader_user: Option<String>,
     /// Role for COPY.
     pub copy_role_arn: String,
 }
@@ -90,14 +134,21 @@ pub struct ProvisionerSettings {
     pub contract: ContractSettings,
     /// Brokers and topics.
     pub kafka: KafkaSettings,
-    /// Partitions of a topic to create, and the count to verify.
+    /// Consumer group, which must belong to this pipeline alone.
+    pub group: String,
+    /// Partitions of a topic to create, and the fewest to accept.
     pub partitions: i32,
+    /// Copies of each record in a topic to create.
+    pub replication_factor: i32,
     /// The DynamoDB table.
     pub table: String,
-    /// Names of the buckets, each once.
-    pub buckets: Vec<String>,
-    /// The warehouse.
-    pub warehouse: WarehouseSettings,
+    /// Names of the layers' buckets.
+    pub buckets: LayerBuckets,
+    /// The layers.
+    pub lake: LakeSettings,
+    /// The warehouse; absent: the pipeline ends at Gold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warehouse: Option<WarehouseSettings>,
     /// Give up on a dependency that does not answer after so many seconds.
     pub timeout_seconds: i32,
 }

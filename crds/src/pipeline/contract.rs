@@ -3,13 +3,15 @@
 use kube::KubeSchema;
 use serde::{Deserialize, Serialize};
 
-/// What an event looks like, and where its key, id and time stand. A contract version is the digest of its schema, so a changed schema is a new ConfigMap with a new name.
+/// What an event looks like, and where its key, id and time stand. A changed schema is a new ConfigMap with a new name; a change that does not only add fields is refused.
 #[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("has(self.version) == has(oldSelf.version)").message("version: is immutable: it can be neither added nor removed; make a new Pipeline"))]
 pub struct ContractSource {
-    /// ConfigMap and key that hold the JSON Schema (draft 2020-12) of one event. The ConfigMap should be immutable.
-    pub schema_ref: ConfigMapKeyRef,
+    /// The contract's versions, oldest first. The last one admits new events. One version for now: a change that only adds fields is a new ConfigMap under a new name.
+    #[schemars(length(min = 1, max = 1))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub versions: Vec<ContractVersion>,
 
     /// JSON Pointer to the event's key, a string or a number: what the event is about, for example /order_id. Events of one key keep their order in Kafka. Immutable.
     #[schemars(length(min = 2, max = 256), regex(pattern = "^(/([^/~]|~[01])+)+$"))]
@@ -31,6 +33,24 @@ pub struct ContractSource {
     #[schemars(length(min = 2, max = 256), regex(pattern = "^(/([^/~]|~[01])+)+$"))]
     #[x_kube(validation = Rule::new("self == oldSelf").message("is immutable: the order of versions rests on it; make a new Pipeline for another version field"))]
     pub version: Option<String>,
+}
+
+/// One version of the contract.
+#[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ContractVersion {
+    /// Name of the version, for people, for example v1. Records carry the digest of the schema.
+    #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    pub name: String,
+    /// ConfigMap and key that hold the JSON Schema (draft 2020-12) of one event. The ConfigMap should be immutable.
+    pub schema_ref: ConfigMapKeyRef,
+}
+
+impl ContractSource {
+    /// The version that admits new events; the schema demands one.
+    pub fn admitting(&self) -> Option<&ContractVersion> {
+        self.versions.last()
+    }
 }
 
 /// One key of a ConfigMap in the pipeline's namespace.

@@ -7,16 +7,16 @@ mod stages;
 mod status;
 mod warehouse;
 
-pub use contract::{ConfigMapKeyRef, ContractSource, SecretKeyRef};
-pub use kafka::{Kafka, KafkaAuthentication, KafkaAuthenticationType};
+pub use contract::{ConfigMapKeyRef, ContractSource, ContractVersion, SecretKeyRef};
+pub use kafka::{CertificateAuthority, Kafka, KafkaAuthentication, KafkaAuthenticationType, KafkaTls};
 pub use lake::{Bucket, Lake};
 pub use stages::{
     BearerTokens, BronzeStage, Flush, GoldStage, IngestAuthentication, IngestAuthenticationType, IngestStage,
     PersistStage, Retry, SilverStage, Stages, WarehouseMode, WarehouseStage, WarehouseTable,
 };
 pub use status::{
-    ContractStatus, DbtStatus, DeadLetterReason, DeadLetterStatus, Dependency, DependencyState, Endpoints,
-    PipelineStatus, ProvisioningStatus, StageState, StageStatus,
+    ContractStatus, DbtStatus, DeadLetterReason, DeadLetterStatus, Dependency, DependencyKind, DependencyState,
+    Endpoints, KafkaStatus, PipelineStatus, ProvisioningStatus, Retention, StageState, StageStatus,
 };
 pub use warehouse::{Redshift, Warehouse, WarehouseType};
 
@@ -67,6 +67,8 @@ use serde::{Deserialize, Serialize};
         .message("metadata.name: must begin with a letter, hold only a-z, 0-9 and '-', and be at most 40 characters long, because children are named after it")
 )]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.warehouse) == has(self.stages.warehouse)").message("warehouse: give both spec.warehouse and spec.stages.warehouse, or neither of them for a pipeline that ends at Gold"))]
+#[x_kube(validation = Rule::new("!has(oldSelf.warehouse) || has(self.warehouse)").message("warehouse: cannot be removed: the tables there would stand still without a word; suspend the stage (stages.warehouse.suspend) or make a new Pipeline"))]
 pub struct PipelineSpec {
     /// true: no new runs of the batch stages start. The streaming stages go on, because their sources forget (DynamoDB Streams after 24 hours). Runs under way are finished.
     #[serde(default)]
@@ -91,11 +93,16 @@ pub struct PipelineSpec {
     /// The buckets of the three layers.
     pub lake: Lake,
 
-    /// Where Gold is loaded to.
-    pub warehouse: Warehouse,
+    /// Where Gold is loaded to. Left out together with `stages.warehouse`: the pipeline ends at Gold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warehouse: Option<Warehouse>,
 
     /// Which dbt project makes Silver and Gold.
     pub dbt: Dbt,
+
+    /// How the provisioner works, which creates or verifies what the pipeline depends on.
+    #[serde(default)]
+    pub provisioner: Provisioner,
 
     /// How each stage works.
     pub stages: Stages,
@@ -156,6 +163,20 @@ pub struct Dbt {
     /// A name from the operator's allow-list of dbt project images (Helm value `dbtProjects`). The image in use stands in `status.dbt.image`.
     #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub project: String,
+}
+
+/// How the provisioner works.
+#[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Provisioner {
+    /// Size class of the provisioner's pods, one that the operator's chart defines (Helm value `sizes`). Left out: the chart's default for this worker.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    pub size: Option<String>,
+    /// ServiceAccount of the provisioner's pods; its name must begin with the operator's allowed prefix. Left out: one made for this pipeline, without rights.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = "^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$"))]
+    pub service_account_name: Option<String>,
 }
 
 /// When dead letters make the pipeline unhealthy.

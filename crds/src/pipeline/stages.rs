@@ -10,8 +10,9 @@ use super::SecretKeyRef;
 #[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Stages {
-    /// HTTP to Kafka.
-    pub ingest: IngestStage,
+    /// HTTP to Kafka. Left out: events come into the topic by another way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ingest: Option<IngestStage>,
     /// Kafka to DynamoDB.
     #[serde(default)]
     pub persist: PersistStage,
@@ -24,14 +25,22 @@ pub struct Stages {
     /// Silver to Gold.
     #[serde(default)]
     pub gold: GoldStage,
-    /// Gold to the warehouse.
-    pub warehouse: WarehouseStage,
+    /// Gold to the warehouse. Left out together with `spec.warehouse`: the pipeline ends at Gold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warehouse: Option<WarehouseStage>,
 }
 
 /// HTTP to Kafka: `POST /v1/events` takes one JSON object, an array, or NDJSON, checks each event against the contract, and answers success only after the broker's acknowledgement.
 #[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct IngestStage {
+    /// true: no gateway pods; clients are refused by the Service. What was accepted is in Kafka.
+    #[serde(default)]
+    pub suspend: bool,
+    /// Size class of the gateway's pods, one that the operator's chart defines (Helm value `sizes`). Left out: the chart's default for this worker.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    pub size: Option<String>,
     /// How many gateway pods. Left out: 1 at first, afterwards whatever an autoscaler says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 100))]
@@ -82,6 +91,13 @@ pub struct BearerTokens {
 #[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PersistStage {
+    /// true: no consumer pods; records wait in Kafka, which forgets after its own retention (`status.stages[].retention`).
+    #[serde(default)]
+    pub suspend: bool,
+    /// Size class of the consumer's pods, one that the operator's chart defines (Helm value `sizes`). Left out: the chart's default for this worker.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    pub size: Option<String>,
     /// How many consumer pods. Left out: 1 at first, afterwards whatever an autoscaler says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 100))]
@@ -99,6 +115,8 @@ pub struct PersistStage {
 impl Default for PersistStage {
     fn default() -> Self {
         Self {
+            suspend: false,
+            size: None,
             replicas: None,
             max_age_seconds: 30,
             service_account_name: None,
@@ -111,6 +129,13 @@ impl Default for PersistStage {
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("self.maxAgeSeconds > self.flush.maxAgeSeconds").message("maxAgeSeconds: must be greater than flush.maxAgeSeconds, or the wait for the flush alone would make the pipeline unhealthy"))]
 pub struct BronzeStage {
+    /// true: no exporter pod. The stream forgets after 24 hours (`status.stages[].retention`), so persist pauses as well: what is not in the table cannot be lost by the stream.
+    #[serde(default)]
+    pub suspend: bool,
+    /// Size class of the exporter's pods, one that the operator's chart defines (Helm value `sizes`). Left out: the chart's default for this worker.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    pub size: Option<String>,
     /// When buffered changes are written.
     #[serde(default)]
     pub flush: Flush,
@@ -127,6 +152,8 @@ pub struct BronzeStage {
 impl Default for BronzeStage {
     fn default() -> Self {
         Self {
+            suspend: false,
+            size: None,
             flush: Flush::default(),
             max_age_seconds: 120,
             service_account_name: None,
@@ -166,6 +193,13 @@ impl Default for Flush {
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("self.maxAgeSeconds > self.minIntervalSeconds").message("maxAgeSeconds: must be greater than minIntervalSeconds, or the wait between two runs alone would make the pipeline unhealthy"))]
 pub struct SilverStage {
+    /// true: no new runs of this stage start; a run under way is finished.
+    #[serde(default)]
+    pub suspend: bool,
+    /// Size class of the dbt-runner's pods, one that the operator's chart defines (Helm value `sizes`). Left out: the chart's default for this worker.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    pub size: Option<String>,
     /// At least this long between the starts of two runs, so that small commits are taken together.
     #[serde(default = "seconds::<30>")]
     #[schemars(range(min = 0, max = 86_400))]
@@ -190,6 +224,8 @@ pub struct SilverStage {
 impl Default for SilverStage {
     fn default() -> Self {
         Self {
+            suspend: false,
+            size: None,
             min_interval_seconds: 30,
             retry: Retry::default(),
             timeout_seconds: 1800,
@@ -202,7 +238,19 @@ impl Default for SilverStage {
 /// Silver to Gold, by dbt: built, tested, and only then published.
 #[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self.maxAgeSeconds > self.minIntervalSeconds").message("maxAgeSeconds: must be greater than minIntervalSeconds, or the wait between two runs alone would make the pipeline unhealthy"))]
 pub struct GoldStage {
+    /// true: no new runs of this stage start; a run under way is finished.
+    #[serde(default)]
+    pub suspend: bool,
+    /// Size class of the dbt-runner's pods, one that the operator's chart defines (Helm value `sizes`). Left out: the chart's default for this worker.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    pub size: Option<String>,
+    /// At least this long between the starts of two runs, so that small commits are taken together.
+    #[serde(default = "seconds::<30>")]
+    #[schemars(range(min = 0, max = 86_400))]
+    pub min_interval_seconds: i32,
     /// What happens when an attempt fails.
     #[serde(default)]
     pub retry: Retry,
@@ -223,6 +271,9 @@ pub struct GoldStage {
 impl Default for GoldStage {
     fn default() -> Self {
         Self {
+            suspend: false,
+            size: None,
+            min_interval_seconds: 30,
             retry: Retry::default(),
             timeout_seconds: 1800,
             max_age_seconds: 600,
@@ -234,11 +285,23 @@ impl Default for GoldStage {
 /// Gold to the warehouse, by COPY, with a ledger in the same transaction.
 #[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self.maxAgeSeconds > self.minIntervalSeconds").message("maxAgeSeconds: must be greater than minIntervalSeconds, or the wait between two runs alone would make the pipeline unhealthy"))]
 pub struct WarehouseStage {
+    /// true: no new runs of this stage start; a run under way is finished.
+    #[serde(default)]
+    pub suspend: bool,
+    /// Size class of the loader's pods, one that the operator's chart defines (Helm value `sizes`). Left out: the chart's default for this worker.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    pub size: Option<String>,
     /// Which Gold tables are loaded, and how.
     #[schemars(length(min = 1, max = 12))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub tables: Vec<WarehouseTable>,
+    /// At least this long between the starts of two runs, so that small commits are taken together. A serverless warehouse is billed while it is awake: a longer interval lets it sleep.
+    #[serde(default = "seconds::<60>")]
+    #[schemars(range(min = 0, max = 86_400))]
+    pub min_interval_seconds: i32,
     /// What happens when an attempt fails.
     #[serde(default)]
     pub retry: Retry,

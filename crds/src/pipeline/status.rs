@@ -5,6 +5,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::reason::Reason;
 use crate::stage::Stage;
 use crate::stage_run::TableVersion;
 
@@ -16,7 +17,7 @@ pub struct PipelineStatus {
     #[serde(default = "not_seen")]
     pub observed_generation: i64,
 
-    /// Ready, Healthy, and for generic tools Reconciling and Stalled. Each False names what is missing and the fix.
+    /// Accepted (references and configuration), DependenciesReady, Ready, Healthy, and for generic tools Reconciling and Stalled. Each False names what is missing and the fix.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
@@ -24,7 +25,7 @@ pub struct PipelineStatus {
 
     /// Each stage: where it stands and what it waits for.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 6))]
+    #[schemars(length(max = 16))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub stages: Vec<StageStatus>,
 
@@ -41,6 +42,15 @@ pub struct PipelineStatus {
     /// How creating or verifying the dependencies is getting on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provisioning: Option<ProvisioningStatus>,
+
+    /// Who this pipeline is in tables of the lake and the warehouse: installation/namespace/name. Another pipeline that takes its tables over names it in the annotation medallion.dev/adopt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 256))]
+    pub owner: Option<String>,
+
+    /// The Kafka side in use.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kafka: Option<KafkaStatus>,
 
     /// Where the pipeline is reached inside the cluster.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -72,6 +82,8 @@ impl Default for PipelineStatus {
             dead_letters: None,
             dependencies: Vec::new(),
             provisioning: None,
+            owner: None,
+            kafka: None,
             endpoints: None,
             contract: None,
             dbt: None,
@@ -90,8 +102,7 @@ pub struct StageStatus {
     pub state: StageState,
     /// CamelCase word for why, when the state alone does not say it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 128))]
-    pub reason: Option<String>,
+    pub reason: Option<crate::Reason>, // the derive macro brings a `Reason` of its own
     /// What is the matter, and what to do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
@@ -111,6 +122,9 @@ pub struct StageStatus {
     /// Rows of the last commit that had any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rows: Option<i64>,
+    /// How much of what its source keeps the stage has used up (persist, bronze). At the end of it, unread input is gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retention: Option<Retention>,
     /// Pods that are ready, for the streaming stages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ready_replicas: Option<i32>,
@@ -133,6 +147,18 @@ pub struct StageStatus {
     pub outputs: Vec<TableVersion>,
 }
 
+/// How old the oldest unread input is, beside how long its source keeps it.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Retention {
+    /// Age of the oldest unread input in seconds; in a status in steps of a hundredth of what the source keeps, so that it does not tick.
+    #[schemars(range(min = 0))]
+    pub used_seconds: i64,
+    /// How long the source keeps it, in seconds: 86400 for DynamoDB Streams, the topic's retention.ms for Kafka.
+    #[schemars(range(min = 1))]
+    pub of_seconds: i64,
+}
+
 /// What a stage is doing.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub enum StageState {
@@ -146,8 +172,11 @@ pub enum StageState {
     Blocked,
     /// Gave up; the message says why and what to do.
     Failed,
-    /// No new runs, because `spec.suspend` is true.
+    /// No new runs, or no pods, because the spec says `suspend: true`.
     Suspended,
+    /// Not known.
+    #[serde(other)]
+    Unknown,
 }
 
 /// Dead letters that wait for somebody.
@@ -167,7 +196,7 @@ pub struct DeadLetterStatus {
 #[serde(rename_all = "camelCase")]
 pub struct DeadLetterReason {
     /// CamelCase word for why.
-    pub reason: String,
+    pub reason: Reason,
     /// What is the matter with the record.
     #[schemars(length(max = 512))]
     pub message: String,
@@ -181,6 +210,9 @@ pub struct DeadLetterReason {
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Dependency {
+    /// What it is: each stage waits for the kinds that it needs.
+    #[serde(default)]
+    pub kind: DependencyKind,
     /// Kind and name, for example Topic/purchase_orders.
     #[schemars(length(max = 300))]
     pub name: String,
@@ -190,6 +222,35 @@ pub struct Dependency {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub message: Option<String>,
+}
+
+/// Kinds of things that a pipeline depends on.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, JsonSchema, Ord, PartialEq, PartialOrd, Serialize)]
+pub enum DependencyKind {
+    /// The contract's ConfigMap and schema.
+    Contract,
+    /// A Secret that pods mount.
+    Secret,
+    /// The Kafka topic.
+    Topic,
+    /// The dead-letter topic.
+    DeadLetterTopic,
+    /// The consumer group.
+    ConsumerGroup,
+    /// The DynamoDB table and its stream.
+    Table,
+    /// The Bronze bucket and table.
+    BronzeBucket,
+    /// The Silver bucket and its tables.
+    SilverBucket,
+    /// The Gold bucket and its tables.
+    GoldBucket,
+    /// The warehouse's schema and the load ledger.
+    WarehouseSchema,
+    /// Of another version.
+    #[default]
+    #[serde(other)]
+    Other,
 }
 
 /// Whether a dependency is as it must be.
@@ -204,6 +265,7 @@ pub enum DependencyState {
     /// There, but not as it must be.
     Differs,
     /// Could not be looked at.
+    #[serde(other)]
     Unknown,
 }
 
@@ -238,8 +300,22 @@ pub struct ProvisioningStatus {
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Endpoints {
-    /// URL that takes events by POST.
-    pub ingest: String,
+    /// URL that takes events by POST; absent for a pipeline without the stage ingest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ingest: Option<String>,
+}
+
+/// The Kafka side in use.
+#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KafkaStatus {
+    /// Consumer group of the persist stage.
+    #[schemars(length(max = 249))]
+    pub consumer_group: String,
+    /// Id of the topic that is read, as the brokers gave it: a topic that is made anew has another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub topic_id: Option<String>,
 }
 
 /// The contract in use.

@@ -45,6 +45,10 @@ pub struct Redshift {
     #[schemars(length(min = 1, max = 64), regex(pattern = "^[a-z_][a-z0-9_]*$"))]
     #[x_kube(validation = Rule::new("self == oldSelf").message("is immutable: the load ledger lives there; make a new Pipeline for another"))]
     pub schema: String,
+    /// Database user of the loader, as Redshift makes it for an IAM identity, for example IAMR:shop-loader. With `management: Managed` the provisioner grants it what it needs in the schema. Left out: the loader is the provisioner's own user, or somebody else grants.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 128), regex(pattern = "^[a-zA-Z0-9_:@./+-]+$"))]
+    pub loader_user: Option<String>,
     /// IAM role that the warehouse itself takes on to read the Gold bucket in COPY.
     #[schemars(
         length(min = 20, max = 2048),

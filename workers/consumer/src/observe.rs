@@ -216,7 +216,7 @@ fn reason_of(message: &BorrowedMessage<'_>) -> DeadLetterReason {
     text.truncate(text.floor_char_boundary(MESSAGE_BYTES));
     let millis = message.timestamp().to_millis().unwrap_or_default();
     DeadLetterReason {
-        reason: of("class").to_owned(),
+        reason: of("class").into(),
         message: text,
         source: format!("{}/{}/{}", of("topic"), of("partition"), of("offset")),
         time: Timestamp::from_millisecond(millis).unwrap_or_default().into(),

@@ -32,8 +32,11 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 pub async fn run(context: Context<ConsumerSettings>) -> Result<Option<Report>, WorkerError> {
     let settings = &context.settings.worker;
     let limits = Limits::from_settings(settings)?;
-    let contract = Contract::from_file(Path::new(&settings.contract.schema_path), &pointers(&settings.contract))
-        .map_err(|error| WorkerError::settings("BadContract", error.to_string()))?;
+    let contract = Contract::from_file(
+        Path::new(settings.contract.schema_path()),
+        &pointers(&settings.contract),
+    )
+    .map_err(|error| WorkerError::settings("BadContract", error.to_string()))?;
     let kafka = &settings.kafka;
     let dead_letters = KafkaDeadLetters::new(&kafka.bootstrap_servers, &kafka.dead_letter_topic, &settings.group)
         .map_err(|error| bad_client(&error))?;

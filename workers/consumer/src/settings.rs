@@ -1,7 +1,7 @@
 //! The consumer's limits, checked once. No network.
 
 use medallion_contract::Pointers;
-use medallion_crds::launch::{ConsumerSettings, ContractSettings};
+use medallion_crds::launch::{ConsumerSettings, ContractSettings, ContractVersionSettings};
 use worker_kit::{Faults, WorkerError};
 
 /// The smallest buffer that holds a few of the largest records.
@@ -65,7 +65,10 @@ mod tests {
     fn settings(in_flight: i32, buffer: i64) -> ConsumerSettings {
         ConsumerSettings {
             contract: ContractSettings {
-                schema_path: String::new(),
+                versions: vec![ContractVersionSettings {
+                    name: "v1".to_owned(),
+                    schema_path: String::new(),
+                }],
                 key: String::new(),
                 event_id: String::new(),
                 event_time: String::new(),
@@ -75,6 +78,7 @@ mod tests {
                 bootstrap_servers: Vec::new(),
                 topic: String::new(),
                 dead_letter_topic: String::new(),
+                tls: None,
             },
             group: String::new(),
             table: String::new(),

@@ -99,10 +99,7 @@ impl Position {
 pub fn to_list(versions: &Versions) -> Vec<TableVersion> {
     versions
         .iter()
-        .map(|(name, version)| TableVersion {
-            name: name.clone(),
-            version: i64::try_from(*version).unwrap_or(i64::MAX),
-        })
+        .map(|(name, version)| TableVersion::new(name.clone(), i64::try_from(*version).unwrap_or(i64::MAX)))
         .collect()
 }
 

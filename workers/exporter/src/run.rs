@@ -26,7 +26,7 @@ pub async fn run(context: Context<ExporterSettings>) -> Result<Option<Report>, W
         event_time: &settings.contract.event_time,
         version: settings.contract.version.as_deref(),
     };
-    let contract = Contract::from_file(Path::new(&settings.contract.schema_path), &pointers)
+    let contract = Contract::from_file(Path::new(settings.contract.schema_path()), &pointers)
         .map_err(|error| WorkerError::settings("BadContract", error.to_string()))?;
     let configuration = worker_kit::aws::configuration(&context.settings.region).await;
     let table = LakeStore::s3(&configuration)

@@ -34,7 +34,7 @@ pub(crate) fn engine_settings(settings: &ExporterSettings) -> Result<EngineSetti
 
 #[cfg(test)]
 mod tests {
-    use medallion_crds::launch::{ContractSettings, LakeSettings};
+    use medallion_crds::launch::{ContractSettings, ContractVersionSettings, LakeSettings};
     use rstest::rstest;
 
     use super::*;
@@ -42,7 +42,10 @@ mod tests {
     fn settings() -> ExporterSettings {
         ExporterSettings {
             contract: ContractSettings {
-                schema_path: "schema.json".to_owned(),
+                versions: vec![ContractVersionSettings {
+                    name: "v1".to_owned(),
+                    schema_path: "schema.json".to_owned(),
+                }],
                 key: "/key".to_owned(),
                 event_id: "/id".to_owned(),
                 event_time: "/at".to_owned(),

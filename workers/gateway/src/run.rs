@@ -47,8 +47,11 @@ pub async fn run(context: Context<GatewaySettings>) -> Result<Option<Report>, Wo
 pub async fn run_on(listener: TcpListener, context: Context<GatewaySettings>) -> Result<Option<Report>, WorkerError> {
     let settings = &context.settings.worker;
     let limits = Limits::from_settings(settings)?;
-    let contract = Contract::from_file(Path::new(&settings.contract.schema_path), &pointers(&settings.contract))
-        .map_err(|error| WorkerError::settings("BadContract", error.to_string()))?;
+    let contract = Contract::from_file(
+        Path::new(settings.contract.schema_path()),
+        &pointers(&settings.contract),
+    )
+    .map_err(|error| WorkerError::settings("BadContract", error.to_string()))?;
     // The queue's time ends before the request's, so that the producer's own answer can still be told.
     let delivery_timeout = limits.request.saturating_sub(limits.request / 10);
     let publisher = KafkaPublisher::new(

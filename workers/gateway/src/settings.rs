@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use medallion_contract::Pointers;
-use medallion_crds::launch::{ContractSettings, GatewaySettings};
+use medallion_crds::launch::{ContractSettings, ContractVersionSettings, GatewaySettings};
 use worker_kit::{Faults, WorkerError};
 
 /// What bounds the gateway's work and memory.
@@ -73,7 +73,10 @@ mod tests {
     fn settings(drain: i32, body: i64, events: i32, buffer: i64) -> GatewaySettings {
         GatewaySettings {
             contract: ContractSettings {
-                schema_path: String::new(),
+                versions: vec![ContractVersionSettings {
+                    name: "v1".to_owned(),
+                    schema_path: String::new(),
+                }],
                 key: String::new(),
                 event_id: String::new(),
                 event_time: String::new(),
@@ -83,6 +86,7 @@ mod tests {
                 bootstrap_servers: Vec::new(),
                 topic: String::new(),
                 dead_letter_topic: String::new(),
+                tls: None,
             },
             tokens_path: None,
             drain_seconds: drain,

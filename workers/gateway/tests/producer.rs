@@ -23,6 +23,7 @@ fn publisher(cluster: &MockCluster<'static, DefaultProducerContext>, buffer_byte
         bootstrap_servers: vec![cluster.bootstrap_servers()],
         topic: "purchases".to_owned(),
         dead_letter_topic: "dlq.purchases".to_owned(),
+        tls: None,
     };
     KafkaPublisher::new(&settings, "v1", Duration::from_secs(2), buffer_bytes).expect("a publisher")
 }

@@ -82,7 +82,7 @@ impl WorkerError {
     /// As the termination message says it.
     pub fn report(&self) -> FailureReport {
         FailureReport {
-            reason: self.reason.to_owned(),
+            reason: self.reason.into(),
             message: self.message.clone(),
         }
     }

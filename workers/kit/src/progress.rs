@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
+use medallion_crds::Reason;
 use medallion_crds::progress::{Identity, Progress, Trouble, TroubleClass, Work};
 
 /// Where the time comes from; tests have their own.
@@ -63,11 +64,11 @@ impl ProgressHandle {
             let since = work
                 .trouble
                 .as_ref()
-                .filter(|old| old.class == class && old.reason == reason)
+                .filter(|old| old.class == class && old.reason == Reason::from(reason))
                 .map_or(now, |old| old.since);
             work.trouble = Some(Trouble {
                 class,
-                reason: reason.to_owned(),
+                reason: reason.into(),
                 message,
                 since,
             });

@@ -252,10 +252,7 @@ impl Loader {
     fn report(&self, ledger: &Ledger, already_committed: bool) -> RunReport {
         let outputs = self.job.tables.iter().filter_map(|target| {
             let entry = ledger.entry(&target.name)?;
-            Some(TableVersion {
-                name: entry.table.clone(),
-                version: entry.mark.version,
-            })
+            Some(TableVersion::new(entry.table.clone(), entry.mark.version))
         });
         RunReport {
             run_uid: self.job.run.uid.clone(),

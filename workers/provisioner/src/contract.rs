@@ -4,25 +4,28 @@ use std::path::Path;
 
 use medallion_contract::{Contract, Pointers};
 use medallion_crds::launch::ContractSettings;
-use medallion_crds::pipeline::Dependency;
+use medallion_crds::pipeline::{Dependency, DependencyKind};
 
 use crate::finding::Finding;
 
 /// What the contract is like, and its version if it is valid.
 pub fn check(settings: &ContractSettings) -> (Dependency, Option<String>) {
-    let path = Path::new(&settings.schema_path);
+    let path = Path::new(settings.schema_path());
     let file = path.file_name().unwrap_or_default().to_string_lossy();
     let (finding, version) = compile(settings);
-    (finding.of(format!("Contract/{file}")), version)
+    (
+        finding.of(DependencyKind::Contract, format!("Contract/{file}")),
+        version,
+    )
 }
 
 fn compile(settings: &ContractSettings) -> (Finding, Option<String>) {
-    let text = match std::fs::read_to_string(&settings.schema_path) {
+    let text = match std::fs::read_to_string(settings.schema_path()) {
         Ok(text) => text,
         Err(error) => {
             let message = format!(
-                "cannot read {}: {error}; check that the ConfigMap of spec.contract.schemaRef has this key",
-                settings.schema_path
+                "cannot read {}: {error}; check that the ConfigMap of spec.contract.versions[].schemaRef has this key",
+                settings.schema_path()
             );
             return (Finding::Missing(message), None);
         }
@@ -44,6 +47,7 @@ fn compile(settings: &ContractSettings) -> (Finding, Option<String>) {
 
 #[cfg(test)]
 mod tests {
+    use medallion_crds::launch::ContractVersionSettings;
     use medallion_crds::pipeline::DependencyState;
 
     use super::*;
@@ -55,7 +59,10 @@ mod tests {
             std::fs::write(&path, schema).expect("written");
         }
         let settings = ContractSettings {
-            schema_path: path.to_string_lossy().into_owned(),
+            versions: vec![ContractVersionSettings {
+                name: "v1".to_owned(),
+                schema_path: path.to_string_lossy().into_owned(),
+            }],
             key: key.to_owned(),
             event_id: "/id".to_owned(),
             event_time: "/at".to_owned(),
@@ -94,7 +101,7 @@ mod tests {
         assert!(
             dependency
                 .message
-                .is_some_and(|message| message.contains("spec.contract.schemaRef"))
+                .is_some_and(|message| message.contains("spec.contract.versions[].schemaRef"))
         );
     }
 }

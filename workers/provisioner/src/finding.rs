@@ -5,7 +5,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use aws_sdk_s3::error::ProvideErrorMetadata;
-use medallion_crds::pipeline::{Dependency, DependencyState};
+use medallion_crds::pipeline::{Dependency, DependencyKind, DependencyState};
 
 /// What was found. Every state but `Exists` says more in words; where something must be done, what.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -24,7 +24,7 @@ pub enum Finding {
 
 impl Finding {
     /// As the report has it.
-    pub fn of(self, name: String) -> Dependency {
+    pub fn of(self, kind: DependencyKind, name: String) -> Dependency {
         let (state, message) = match self {
             Self::Exists => (DependencyState::Exists, None),
             Self::Created(message) => (DependencyState::Created, Some(message)),
@@ -32,12 +32,22 @@ impl Finding {
             Self::Differs(message) => (DependencyState::Differs, Some(message)),
             Self::Unknown(message) => (DependencyState::Unknown, Some(message)),
         };
-        Dependency { name, state, message }
+        Dependency {
+            kind,
+            name,
+            state,
+            message,
+        }
     }
 }
 
 /// Looks for no longer than the limit.
-pub async fn within(limit: Duration, name: String, look: impl Future<Output = Finding>) -> Dependency {
+pub async fn within(
+    limit: Duration,
+    kind: DependencyKind,
+    name: String,
+    look: impl Future<Output = Finding>,
+) -> Dependency {
     let finding = match tokio::time::timeout(limit, look).await {
         Ok(finding) => finding,
         Err(_) => Finding::Unknown(format!(
@@ -45,7 +55,7 @@ pub async fn within(limit: Duration, name: String, look: impl Future<Output = Fi
             limit.as_secs()
         )),
     };
-    finding.of(name)
+    finding.of(kind, name)
 }
 
 /// What an AWS service said; if it did not answer, the error and its causes, of which the error itself says only the
@@ -76,7 +86,13 @@ mod tests {
 
     #[tokio::test]
     async fn what_does_not_answer_is_unknown_and_nobody_waits_for_it() {
-        let dependency = within(Duration::ZERO, "Topic/a".to_owned(), std::future::pending()).await;
+        let dependency = within(
+            Duration::ZERO,
+            DependencyKind::Topic,
+            "Topic/a".to_owned(),
+            std::future::pending(),
+        )
+        .await;
         assert_eq!(dependency.state, DependencyState::Unknown);
         assert!(dependency.message.is_some_and(|message| message.contains("within 0 s")));
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use medallion_contract::MAX_EVENT_BYTES;
 use medallion_crds::launch::KafkaSettings;
-use medallion_crds::pipeline::{Dependency, Management};
+use medallion_crds::pipeline::{Dependency, DependencyKind, Management};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
@@ -68,8 +68,11 @@ pub async fn check(
         Err(error) => [Finding::Unknown(error.to_string()), Finding::Unknown(error.to_string())],
     };
     [
-        topic.of(format!("Topic/{}", settings.topic)),
-        dead_letters.of(format!("Topic/{}", settings.dead_letter_topic)),
+        topic.of(DependencyKind::Topic, format!("Topic/{}", settings.topic)),
+        dead_letters.of(
+            DependencyKind::DeadLetterTopic,
+            format!("Topic/{}", settings.dead_letter_topic),
+        ),
     ]
 }
 
@@ -356,6 +359,7 @@ mod tests {
             bootstrap_servers: vec!["127.0.0.1:1".to_owned()],
             topic: "orders".to_owned(),
             dead_letter_topic: "dlq.orders".to_owned(),
+            tls: None,
         };
         let found = check(&settings, 6, Management::Managed, Duration::from_secs(1)).await;
         for dependency in found {

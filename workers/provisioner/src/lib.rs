@@ -19,7 +19,7 @@ use futures::FutureExt;
 use futures::future::{BoxFuture, join, join_all};
 use medallion_crds::launch::ProvisionerSettings;
 use medallion_crds::launch::report::{ProvisionReport, Report};
-use medallion_crds::pipeline::Dependency;
+use medallion_crds::pipeline::{Dependency, DependencyKind};
 use worker_kit::{Context, WorkerError};
 
 use crate::finding::within;
@@ -77,29 +77,35 @@ pub async fn provision(settings: &ProvisionerSettings, services: &Services) -> P
     let mut checks: Vec<BoxFuture<'_, Dependency>> = Vec::new();
     let table = table::Tables::new(&in_time(&services.table, limit), settings.management);
     checks.push(
-        within(limit, format!("Table/{}", settings.table), async move {
-            table.check(&settings.table).await
-        })
+        within(
+            limit,
+            DependencyKind::Table,
+            format!("Table/{}", settings.table),
+            async move { table.check(&settings.table).await },
+        )
         .boxed(),
     );
-    for bucket in &settings.buckets {
+    for (kind, bucket) in [
+        (DependencyKind::BronzeBucket, &settings.buckets.bronze),
+        (DependencyKind::SilverBucket, &settings.buckets.silver),
+        (DependencyKind::GoldBucket, &settings.buckets.gold),
+    ] {
         let buckets = bucket::Buckets::new(&in_time(&services.buckets, limit), settings.management);
         checks.push(
-            within(
-                limit,
-                format!("Bucket/{bucket}"),
-                async move { buckets.check(bucket).await },
-            )
+            within(limit, kind, format!("Bucket/{bucket}"), async move {
+                buckets.check(bucket).await
+            })
             .boxed(),
         );
     }
-    let schema = schema::Schemas::new(
-        &in_time(&services.warehouse, limit),
-        &settings.warehouse,
-        settings.management,
-    );
-    let name = format!("Schema/{}.{}", settings.warehouse.database, settings.warehouse.schema);
-    checks.push(within(limit, name, async move { schema.check().await }).boxed());
+    if let Some(warehouse) = &settings.warehouse {
+        let schema = schema::Schemas::new(&in_time(&services.warehouse, limit), warehouse, settings.management);
+        let name = format!("Schema/{}.{}", warehouse.database, warehouse.schema);
+        let look = within(limit, DependencyKind::WarehouseSchema, name, async move {
+            schema.check().await
+        });
+        checks.push(look.boxed());
+    }
 
     let topics = kafka::check(&settings.kafka, settings.partitions, settings.management, limit);
     let (topics, others) = join(topics, join_all(checks)).await;

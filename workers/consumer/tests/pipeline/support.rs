@@ -313,7 +313,11 @@ impl Running {
     }
 
     pub fn trouble(&self) -> Option<String> {
-        self.progress.snapshot().work.trouble.map(|trouble| trouble.reason)
+        self.progress
+            .snapshot()
+            .work
+            .trouble
+            .map(|trouble| trouble.reason.to_string())
     }
 }
 

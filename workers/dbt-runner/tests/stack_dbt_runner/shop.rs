@@ -19,7 +19,7 @@ use medallion_contract::{BronzeBatchBuilder, Change as Row, ChangeKind, Contract
 use medallion_crds::Stage;
 use medallion_crds::launch::report::RunReport;
 use medallion_crds::launch::{
-    ContractSettings, DbtRunnerSettings, LakeSettings, PipelineIdentity, RunSettings, Settings,
+    ContractSettings, ContractVersionSettings, DbtRunnerSettings, LakeSettings, PipelineIdentity, RunSettings, Settings,
 };
 use medallion_crds::progress::Identity;
 use medallion_crds::stage_run::TableVersion;
@@ -176,10 +176,10 @@ impl Shop {
             .table(&self.address("bronze/purchase_orders"))?
             .existing()
             .await?;
-        Ok(vec![TableVersion {
-            name: "bronze".to_owned(),
-            version: i64::try_from(snapshot.version())?,
-        }])
+        Ok(vec![TableVersion::new(
+            "bronze".to_owned(),
+            i64::try_from(snapshot.version())?,
+        )])
     }
 
     /// One attempt of a run.
@@ -216,7 +216,9 @@ impl Shop {
         inputs: Vec<TableVersion>,
     ) -> Settings<DbtRunnerSettings> {
         Settings {
+            adopt: Vec::new(),
             pipeline: PipelineIdentity {
+                installation: "test".to_owned(),
                 namespace: "shop".into(),
                 name: "purchases".into(),
                 uid: "p".into(),
@@ -232,7 +234,10 @@ impl Shop {
                     inputs,
                 },
                 contract: ContractSettings {
-                    schema_path: String::new(),
+                    versions: vec![ContractVersionSettings {
+                        name: "v1".to_owned(),
+                        schema_path: String::new(),
+                    }],
                     key: "/order_id".to_owned(),
                     event_id: "/event_id".to_owned(),
                     event_time: "/ordered_at".to_owned(),

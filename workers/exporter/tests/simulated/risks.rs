@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use medallion_crds::Reason;
 use medallion_crds::launch::ExitCode;
 use worker_kit::{ErrorClass, WorkerError};
 
@@ -192,7 +193,7 @@ async fn a_stream_that_is_switched_off_is_said_and_read_on() {
         world.until_complete().await;
         tokio::time::sleep(Duration::from_secs(30)).await;
         let trouble = world.work().trouble.expect("nothing more will come");
-        assert_eq!(trouble.reason, "StreamDisabled");
+        assert_eq!(trouble.reason, Reason::StreamDisabled);
         world.stream.heal();
         tokio::time::sleep(Duration::from_secs(30)).await;
         assert_eq!(world.work().trouble, None);
@@ -234,8 +235,8 @@ async fn nothing_is_said_about_what_waits_before_the_stream_has_answered() {
         let work = world.work();
         assert_eq!(work.lag, None, "unknown is not zero");
         assert_eq!(
-            work.trouble.map(|trouble| trouble.reason).as_deref(),
-            Some("StreamUnreadable")
+            work.trouble.map(|trouble| trouble.reason),
+            Some(Reason::StreamUnreadable)
         );
         world.stream.heal();
         world.until_complete().await;

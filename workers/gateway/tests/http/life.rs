@@ -4,9 +4,12 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use gateway::run_on;
+use medallion_crds::Reason;
 use medallion_crds::Stage;
 use medallion_crds::launch::report::Report;
-use medallion_crds::launch::{ContractSettings, GatewaySettings, KafkaSettings, PipelineIdentity, Settings};
+use medallion_crds::launch::{
+    ContractSettings, ContractVersionSettings, GatewaySettings, KafkaSettings, PipelineIdentity, Settings,
+};
 use medallion_crds::progress::Identity;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
@@ -42,7 +45,9 @@ async fn live(topic_exists: bool) -> Life {
     let schema_path = folder.path().join("schema.json");
     std::fs::write(&schema_path, SCHEMA).expect("written");
     let settings = Settings {
+        adopt: Vec::new(),
         pipeline: PipelineIdentity {
+            installation: "test".to_owned(),
             namespace: "shop".to_owned(),
             name: "purchases".to_owned(),
             uid: "u1".to_owned(),
@@ -51,7 +56,10 @@ async fn live(topic_exists: bool) -> Life {
         region: "eu-west-1".to_owned(),
         worker: GatewaySettings {
             contract: ContractSettings {
-                schema_path: schema_path.to_string_lossy().into_owned(),
+                versions: vec![ContractVersionSettings {
+                    name: "v1".to_owned(),
+                    schema_path: schema_path.to_string_lossy().into_owned(),
+                }],
                 key: "/part".to_owned(),
                 event_id: "/id".to_owned(),
                 event_time: "/at".to_owned(),
@@ -61,6 +69,7 @@ async fn live(topic_exists: bool) -> Life {
                 bootstrap_servers: vec![cluster.bootstrap_servers()],
                 topic: "purchases".to_owned(),
                 dead_letter_topic: "dlq.purchases".to_owned(),
+                tls: None,
             },
             tokens_path: None,
             drain_seconds: 1,
@@ -155,7 +164,7 @@ async fn without_its_topic_it_is_not_ready_and_says_why() {
         assert!(begun.elapsed() < PATIENCE, "in vain");
         tokio::time::sleep(Duration::from_millis(50)).await;
     };
-    assert_eq!(trouble.reason, "KafkaUnavailable");
+    assert_eq!(trouble.reason, Reason::KafkaUnavailable);
     assert!(trouble.message.contains("purchases"), "{}", trouble.message);
     assert!(!*life.ready.borrow());
     life.shutdown.cancel();

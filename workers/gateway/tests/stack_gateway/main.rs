@@ -60,6 +60,7 @@ async fn every_accepted_event_stands_in_the_topic_once_and_in_its_keys_partition
         bootstrap_servers: vec![servers.clone()],
         topic: topic.clone(),
         dead_letter_topic: format!("dlq.{topic}"),
+        tls: None,
     };
     let pointers = Pointers {
         key: "/part",

@@ -62,6 +62,7 @@ impl DataApi {
             cluster_identifier: None,
             database: "analytics".to_owned(),
             schema: "gold".to_owned(),
+            loader_user: None,
             copy_role_arn: String::new(),
         };
         Warehouse::new(&configuration, &settings, Names::new("pipeline", "run", 1))

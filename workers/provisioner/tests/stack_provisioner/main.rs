@@ -9,7 +9,10 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, StreamViewType, TableStatus,
 };
 use medallion_crds::launch::report::ProvisionReport;
-use medallion_crds::launch::{ContractSettings, KafkaSettings, ProvisionerSettings, WarehouseSettings};
+use medallion_crds::launch::{
+    ContractSettings, ContractVersionSettings, KafkaSettings, LakeSettings, LayerBuckets, ProvisionerSettings,
+    WarehouseSettings,
+};
 use medallion_crds::pipeline::{DependencyState, Management};
 use provisioner::{Services, provision};
 use rdkafka::ClientConfig;
@@ -62,10 +65,14 @@ impl Place {
         let folder = tempfile::tempdir()?;
         let schema_path = folder.path().join("schema.json");
         std::fs::write(&schema_path, SCHEMA)?;
+        let bucket = |layer: &str| format!("{}-{layer}", name.replace('_', "-"));
         let settings = ProvisionerSettings {
             management: Management::Managed,
             contract: ContractSettings {
-                schema_path: schema_path.to_string_lossy().into_owned(),
+                versions: vec![ContractVersionSettings {
+                    name: "v1".to_owned(),
+                    schema_path: schema_path.to_string_lossy().into_owned(),
+                }],
                 key: "/sku".to_owned(),
                 event_id: "/id".to_owned(),
                 event_time: "/at".to_owned(),
@@ -75,20 +82,30 @@ impl Place {
                 bootstrap_servers: text("/kafka/bootstrapServers")?.split(',').map(str::to_owned).collect(),
                 topic: name.clone(),
                 dead_letter_topic: format!("dlq.{name}"),
+                tls: None,
             },
             partitions: 3,
             table: name.clone(),
-            buckets: vec![
-                format!("{}-bronze", name.replace('_', "-")),
-                format!("{}-gold", name.replace('_', "-")),
-            ],
-            warehouse: WarehouseSettings {
+            group: format!("medallion.test.shop.{}", name.replace('_', "-")),
+            replication_factor: 1,
+            buckets: LayerBuckets {
+                bronze: bucket("bronze"),
+                silver: bucket("silver"),
+                gold: bucket("gold"),
+            },
+            lake: LakeSettings {
+                bronze_table: format!("s3://{}/{name}", bucket("bronze")),
+                silver: format!("s3://{}", bucket("silver")),
+                gold: format!("s3://{}", bucket("gold")),
+            },
+            warehouse: Some(WarehouseSettings {
                 workgroup_name: Some(text("/redshift/workgroupName")?),
                 cluster_identifier: None,
                 database: text("/redshift/database")?,
                 schema: name,
+                loader_user: None,
                 copy_role_arn: "arn:aws:iam::123456789012:role/copy".to_owned(),
-            },
+            }),
             timeout_seconds: 20,
         };
         Ok(Self {
@@ -256,7 +273,7 @@ async fn what_differs_is_said_and_not_changed_and_the_rest_is_still_made() -> Re
         .into_iter()
         .filter(|state| *state == DependencyState::Created)
         .count();
-    assert_eq!(made, 4, "dead-letter topic, two buckets, schema: {report:#?}");
+    assert_eq!(made, 5, "dead-letter topic, three buckets, schema: {report:#?}");
 
     let found = tables.describe_table().table_name(&place.settings.table).send().await?;
     assert_eq!(found.table.and_then(|table| table.stream_specification), None);
