@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 const RULES: &str = include_str!("../../charts/medallion-operator/templates/_rules.tpl");
 
 /// Verbs by resource, as the operator uses them. Server-side apply is patch, and create where nothing is yet.
-const USED: [(&str, &str); 15] = [
+const USED: [(&str, &str); 17] = [
     ("pipelines", "get list watch"),
     ("stageruns", "get list watch create delete"),
     ("pipelines/status", "patch"),
@@ -21,6 +21,8 @@ const USED: [(&str, &str); 15] = [
     ("pods", "list watch"),
     ("events", "list"),
     ("events.k8s.io events", "create patch"),
+    ("customresourcedefinitions", "get"),
+    ("namespaces", "get"),
 ];
 
 #[derive(serde::Deserialize)]
@@ -28,19 +30,24 @@ const USED: [(&str, &str); 15] = [
 struct Rule {
     api_groups: Vec<String>,
     resources: Vec<String>,
+    #[serde(default)]
+    resource_names: Vec<String>,
     verbs: Vec<String>,
 }
 
-/// The text between `define` and `end`, which is plain YAML.
-fn text() -> &'static str {
-    let (_, rest) = RULES.split_once("-}}\n").expect("the beginning of the rules");
-    let (rules, _) = rest.split_once("{{- end }}").expect("the end of the rules");
-    rules
+/// The texts between each `define` and `end`, which are plain YAML.
+fn text() -> String {
+    let parts = RULES.split("{{- define ").skip(1).map(|part| {
+        let (_, rest) = part.split_once("-}}\n").expect("the beginning of the rules");
+        let (rules, _) = rest.split_once("{{- end }}").expect("the end of the rules");
+        rules
+    });
+    parts.collect()
 }
 
 #[test]
 fn the_operator_may_do_what_it_does_and_nothing_else() {
-    let rules: Vec<Rule> = serde_saphyr::from_str(text()).expect("rules");
+    let rules: Vec<Rule> = serde_saphyr::from_str(&text()).expect("rules");
     let mut granted = BTreeMap::new();
     for rule in &rules {
         for resource in &rule.resources {
@@ -51,6 +58,12 @@ fn the_operator_may_do_what_it_does_and_nothing_else() {
                 resource.clone()
             };
             assert!(granted.insert(name, rule.verbs.join(" ")).is_none(), "{resource} twice");
+            let of_the_cluster = ["customresourcedefinitions", "namespaces"].contains(&resource.as_str());
+            assert_eq!(
+                !rule.resource_names.is_empty(),
+                of_the_cluster,
+                "{resource}: what belongs to the cluster is read by name"
+            );
         }
     }
     let used: BTreeMap<_, _> = USED

@@ -52,3 +52,17 @@ mount them, the operator never reads them), pod exec and logs, wildcards, Custom
   resources: [events]
   verbs: [create, patch]
 {{- end }}
+
+{{- /* What the operator reads of the cluster itself, whatever it watches. */}}
+{{- define "operator.clusterRules" -}}
+# Whether the installed kinds are of the operator's version.
+- apiGroups: [apiextensions.k8s.io]
+  resources: [customresourcedefinitions]
+  resourceNames: [pipelines.medallion.dev, stageruns.medallion.dev]
+  verbs: [get]
+# The UID of this namespace names the installation where no value does.
+- apiGroups: [""]
+  resources: [namespaces]
+  resourceNames: [kube-system]
+  verbs: [get]
+{{- end }}
