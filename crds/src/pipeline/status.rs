@@ -5,7 +5,6 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::reason::Reason;
 use crate::stage::Stage;
 use crate::stage_run::TableVersion;
 
@@ -196,7 +195,7 @@ pub struct DeadLetterStatus {
 #[serde(rename_all = "camelCase")]
 pub struct DeadLetterReason {
     /// CamelCase word for why.
-    pub reason: Reason,
+    pub reason: crate::Reason,
     /// What is the matter with the record.
     #[schemars(length(max = 512))]
     pub message: String,
