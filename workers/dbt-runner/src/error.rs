@@ -91,6 +91,7 @@ impl From<RunError> for WorkerError {
             RunError::Position { .. } | RunError::Foreign { .. } => Self::loss_risk("UnknownPosition", message),
             RunError::Lake(lake) => match lake {
                 LakeError::TableDiffers { .. } | LakeError::FileDiffers { .. } => Self::record("TableDiffers", message),
+                LakeError::OwnedByAnother { .. } => Self::record("OwnedByAnother", message),
                 // The next attempt opens the table again, and uploads anew what is not there.
                 LakeError::MissingFile { .. } | LakeError::TableReplaced { .. } | LakeError::NoTable(_) => {
                     Self::environment("LakeNotAvailable", message)

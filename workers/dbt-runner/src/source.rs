@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use medallion_lake::{DataFile, LakeError, LakeStore, Snapshot, Table};
+use medallion_lake::{DataFile, LakeError, LakeStore, OwnedTable, Snapshot, Table};
 use url::Url;
 
 use crate::error::RunError;
@@ -28,7 +28,7 @@ pub struct Target {
     /// What its model declares.
     pub model: TableModel,
     /// The table.
-    pub table: Table,
+    pub table: OwnedTable,
     /// Its newest version; absent when there is no table yet.
     pub snapshot: Option<Snapshot>,
     /// Its position; absent when no run has committed yet.
@@ -39,10 +39,9 @@ pub struct Target {
 }
 
 impl Target {
-    /// Opens a table of the layer, for a run.
-    pub async fn open(store: &LakeStore, folder: &str, model: TableModel, run_uid: &str) -> Result<Self, RunError> {
-        let table = store.table(&format!("{folder}/{}", model.name))?;
-        let snapshot = table.snapshot().await?;
+    /// Opens a table of the layer, for a run. Another pipeline's is refused.
+    pub async fn open(table: OwnedTable, model: TableModel, run_uid: &str) -> Result<Self, RunError> {
+        let snapshot = table.open().await?;
         let standing = position_of(&model.name, snapshot.as_ref())?;
         if let Some(snapshot) = &snapshot
             && standing.is_none()

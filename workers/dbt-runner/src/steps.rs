@@ -8,7 +8,7 @@ use aws_config::SdkConfig;
 use medallion_crds::launch::report::RunReport;
 use medallion_crds::launch::{DbtRunnerSettings, Settings};
 use medallion_crds::stage_run::RunProgress;
-use medallion_lake::LakeStore;
+use medallion_lake::{Claim, LakeStore};
 use tokio_util::sync::CancellationToken;
 use worker_kit::ProgressHandle;
 
@@ -110,9 +110,11 @@ impl Run<'_> {
 
     async fn open(&self, layer: &Layer, inputs: &Versions) -> Result<(Vec<Target>, Inputs), RunError> {
         let run_uid = &self.settings.worker.run.uid;
+        let claim = Claim::new(self.settings.pipeline.owner().to_string(), self.settings.adopt.clone());
         let mut targets = Vec::new();
         for model in layer.tables.clone() {
-            targets.push(Target::open(self.store, &self.place.folder, model, run_uid).await?);
+            let table = self.store.table(&format!("{}/{}", self.place.folder, model.name))?;
+            targets.push(Target::open(table.claimed(&claim), model, run_uid).await?);
         }
         let sources = open_inputs(self.store, inputs, |name| self.place.input(name)).await?;
         Ok((targets, sources))

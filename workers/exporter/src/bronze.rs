@@ -7,7 +7,7 @@ use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use futures::future::join_all;
 use medallion_contract::{BronzeBatchBuilder, Contract, PARTITION_COLUMN};
-use medallion_lake::{Change, LakeError, NewFile, Outcome, PartitionValues, Snapshot, Table, partition_folder};
+use medallion_lake::{Change, LakeError, NewFile, Outcome, OwnedTable, PartitionValues, Snapshot, partition_folder};
 use uuid::Uuid;
 use worker_kit::WorkerError;
 
@@ -24,7 +24,7 @@ const UPLOADS_IN_FLIGHT: usize = 8;
 
 /// Buffers rows per shard and commits them to the Bronze table.
 pub struct BronzeSink {
-    table: Table,
+    table: OwnedTable,
     contract: Arc<Contract>,
     schema: SchemaRef,
     /// Part of every file name and of every commit: no other process ever uses it.
@@ -52,7 +52,7 @@ struct Unwritten {
 
 impl BronzeSink {
     /// A sink for a table that may not exist yet.
-    pub fn new(table: Table, contract: Contract) -> Self {
+    pub fn new(table: OwnedTable, contract: Contract) -> Self {
         let schema = contract.bronze_table_schema();
         Self {
             table,
@@ -233,6 +233,7 @@ fn sink_error(error: &LakeError) -> SinkError {
             ),
         )),
         LakeError::TableDiffers { .. } => SinkError::End(WorkerError::settings("BronzeTableDiffers", message)),
+        LakeError::OwnedByAnother { .. } => SinkError::End(WorkerError::record("OwnedByAnother", message)),
         LakeError::BadAddress { .. } => SinkError::End(WorkerError::settings("BadBronzeAddress", message)),
         _ if error.is_transient() => SinkError::Retry(WorkerError::environment("LakeUnavailable", message)),
         _ => SinkError::End(WorkerError::environment("LakeFailed", message)),

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use medallion_contract::{Contract, Pointers};
 use medallion_crds::launch::ExporterSettings;
 use medallion_crds::launch::report::Report;
-use medallion_lake::LakeStore;
+use medallion_lake::{Claim, LakeStore};
 use worker_kit::{Context, WorkerError};
 
 use crate::bronze::BronzeSink;
@@ -32,6 +32,11 @@ pub async fn run(context: Context<ExporterSettings>) -> Result<Option<Report>, W
     let table = LakeStore::s3(&configuration)
         .and_then(|store| store.table(&settings.lake.bronze_table))
         .map_err(|error| WorkerError::settings("BadBronzeAddress", error.to_string()))?;
+    let claim = Claim::new(
+        context.settings.pipeline.owner().to_string(),
+        context.settings.adopt.clone(),
+    );
+    let table = table.claimed(&claim);
     let engine = Engine::new(
         DynamoDbSource::new(&configuration, &settings.table),
         BronzeSink::new(table.clone(), contract),

@@ -6,7 +6,7 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use exporter::{BronzeSink, Committed, Pending, Position, Sequence, Sink, SinkError, StreamPosition, StreamRecord};
 use jiff::Timestamp;
 use medallion_contract::{ChangeKind, Contract, Pointers};
-use medallion_lake::{LakeStore, Table};
+use medallion_lake::{Claim, LakeStore, OwnedTable, Table};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use worker_kit::ErrorClass;
 
@@ -32,11 +32,12 @@ fn contract() -> Contract {
     Contract::compile(SCHEMA, &pointers).expect("contract")
 }
 
-fn table(folder: &tempfile::TempDir) -> Table {
+fn table(folder: &tempfile::TempDir) -> OwnedTable {
     let store = LakeStore::local().expect("store");
     store
         .table(&format!("file://{}/orders", folder.path().display()))
         .expect("table")
+        .claimed(&Claim::new("here/shop/orders", []))
 }
 
 fn record(number: u64, kind: ChangeKind, payload: Option<&str>, at: &str) -> StreamRecord {
@@ -252,6 +253,23 @@ async fn positions_of_an_earlier_release_without_a_writer_are_gone_on_from() {
     assert_eq!(committed.shards["shardId-1"].sequence, Some(Sequence::new("1")));
     let flushed = sink.commit(&pending("shardId-1", 2)).await.expect("committed");
     assert_eq!(flushed.version, 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_pipelines_table_is_refused_before_anything_is_written() {
+    let folder = tempfile::tempdir().expect("folder");
+    let mut first = BronzeSink::new(table(&folder), contract());
+    first.load().await.expect("a new table");
+    let others = table(&folder).claimed(&Claim::new("here/shop/copy", []));
+    let Err(SinkError::End(error)) = BronzeSink::new(others, contract()).load().await else {
+        panic!("two exporters would append to one table");
+    };
+    assert_eq!((error.class, error.reason), (ErrorClass::Record, "OwnedByAnother"));
+    assert!(
+        error.message.contains("medallion.dev/adopt: here/shop/orders"),
+        "{}",
+        error.message
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,8 +1,6 @@
 //! Checkpoints of the log, written beside the commits and never in their way. Talks to object storage.
 
-use std::sync::{Mutex, PoisonError};
-
-use tokio::task::JoinHandle;
+use std::sync::PoisonError;
 
 use crate::snapshot::Snapshot;
 use crate::table::Table;
@@ -24,16 +22,11 @@ pub(crate) fn is_behind(since: u64) -> bool {
     since.checked_sub(LOOK_AFTER).is_some_and(is_due)
 }
 
-#[derive(Debug, Default)]
-pub(crate) struct Checkpoints {
-    last: Mutex<Option<JoinHandle<()>>>,
-}
-
 impl Table {
     /// Starts writing a checkpoint of a version, unless one is being written. A failure is logged and made up for by a
     /// later one: readers only need more time without it.
     pub(crate) fn start_checkpoint(&self, snapshot: &Snapshot) {
-        let mut last = self.checkpoints().last.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.checkpoint().lock().unwrap_or_else(PoisonError::into_inner);
         if last.as_ref().is_some_and(|task| !task.is_finished()) {
             return;
         }
@@ -55,12 +48,7 @@ impl Table {
 
     /// Waits for a checkpoint that is being written. For processes that end after their commits.
     pub async fn settle(&self) {
-        let task = self
-            .checkpoints()
-            .last
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let task = self.checkpoint().lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(task) = task
             && let Err(error) = task.await
         {

@@ -21,6 +21,7 @@ use crate::checkpoint;
 use crate::error::LakeError;
 use crate::file::NewFile;
 use crate::identity;
+use crate::owned::OwnedTable;
 use crate::partition::PartitionValues;
 use crate::schema;
 use crate::snapshot::{DataFile, Snapshot};
@@ -51,13 +52,14 @@ enum Attempt {
     Unclear(LakeError),
 }
 
-impl Table {
+impl OwnedTable {
     /// Makes the change on top of the given version, as one commit.
     ///
     /// An append is moved on top of commits that leave its positions alone; a replacement never is. An error means that
     /// the log still stands at the base, so far as could be seen: the same change, not another one, should be tried
     /// again, because a lost request may yet arrive.
     pub async fn commit(&self, base: &Snapshot, change: &Change) -> Result<Outcome, LakeError> {
+        self.check_owner(base)?;
         change.check(base)?;
         self.check_base(base).await?;
         self.check_files(base, change).await?;
@@ -78,6 +80,8 @@ impl Table {
                 }
                 Attempt::Unclear(cause) => {
                     let found = self.existing().await?;
+                    // Whoever took the table over has the last word, also on what an append could be moved on top of.
+                    self.check_owner(&found)?;
                     if change.is_in(&found) {
                         return Ok(Outcome::AlreadyCommitted(found));
                     }
@@ -119,7 +123,7 @@ impl Table {
         positions.extend(change.positions.clone());
         positions.retain(|domain, _| !change.forget.contains(domain));
         // The library's own snapshot carries the whole tail of the log along. After a checkpoint it is read anew.
-        let table = self.clone();
+        let table: Table = (**self).clone();
         let snapshot = match kernel.filter(|_| !checkpoint::is_behind(since_checkpoint)) {
             Some(kernel) => Snapshot::with_positions(self, kernel, positions)?,
             None => blocking(move || table.load(Some(version))).await?,

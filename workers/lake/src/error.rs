@@ -105,6 +105,16 @@ pub enum LakeError {
         /// The feature.
         feature: String,
     },
+    /// The table is another's, and not to be taken over.
+    #[error("{}", refusal(table, owner.as_deref(), own))]
+    OwnedByAnother {
+        /// The table's address.
+        table: String,
+        /// Who owns it; absent when it names nobody.
+        owner: Option<String>,
+        /// For whom it was to be written.
+        own: String,
+    },
     /// A task of the lake ended without an answer.
     #[error("internal: {0}")]
     Internal(String),
@@ -130,5 +140,34 @@ impl LakeError {
             what,
             source: Box::new(source),
         }
+    }
+}
+
+/// Who owns it and how to go on, for a refusal.
+fn refusal(table: &str, owner: Option<&str>, own: &str) -> String {
+    match owner {
+        Some(owner) => format!(
+            "table {table} belongs to {owner}, not to {own}; nothing was written to it. Name another bucket or table, or, \
+             if it is to change hands, stop that pipeline and annotate this one with medallion.dev/adopt: {owner}"
+        ),
+        None => format!(
+            "table {table} was made by something else than a pipeline, nothing was written to it. Name another bucket or \
+             table, or move it away, or, if {own} is to take it over, annotate the pipeline with medallion.dev/adopt: \
+             {table}"
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refusal_names_the_owner_and_the_way_on() {
+        let words = refusal("s3://silver/orders", Some("a/shop/old"), "a/shop/orders");
+        assert!(words.contains("belongs to a/shop/old"), "{words}");
+        assert!(words.contains("medallion.dev/adopt: a/shop/old"), "{words}");
+        let words = refusal("s3://silver/orders", None, "a/shop/orders");
+        assert!(words.contains("medallion.dev/adopt: s3://silver/orders"), "{words}");
     }
 }

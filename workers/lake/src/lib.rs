@@ -2,6 +2,8 @@
 //!
 //! A table belongs to one writer at a time, and its log is the only truth about it:
 //!
+//! - A table names its owner in the property [`OWNER_PROPERTY`], set by the commit that makes it. Writers work through an
+//!   [`OwnedTable`], which refuses another's; taking one over is a commit of its own, and only where a [`Claim`] says so.
 //! - A [`Change`] carries its files and the *positions* that say which input they cover (Delta domain metadata), in one
 //!   commit. A commit is the conditional creation of the next log entry, so among racing writers exactly one wins.
 //! - Anything but a clear "committed" is answered by reading the log again: the new positions are there
@@ -12,6 +14,7 @@
 //!
 //! The handles are cheap to clone and may be used from any task of a multi-thread Tokio runtime.
 
+mod bucket;
 mod change;
 mod checkpoint;
 mod commit;
@@ -20,11 +23,14 @@ mod error;
 mod file;
 mod history;
 mod identity;
+mod owned;
+mod owner;
 mod partition;
 mod schema;
 mod snapshot;
 mod store;
 mod table;
+mod versions;
 
 pub use change::{Change, Remove};
 pub use checkpoint::CHECKPOINT_EVERY;
@@ -32,7 +38,9 @@ pub use commit::Outcome;
 pub use error::LakeError;
 pub use file::NewFile;
 pub use history::Changes;
+pub use owned::OwnedTable;
+pub use owner::{Claim, Judgement, judge};
 pub use partition::{PartitionValues, partition_folder};
-pub use snapshot::{DataFile, Snapshot};
+pub use snapshot::{DataFile, OWNER_PROPERTY, Snapshot};
 pub use store::LakeStore;
 pub use table::Table;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::{Field, Schema, SchemaRef};
 use delta_kernel::engine::arrow_conversion::TryIntoArrow;
 use delta_kernel::engine_data::FilteredEngineData;
 use delta_kernel::scan::state::ScanFile;
@@ -14,6 +14,9 @@ use serde_json::Value;
 use crate::error::LakeError;
 use crate::partition::PartitionValues;
 use crate::table::{Table, blocking};
+
+/// Property of a table that names its owner.
+pub const OWNER_PROPERTY: &str = "medallion.owner";
 
 /// A file of one version of a table.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -59,6 +62,23 @@ impl Snapshot {
     /// The partition columns, in order.
     pub fn partition_columns(&self) -> &[String] {
         &self.partition_columns
+    }
+
+    /// The columns of a schema that this version of the table does not have yet.
+    pub fn missing_columns(&self, schema: &Schema) -> Vec<Field> {
+        let known = |field: &Field| self.schema().field_with_name(field.name()).is_ok();
+        schema
+            .fields()
+            .iter()
+            .filter(|field| !known(field))
+            .map(|field| field.as_ref().clone())
+            .collect()
+    }
+
+    /// Who owns the table: what its property says.
+    pub fn owner(&self) -> Option<&str> {
+        let properties = self.kernel.table_configuration().metadata().configuration();
+        properties.get(OWNER_PROPERTY).map(String::as_str)
     }
 
     /// One position.

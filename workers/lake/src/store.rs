@@ -7,19 +7,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use delta_kernel_default_engine::DefaultEngineBuilder;
 use delta_kernel_default_engine::executor::tokio::TokioMultiThreadExecutor;
-use delta_kernel_default_engine::{DefaultEngine, DefaultEngineBuilder};
 use object_store::aws::{AmazonS3Builder, S3ConditionalPut};
 use object_store::local::LocalFileSystem;
+use object_store::path::Path;
 use object_store::{ClientOptions, ObjectStore, RetryConfig};
 use tokio::runtime::{Handle, RuntimeFlavor};
 use url::Url;
 
+use crate::bucket::Bucket;
 use crate::credentials::SdkCredentials;
 use crate::error::LakeError;
 use crate::table::Table;
-
-pub(crate) type Engine = DefaultEngine<TokioMultiThreadExecutor>;
 
 /// Log entries and checkpoints read ahead while a snapshot is loaded. The default of a thousand would hold as many
 /// files of the log in memory.
@@ -48,13 +48,6 @@ struct S3 {
     endpoint: Option<String>,
     path_style: bool,
     credentials: Arc<SdkCredentials>,
-}
-
-/// One bucket's client, and the log library's engine on it.
-#[derive(Clone)]
-pub(crate) struct Bucket {
-    pub(crate) objects: Arc<dyn ObjectStore>,
-    pub(crate) engine: Arc<Engine>,
 }
 
 impl LakeStore {
@@ -135,6 +128,31 @@ impl LakeStore {
             other => other,
         })?;
         Table::new(bucket, url)
+    }
+
+    /// The folders of a layer that may hold a table, by name. For looking whose they are before anything is written; what
+    /// is in a table its log alone says.
+    pub async fn tables(&self, layer: &str) -> Result<Vec<(String, Table)>, LakeError> {
+        let bad = |reason: String| LakeError::BadAddress {
+            address: layer.to_owned(),
+            reason,
+        };
+        let url = Url::parse(layer).map_err(|error| bad(error.to_string()))?;
+        let prefix = Path::from_url_path(url.path()).map_err(|error| bad(error.to_string()))?;
+        let objects = self.bucket(&url)?.objects;
+        let listed = objects
+            .list_with_delimiter(Some(&prefix))
+            .await
+            .map_err(LakeError::store(format!("list {layer}")))?;
+        // Folders with an underscore hold what is kept beside the tables.
+        let names = listed.common_prefixes.iter().filter_map(Path::filename);
+        let names = names.filter(|name| !name.starts_with('_'));
+        names
+            .map(|name| {
+                let table = self.table(&format!("{}/{name}", layer.trim_end_matches('/')))?;
+                Ok((name.to_owned(), table))
+            })
+            .collect()
     }
 
     fn bucket(&self, url: &Url) -> Result<Bucket, LakeError> {

@@ -1,24 +1,15 @@
-//! A table: opened, created, read at a version. Talks to object storage.
+//! A table's handle: where it lies, and what its parts are called there. Opens no connections of its own.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use arrow::datatypes::{Field, Schema};
-use delta_kernel::Snapshot as KernelSnapshot;
-use delta_kernel::committer::FileSystemCommitter;
-use delta_kernel::transaction::CommitResult;
-use delta_kernel::transaction::create_table::create_table;
-use delta_kernel::transaction::data_layout::DataLayout;
-use futures::StreamExt;
 use object_store::ObjectStore;
 use object_store::path::Path;
+use tokio::task::JoinHandle;
 use url::Url;
 
-use crate::checkpoint::Checkpoints;
+use crate::bucket::{Bucket, Engine};
 use crate::error::LakeError;
-use crate::schema;
-use crate::snapshot::Snapshot;
-use crate::store::{Bucket, Engine};
 
 /// Written into the log as the engine of each commit.
 pub(crate) const ENGINE_INFO: &str = concat!("medallion/", env!("CARGO_PKG_VERSION"));
@@ -33,7 +24,7 @@ struct Inner {
     bucket: Bucket,
     url: Url,
     root: Path,
-    checkpoints: Checkpoints,
+    checkpoint: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Table {
@@ -47,7 +38,7 @@ impl Table {
                 bucket,
                 url,
                 root,
-                checkpoints: Checkpoints::default(),
+                checkpoint: Mutex::default(),
             }),
         })
     }
@@ -57,90 +48,8 @@ impl Table {
         self.inner.url.as_str()
     }
 
-    /// The newest version, or `None` if there is no table.
-    pub async fn snapshot(&self) -> Result<Option<Snapshot>, LakeError> {
-        match self.newest().await {
-            Ok(snapshot) => Ok(Some(snapshot)),
-            Err(LakeError::Log { .. }) if self.log_is_empty().await? => Ok(None),
-            // The table may have come into being between the two looks.
-            Err(LakeError::Log { .. }) => self.newest().await.map(Some),
-            Err(error) => Err(error),
-        }
-    }
-
-    async fn newest(&self) -> Result<Snapshot, LakeError> {
-        let table = self.clone();
-        blocking(move || table.load(None)).await
-    }
-
-    /// The newest version of a table that must exist.
-    pub async fn existing(&self) -> Result<Snapshot, LakeError> {
-        self.snapshot()
-            .await?
-            .ok_or_else(|| LakeError::NoTable(self.address().to_owned()))
-    }
-
-    /// A version of the past.
-    pub async fn snapshot_at(&self, version: u64) -> Result<Snapshot, LakeError> {
-        let table = self.clone();
-        blocking(move || table.load(Some(version))).await
-    }
-
-    /// Opens the table, and creates it if there is none. Whoever loses a race to create it opens the winner's.
-    ///
-    /// An existing table may have other columns beside the expected ones; columns that both have must have the same
-    /// type, and the partition columns must be the same. Missing columns are added by the first commit that brings them
-    /// ([`Snapshot::missing_columns`]).
-    pub async fn open_or_create(&self, schema: &Schema, partition_columns: &[&str]) -> Result<Snapshot, LakeError> {
-        let snapshot = match self.snapshot().await? {
-            Some(snapshot) => snapshot,
-            None => self.create(schema, partition_columns).await?,
-        };
-        let differs = |reason: String| LakeError::TableDiffers {
-            table: self.address().to_owned(),
-            reason,
-        };
-        if snapshot.partition_columns() != partition_columns {
-            let found = snapshot.partition_columns();
-            return Err(differs(format!(
-                "it is partitioned by {found:?} instead of {partition_columns:?}"
-            )));
-        }
-        schema::table_fits(schema, snapshot.schema()).map_err(differs)?;
-        Ok(snapshot)
-    }
-
-    async fn create(&self, schema: &Schema, partition_columns: &[&str]) -> Result<Snapshot, LakeError> {
-        let delta = schema::to_delta(schema).map_err(|reason| LakeError::TableDiffers {
-            table: self.address().to_owned(),
-            reason,
-        })?;
-        let layout = match partition_columns {
-            [] => DataLayout::None,
-            columns => DataLayout::partitioned(columns.iter().copied()),
-        };
-        let table = self.clone();
-        let attempt = blocking(move || {
-            table.make_folder()?;
-            let engine = table.engine();
-            let committed = create_table(table.address(), Arc::new(delta), ENGINE_INFO, false)
-                .with_table_properties([("delta.feature.domainMetadata", "supported")])
-                .with_data_layout(layout)
-                .build(engine, Box::new(FileSystemCommitter::new()))
-                .and_then(|transaction| transaction.commit(engine));
-            Ok(committed.map(|result| matches!(result, CommitResult::Committed(_))))
-        })
-        .await?;
-        // Created, lost the race, or lost the answer: the log knows.
-        match (self.snapshot().await?, attempt) {
-            (Some(snapshot), _) => Ok(snapshot),
-            (None, Err(source)) => Err(LakeError::log(format!("create {}", self.address()))(source)),
-            (None, Ok(_)) => Err(LakeError::NoTable(self.address().to_owned())),
-        }
-    }
-
     /// The log library wants a local table's folder to exist; a bucket has no folders.
-    fn make_folder(&self) -> Result<(), LakeError> {
+    pub(crate) fn make_folder(&self) -> Result<(), LakeError> {
         let Ok(folder) = self.inner.url.to_file_path() else {
             return Ok(());
         };
@@ -148,31 +57,6 @@ impl Table {
             path: folder.display().to_string(),
             source,
         })
-    }
-
-    /// Loads the newest or a given version. Blocks.
-    pub(crate) fn load(&self, version: Option<u64>) -> Result<Snapshot, LakeError> {
-        let mut builder = KernelSnapshot::builder_for(self.address());
-        if let Some(version) = version {
-            builder = builder.at_version(version);
-        }
-        let what = version.map_or_else(|| "newest version".to_owned(), |version| format!("version {version}"));
-        let kernel = builder
-            .build(self.engine())
-            .map_err(LakeError::log(format!("load {what} of {}", self.address())))?;
-        Snapshot::load(self, kernel)
-    }
-
-    async fn log_is_empty(&self) -> Result<bool, LakeError> {
-        let prefix = self.log();
-        match self.objects().list(Some(&prefix)).next().await {
-            None => Ok(true),
-            Some(Ok(_)) => Ok(false),
-            Some(Err(source)) => Err(LakeError::Store {
-                what: format!("list {prefix}"),
-                source,
-            }),
-        }
     }
 
     pub(crate) fn engine(&self) -> &Engine {
@@ -183,8 +67,9 @@ impl Table {
         self.inner.bucket.objects.as_ref()
     }
 
-    pub(crate) fn checkpoints(&self) -> &Checkpoints {
-        &self.inner.checkpoints
+    /// The checkpoint that this process has begun last.
+    pub(crate) fn checkpoint(&self) -> &Mutex<Option<JoinHandle<()>>> {
+        &self.inner.checkpoint
     }
 
     /// Key of an object under the table's root.
@@ -222,19 +107,6 @@ impl Table {
         let root = self.inner.root.as_ref();
         let name = key.strip_prefix(root).map_or(key, |rest| rest.trim_start_matches('/'));
         Ok((name.to_owned(), address))
-    }
-}
-
-impl Snapshot {
-    /// The columns of a schema that this version of the table does not have yet.
-    pub fn missing_columns(&self, schema: &Schema) -> Vec<Field> {
-        let known = |field: &Field| self.schema().field_with_name(field.name()).is_ok();
-        schema
-            .fields()
-            .iter()
-            .filter(|field| !known(field))
-            .map(|field| field.as_ref().clone())
-            .collect()
     }
 }
 

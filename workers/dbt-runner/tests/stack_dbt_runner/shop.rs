@@ -23,7 +23,7 @@ use medallion_crds::launch::{
 };
 use medallion_crds::progress::Identity;
 use medallion_crds::stage_run::TableVersion;
-use medallion_lake::{Change, LakeStore, Outcome, PartitionValues};
+use medallion_lake::{Change, Claim, LakeStore, Outcome, OwnedTable, PartitionValues};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -82,8 +82,7 @@ impl Shop {
             contract,
             project: root().join("dbt"),
         };
-        shop.store
-            .table(&shop.address("bronze/purchase_orders"))?
+        shop.table("bronze/purchase_orders")?
             .open_or_create(&shop.contract.bronze_table_schema(), &[PARTITION_COLUMN])
             .await?;
         Ok(shop)
@@ -104,6 +103,12 @@ impl Shop {
 
     fn address(&self, path: &str) -> String {
         format!("file://{}/{path}", self.folder.path().display())
+    }
+
+    /// A table, for its owner.
+    fn table(&self, path: &str) -> Result<OwnedTable> {
+        let table = self.store.table(&self.address(path))?;
+        Ok(table.claimed(&Claim::new("test/shop/purchases", [])))
     }
 
     /// Commits events as the exporter does.
@@ -134,7 +139,7 @@ impl Shop {
     }
 
     async fn append(&self, rows: &[(ChangeKind, &str, &str, Option<String>)]) -> Result<()> {
-        let table = self.store.table(&self.address("bronze/purchase_orders"))?;
+        let table = self.table("bronze/purchase_orders")?;
         let base = table.existing().await?;
         let mut builder = BronzeBatchBuilder::new(Arc::clone(&self.contract));
         for (number, (kind, key, event_id, payload)) in rows.iter().enumerate() {
@@ -300,10 +305,7 @@ impl Shop {
     /// A table of quite another kind.
     pub async fn foreign_table(&self, table: &str) -> Result<()> {
         let schema = Schema::new(vec![Field::new("buyer_id", DataType::Int64, true)]);
-        self.store
-            .table(&self.address(table))?
-            .open_or_create(&schema, &[])
-            .await?;
+        self.table(table)?.open_or_create(&schema, &[]).await?;
         Ok(())
     }
 
@@ -332,7 +334,7 @@ impl Shop {
 
     /// Makes a table one that no run has written.
     pub async fn forget_positions(&self, table: &str) -> Result<()> {
-        let table = self.store.table(&self.address(table))?;
+        let table = self.table(table)?;
         let change = Change::append(Vec::new())
             .forget("medallion.run")
             .position("somebody.else", json!({}));

@@ -13,7 +13,7 @@ use exporter::{BronzeSink, DynamoDbSource, Engine, EngineSettings, ExporterMetri
 use jiff::{SignedDuration, Timestamp};
 use medallion_contract::{Contract, Pointers};
 use medallion_crds::progress::Identity;
-use medallion_lake::{LakeStore, Table};
+use medallion_lake::{Claim, LakeStore, OwnedTable};
 use serde::Deserialize;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -133,8 +133,9 @@ impl Shop {
         Ok(())
     }
 
-    pub fn bronze(&self) -> Result<Table> {
-        Ok(LakeStore::s3(&self.stack.s3())?.table(&self.bronze)?)
+    pub fn bronze(&self) -> Result<OwnedTable> {
+        let table = LakeStore::s3(&self.stack.s3())?.table(&self.bronze)?;
+        Ok(table.claimed(&Claim::new("test/shop/orders", [])))
     }
 
     /// The exporter inside this process, until it ends by itself.

@@ -8,12 +8,16 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use arrow::array::{ArrayRef, Decimal128Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
-use medallion_lake::{Change, Outcome, PartitionValues, Snapshot, Table};
+use medallion_lake::{Change, Claim, Outcome, OwnedTable, PartitionValues, Snapshot};
 use serde_json::{Value, json};
 
 use crate::stack::Stack;
 
 const CHILD: &str = "LAKE_TEST_CHILD_TABLE";
+
+fn claim() -> Claim {
+    Claim::new("here/shop/orders", [])
+}
 
 fn schema() -> Schema {
     Schema::new(vec![
@@ -69,7 +73,7 @@ fn ids(rows: &[Value]) -> Vec<i64> {
 async fn other_libraries_see_the_rows_partitions_and_past_that_we_wrote() -> Result<()> {
     let stack = Stack::from_environment()?;
     let address = format!("s3://{}/orders", stack.bucket().await?);
-    let table = stack.store()?.table(&address)?;
+    let table = stack.store()?.table(&address)?.claimed(&claim());
     let base = table.open_or_create(&schema(), &["part_day"]).await?;
 
     let odd = ["2026-03-01", "Côte d'Ivoire", "a/b=c%20d", "1+1 & 2?#"];
@@ -143,7 +147,7 @@ async fn other_libraries_see_the_rows_partitions_and_past_that_we_wrote() -> Res
 async fn a_large_file_goes_up_in_parts_and_comes_back() -> Result<()> {
     let stack = Stack::from_environment()?;
     let address = format!("s3://{}/large", stack.bucket().await?);
-    let table = stack.store()?.table(&address)?;
+    let table = stack.store()?.table(&address)?.claimed(&claim());
     let base = table.open_or_create(&schema(), &["part_day"]).await?;
     let folder = tempfile::tempdir()?;
     let path = folder.path().join("large.parquet");
@@ -174,14 +178,14 @@ async fn a_large_file_goes_up_in_parts_and_comes_back() -> Result<()> {
 
 /// The life of a writer: counts up in the log, one row per number, until it is killed.
 async fn count_until_killed(address: &str) -> Result<()> {
-    let table = Stack::from_environment()?.store()?.table(address)?;
+    let table = Stack::from_environment()?.store()?.table(address)?.claimed(&claim());
     loop {
         let base = table.existing().await?;
         count_one(&table, &base).await?;
     }
 }
 
-async fn count_one(table: &Table, base: &Snapshot) -> Result<()> {
+async fn count_one(table: &OwnedTable, base: &Snapshot) -> Result<()> {
     let next = base.position("test.count").and_then(Value::as_i64).unwrap_or(0) + 1;
     let name = format!("{next}-{}-{:08x}.parquet", std::process::id(), rand::random::<u32>());
     let file = table.write_file(&name, &day(Some("d")), vec![rows(&[next])]).await?;
@@ -225,7 +229,7 @@ async fn racing_and_killed_writers_leave_each_number_once() -> Result<()> {
     }
     let stack = Stack::from_environment()?;
     let address = format!("s3://{}/counted", stack.bucket().await?);
-    let table = stack.store()?.table(&address)?;
+    let table = stack.store()?.table(&address)?.claimed(&claim());
     table.open_or_create(&schema(), &["part_day"]).await?;
     let mut writers = (0..3).map(|_| Writer::start(&address)).collect::<Result<Vec<_>>>()?;
     for round in 1..=12_u64 {

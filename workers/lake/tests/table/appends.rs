@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use medallion_lake::{LakeError, LakeStore, Outcome};
 use serde_json::json;
 
-use crate::support::{append, at, created, day, file, home, home_in, names, no_day, rows, some};
+use crate::support::{append, at, claim, created, day, file, home, home_in, names, no_day, rows, some};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn rows_and_position_arrive_together() {
@@ -96,7 +96,8 @@ async fn of_racing_writers_one_wins_and_the_others_learn_who() {
             let table = LakeStore::local()
                 .expect("store")
                 .table(home.table.address())
-                .expect("table");
+                .expect("table")
+                .claimed(&claim("here/shop/orders", &[]));
             let base = table.snapshot_at(base.version()).await.expect("base");
             race.spawn(async move {
                 let id = i64::try_from(round * 10 + writer).expect("small");

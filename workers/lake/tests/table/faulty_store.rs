@@ -14,7 +14,7 @@ use object_store::{
 };
 
 /// What happens to the next put of a matching name.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Fault {
     /// It is done, but the answer is an error.
     AnswerLost,

@@ -5,5 +5,6 @@ mod evolution;
 mod faults;
 mod faulty_store;
 mod maintenance;
+mod owners;
 mod replacements;
 mod support;

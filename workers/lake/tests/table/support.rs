@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema};
-use medallion_lake::{Change, LakeStore, NewFile, PartitionValues, Snapshot, Table};
+use medallion_lake::{Change, Claim, LakeStore, NewFile, OwnedTable, PartitionValues, Snapshot, Table};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::{Value, json};
 
 pub struct Home {
     pub folder: tempfile::TempDir,
-    pub table: Table,
+    pub table: OwnedTable,
 }
 
 pub fn home() -> Home {
@@ -22,8 +22,13 @@ pub fn home_in(store: &LakeStore) -> Home {
     let folder = tempfile::tempdir().expect("folder");
     let table = store
         .table(&format!("file://{}/orders", folder.path().display()))
-        .expect("table");
+        .expect("table")
+        .claimed(&claim("here/shop/orders", &[]));
     Home { folder, table }
+}
+
+pub fn claim(own: &str, adopt: &[&str]) -> Claim {
+    Claim::new(own, adopt.iter().map(ToString::to_string))
 }
 
 pub fn schema() -> Schema {

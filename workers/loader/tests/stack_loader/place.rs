@@ -7,7 +7,7 @@ use arrow::array::RecordBatch;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use medallion_crds::launch::report::RunReport;
-use medallion_lake::{Change, LakeStore, Outcome, PartitionValues, Table};
+use medallion_lake::{Change, Claim, LakeStore, Outcome, OwnedTable, PartitionValues};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -82,8 +82,9 @@ impl Place {
     }
 
     /// A table of Gold.
-    pub fn table(&self, name: &str) -> Result<Table> {
-        Ok(self.lake.table(&format!("s3://{}/{name}", bucket(&self.name)))?)
+    pub fn table(&self, name: &str) -> Result<OwnedTable> {
+        let table = self.lake.table(&format!("s3://{}/{name}", bucket(&self.name)))?;
+        Ok(table.claimed(&Claim::new("test/shop/orders", [])))
     }
 
     /// Replaces partitions of a Gold table, as a Gold run does; gives the new version. No batch empties the partition.

@@ -1,0 +1,64 @@
+//! Opens versions of a table. Reads object storage.
+
+use delta_kernel::Snapshot as KernelSnapshot;
+use futures::StreamExt;
+
+use crate::error::LakeError;
+use crate::snapshot::Snapshot;
+use crate::table::{Table, blocking};
+
+impl Table {
+    /// The newest version, or `None` if there is no table.
+    pub async fn snapshot(&self) -> Result<Option<Snapshot>, LakeError> {
+        match self.newest().await {
+            Ok(snapshot) => Ok(Some(snapshot)),
+            Err(LakeError::Log { .. }) if self.log_is_empty().await? => Ok(None),
+            // The table may have come into being between the two looks.
+            Err(LakeError::Log { .. }) => self.newest().await.map(Some),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn newest(&self) -> Result<Snapshot, LakeError> {
+        let table = self.clone();
+        blocking(move || table.load(None)).await
+    }
+
+    /// The newest version of a table that must exist.
+    pub async fn existing(&self) -> Result<Snapshot, LakeError> {
+        self.snapshot()
+            .await?
+            .ok_or_else(|| LakeError::NoTable(self.address().to_owned()))
+    }
+
+    /// A version of the past.
+    pub async fn snapshot_at(&self, version: u64) -> Result<Snapshot, LakeError> {
+        let table = self.clone();
+        blocking(move || table.load(Some(version))).await
+    }
+
+    /// Loads the newest or a given version. Blocks.
+    pub(crate) fn load(&self, version: Option<u64>) -> Result<Snapshot, LakeError> {
+        let mut builder = KernelSnapshot::builder_for(self.address());
+        if let Some(version) = version {
+            builder = builder.at_version(version);
+        }
+        let what = version.map_or_else(|| "newest version".to_owned(), |version| format!("version {version}"));
+        let kernel = builder
+            .build(self.engine())
+            .map_err(LakeError::log(format!("load {what} of {}", self.address())))?;
+        Snapshot::load(self, kernel)
+    }
+
+    async fn log_is_empty(&self) -> Result<bool, LakeError> {
+        let prefix = self.log();
+        match self.objects().list(Some(&prefix)).next().await {
+            None => Ok(true),
+            Some(Ok(_)) => Ok(false),
+            Some(Err(source)) => Err(LakeError::Store {
+                what: format!("list {prefix}"),
+                source,
+            }),
+        }
+    }
+}
