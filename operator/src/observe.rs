@@ -31,6 +31,7 @@ const EVENTS: Duration = Duration::from_secs(8);
 pub(crate) async fn observe(
     context: &Context,
     scope: &Scope,
+    stored: &Pipeline,
     pipeline: &ValidatedPipeline,
     memory: &mut Memory,
 ) -> Result<Observed, CallError> {
@@ -48,6 +49,7 @@ pub(crate) async fn observe(
     });
     let pods = readable(&scope.pods, |pod| is_child(pod, pipeline));
     let mut observed = Observed {
+        stored: stored.status.clone().unwrap_or_default(),
         contract: contract(context, pipeline, memory).await,
         deployments,
         jobs,
@@ -234,7 +236,7 @@ fn state_of(pod: &Pod) -> Option<&k8s_openapi::api::core::v1::ContainerState> {
 }
 
 async fn contract(context: &Context, pipeline: &ValidatedPipeline, memory: &mut Memory) -> Contract {
-    let reference = &pipeline.spec.contract.schema_ref;
+    let reference = &pipeline.schema_ref;
     let known = memory.contract(reference);
     if let Some(known) = known {
         let holds = if matches!(known.answer, Contract::Found { .. }) {

@@ -11,8 +11,8 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 use kube::runtime::applier;
 use kube::runtime::controller::{Action, Config};
-use medallion_crds::Pipeline;
-use medallion_plan::{Observed, PlanError, PlannedEvent, ValidateError, ValidatedPipeline, is_over, plan};
+use medallion_crds::{Pipeline, Reason};
+use medallion_plan::{Observed, PlanError, PlannedEvent, STAGES, ValidateError, ValidatedPipeline, is_over, plan};
 use thiserror::Error;
 use tokio_util::sync::CancellationToken;
 
@@ -148,11 +148,11 @@ async fn reconcile(object: &GuardedPipeline, context: &Context, scope: &Scope) -
 
     let seen = newest(stored, &memory);
     let pipeline = ValidatedPipeline::new(&seen, &context.config)?;
-    let mut observed = observe::observe(context, scope, &pipeline, &mut memory)
+    let mut observed = observe::observe(context, scope, &seen, &pipeline, &mut memory)
         .await
         .map_err(ReconcileError::Observe)?;
     let now = Timestamp::now();
-    let mut planned = plan(&pipeline, &observed, &context.config, now)?;
+    let mut planned = plan(STAGES, &pipeline, &observed, &context.config, now)?;
     if apply::creates(scope, &pipeline, &planned) {
         match observe::since(context, &seen).await.map_err(ReconcileError::Observe)? {
             Since::Same => {}
@@ -170,7 +170,7 @@ async fn reconcile(object: &GuardedPipeline, context: &Context, scope: &Scope) -
         // What could not be done is said at once: a status without it would call the pipeline ready.
         memory.apply_failure.clone_from(&failure);
         observed.apply_failure = failure;
-        planned = plan(&pipeline, &observed, &context.config, now)?;
+        planned = plan(STAGES, &pipeline, &observed, &context.config, now)?;
     }
     let put_off = report::status(context, &seen, &pipeline, &mut memory, &planned)
         .await
@@ -195,7 +195,7 @@ async fn tell_unreadable(context: &Context, object: &GuardedPipeline, error: &st
     tracing::warn!(pipeline = object.name_any(), error, "pipeline not readable");
     let event = PlannedEvent {
         warning: true,
-        reason: "NotReadable".to_owned(),
+        reason: Reason::NotReadable,
         about: "Read".to_owned(),
         note: format!("this operator cannot read the object: {error}"),
     };

@@ -27,10 +27,9 @@ pub(crate) async fn status(
     plan: &Plan,
 ) -> Result<Option<Duration>, CallError> {
     let Some(wanted) = &plan.status else { return Ok(None) };
-    let urgency = if seen.status.is_none() {
-        Urgency::Now
-    } else {
-        urgency(&pipeline.status, wanted)
+    let urgency = match &seen.status {
+        None => Urgency::Now,
+        Some(stored) => urgency(stored, wanted),
     };
     match urgency {
         Urgency::None => return Ok(None),
@@ -85,7 +84,7 @@ pub(crate) async fn publish<K: Resource<DynamicType = ()>>(context: &Context, ob
         } else {
             EventType::Normal
         },
-        reason: event.reason.clone(),
+        reason: event.reason.to_string(),
         note: Some(event.note.clone()),
         // Events of one reason about different things are not counted together.
         action: event.about.clone(),
@@ -97,6 +96,6 @@ pub(crate) async fn publish<K: Resource<DynamicType = ()>>(context: &Context, ob
         context.recorder.publish(&published, &reference),
     );
     if let Err(error) = call.await {
-        tracing::warn!(%error, reason = event.reason, "event lost");
+        tracing::warn!(%error, reason = %event.reason, "event lost");
     }
 }

@@ -83,7 +83,7 @@ impl World {
 fn run() -> Result<StageRun> {
     Ok(serde_json::from_value(json!({
         "apiVersion": "medallion.dev/v1alpha1", "kind": "StageRun", "metadata": {"name": "orders-silver-000001"},
-        "spec": {"pipelineRef": {"name": "orders"}, "stage": "silver", "type": "Process", "inputs": [{"name": "bronze", "version": 3}]},
+        "spec": {"pipelineRef": {"name": "orders"}, "stage": "silver", "type": "Process", "process": {"inputs": [{"name": "bronze", "version": 3}]}},
     }))?)
 }
 

@@ -1,45 +1,67 @@
-//! Decides what an operator has to do: (validated spec, observed cluster, time) to desired children, next steps, status. No network.
+//! Decides what an operator has to do: (validated pipeline, observed cluster, time) to desired children, next steps, status. No network.
 //!
-//! [`plan()`] is the whole interface. It has no memory and no clock: after a crash the next plan starts from what stands.
+//! [`plan()`] is the whole interface. It has no memory and no clock: after a crash the next plan starts from what stands. The layers,
+//! each using only those above it:
+//!
+//! - `model`: what is given and what is decided, as data
+//! - `build`: desired objects
+//! - `stages`: the table of stages, one file a stage
+//! - `runs`: the table of kinds of run, one file a kind
+//! - `assess`: what is true
+//! - `decide`: what comes next
+//! - `report`: what users read
 
-mod attempt;
-mod batch;
-mod child;
-mod conditions;
-mod config;
-mod consumer;
-mod dbt_runner;
-mod exporter;
-mod gateway;
-mod health;
-mod history;
-mod job;
-mod loader;
-mod meta;
-pub mod names;
-mod observed;
-mod plan;
-mod pod;
-mod pods;
-mod provisioner;
-mod provisioning;
-mod rules;
-mod run;
-mod settings;
-mod stage_status;
-mod standing;
-mod status;
-mod streaming;
-mod trigger;
-mod validate;
+mod assess;
+mod build;
+mod decide;
+mod model;
+mod report;
+mod runs;
+mod stages;
 
-pub use child::Child;
-pub use config::{DbtRunnerConfig, Images, OperatorConfig, WorkerConfig};
-pub use job::PlannedJob;
-pub use observed::{Contract, Observed};
-pub use plan::{ObjectId, Plan, PlanError, PlannedEvent, PlannedRun, plan};
-pub use pods::has_ended as pod_has_ended;
-pub use run::is_over;
-pub use settings::digest;
-pub use status::{Urgency, urgency};
-pub use validate::{Fault, ValidateError, ValidatedPipeline};
+use jiff::Timestamp;
+
+pub use build::job::LaunchTemplate;
+pub use build::pod::WorkerPod;
+pub use build::settings::{Launch, LaunchSettings, digest};
+pub use model::action::{ObjectId, Plan, PlanError, PlannedEvent, PlannedJob, PlannedRun};
+pub use model::child::Child;
+pub use model::cluster::{Contract, Observed};
+pub use model::config::{DbtRunnerConfig, Images, OperatorConfig, WorkerConfig};
+pub use model::names;
+pub use model::pipeline::{
+    BatchRules, Fault, StageWish, ValidateError, ValidatedPipeline, Warehouse, WorkWish,
+};
+pub use model::pod::has_ended as pod_has_ended;
+pub use model::run::is_over;
+pub use report::{Urgency, urgency};
+pub use stages::{Batch, STAGES, StageEntry, StageRequest, Streaming, Work};
+
+/// Decides the next step of a pipeline whose stages are those of a table. The same observation gives the same plan.
+pub fn plan(
+    stages: &[StageEntry],
+    pipeline: &ValidatedPipeline,
+    observed: &Observed,
+    config: &OperatorConfig,
+    now: Timestamp,
+) -> Result<Plan, PlanError> {
+    if pipeline.deleting {
+        // Owner references end everything inside the cluster; what is outside stays.
+        return Ok(Plan::default());
+    }
+    let basis = stages::Basis {
+        table: stages,
+        pipeline,
+        observed,
+        config,
+        now,
+    };
+    let provisioning = decide::provisioning::step(&basis);
+    let deployments = decide::deployments::plan(&basis, &provisioning);
+    let streaming = assess::streaming::all(&basis, &deployments.children, provisioning.obstacle.as_ref());
+    let keep = decide::deployments::keep(&basis, &provisioning, &deployments.children, &streaming);
+    let batch = decide::batch::all(&basis, &provisioning, &streaming);
+    let report = report::status::report(&basis, &provisioning, &streaming, &batch)?;
+    let parts = [provisioning.plan, deployments, keep, batch.plan, report];
+    Ok(parts.into_iter().collect())
+}

@@ -7,6 +7,8 @@ mod world;
 use std::path::{Path, PathBuf};
 
 use rstest::rstest;
+use medallion_crds::Stage;
+use medallion_plan::{STAGES, StageEntry};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use world::{Step, World};
@@ -21,9 +23,40 @@ struct Case {
     before: Vec<Step>,
     /// What happens now; the plan right after it is the expected one.
     now: Vec<Step>,
+    /// Which stages there are; left out: those of the product.
+    #[serde(default)]
+    table: Table,
+    /// Changes of the user's YAML, made before anything happens.
+    #[serde(default)]
+    spec: Option<Value>,
     /// Children in full rather than by name.
     #[serde(default)]
     full: bool,
+}
+
+/// Tables of stages to plan by.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+enum Table {
+    #[default]
+    OfTheProduct,
+    /// A seventh stage that nobody has made yet: it takes what the warehouse was given.
+    WithArchive,
+}
+
+impl Table {
+    fn entries(&self) -> Vec<StageEntry> {
+        let mut all = STAGES.to_vec();
+        if matches!(self, Self::WithArchive) {
+            let last = *all.last().expect("a stage");
+            all.push(StageEntry {
+                stage: Stage::from("archive"),
+                upstream: Some(last.stage),
+                ..last
+            });
+        }
+        all
+    }
 }
 
 #[rstest]
@@ -37,6 +70,10 @@ fn the_plan_is_the_expected_one(#[files("tests/cases/*/case.yaml")] path: PathBu
         folder.with_file_name("pipeline.yaml")
     };
     let mut world = World::new(&read(&yaml));
+    world.table = case.table.entries();
+    if let Some(patch) = case.spec {
+        world.start_from(patch);
+    }
     for step in &case.before {
         world.step(step.clone());
         world.settle();

@@ -2,7 +2,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
-use medallion_crds::Stage;
+use medallion_crds::{Reason, Stage};
 use medallion_crds::pipeline::StageState;
 
 use crate::world::{Outcome, Step, World};
@@ -14,7 +14,7 @@ fn the_stage_fails_only_while_its_newest_run_has() {
     happens(&mut world, Step::Bronze(3));
     happens(&mut world, attempt(Stage::Silver, Outcome::RecordError));
     assert_eq!(world.stage(Stage::Silver).state, StageState::Failed);
-    assert_eq!(world.stage(Stage::Silver).reason.as_deref(), Some("ModelFailed"));
+    assert_eq!(world.stage(Stage::Silver).reason, Some(Reason::from("ModelFailed")));
     assert_eq!(world.condition("Healthy").1, "ModelFailed");
     assert_eq!(
         world.condition("Ready").0,
@@ -88,7 +88,7 @@ fn what_keeps_pods_from_being_made_is_said_with_the_fix() {
         },
     );
     let (reason, message) = said(&world, Stage::Persist);
-    assert_eq!(reason, "ServiceAccountMissing");
+    assert_eq!(reason, Reason::ServiceAccountMissing);
     assert!(
         message.contains("create the ServiceAccount in namespace shop"),
         "{message}"
@@ -105,14 +105,14 @@ fn what_keeps_pods_from_being_made_is_said_with_the_fix() {
         },
     );
     let (reason, message) = said(&world, Stage::Silver);
-    assert_eq!(reason, "QuotaExceeded");
+    assert_eq!(reason, Reason::QuotaExceeded);
     assert!(
         message.contains("raise the ResourceQuota of namespace shop"),
         "{message}"
     );
     happens(&mut world, attempt(Stage::Silver, Outcome::TimedOut));
     let failure = world.runs(Stage::Silver)[0].status.clone().unwrap().failures[0].clone();
-    assert_eq!(failure.reason, "TimedOut");
+    assert_eq!(failure.reason, Reason::TimedOut);
     assert!(failure.message.contains("exceeded quota"), "{}", failure.message);
 }
 
@@ -122,8 +122,8 @@ fn a_worker_that_failed_and_runs_again_is_not_merely_starting() {
     happens(&mut world, Step::Crashed(Stage::Bronze));
     let bronze = world.stage(Stage::Bronze);
     assert_eq!(
-        (bronze.state, bronze.reason.as_deref()),
-        (StageState::Blocked, Some("BrokerNotReachable"))
+        (bronze.state, bronze.reason),
+        (StageState::Blocked, Some(Reason::BrokerNotReachable))
     );
     assert_eq!(world.condition("Healthy").1, "BrokerNotReachable");
     happens(&mut world, Step::WorkersReady);
@@ -241,9 +241,9 @@ fn an_old_failure_is_not_blamed_for_what_is_in_the_way_today() {
     let mut world = started();
     happens(&mut world, Step::Crashed(Stage::Bronze));
     let reason = |world: &World| world.stage(Stage::Bronze).reason;
-    assert_eq!(reason(&world).as_deref(), Some("BrokerNotReachable"));
+    assert_eq!(reason(&world), Some(Reason::BrokerNotReachable));
     happens(&mut world, Step::Pass(121));
-    assert_ne!(reason(&world).as_deref(), Some("BrokerNotReachable"));
+    assert_ne!(reason(&world), Some(Reason::BrokerNotReachable));
 }
 
 #[test]

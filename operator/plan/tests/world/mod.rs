@@ -16,9 +16,10 @@ use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use kube::ResourceExt;
 use medallion_crds::pipeline::StageStatus;
-use medallion_crds::{Pipeline, Stage, StageRun};
+use medallion_crds::{Pipeline, Stage, StageRun, Worker};
 use medallion_plan::{
-    Child, Contract, Observed, OperatorConfig, Plan, PlannedEvent, PlannedJob, ValidatedPipeline, plan,
+    Child, Contract, Observed, OperatorConfig, Plan, PlannedEvent, PlannedJob, STAGES, StageEntry, ValidatedPipeline,
+    plan,
 };
 
 pub const CONFIG: &str = r#"
@@ -26,6 +27,8 @@ images: {workers: "medallion:1", dbtProjects: {purchases: "dbt-purchases:1"}}
 "#;
 
 pub struct World {
+    /// The stages there are.
+    pub table: Vec<StageEntry>,
     pub config: OperatorConfig,
     pub pipeline: Pipeline,
     pub observed: Observed,
@@ -50,6 +53,7 @@ impl World {
         pipeline.metadata.generation = Some(1);
         pipeline.metadata.creation_timestamp = Some(Time(now));
         Self {
+            table: STAGES.to_vec(),
             config: serde_saphyr::from_str(CONFIG).expect("the configuration"),
             pipeline,
             observed: Observed {
@@ -73,8 +77,13 @@ impl World {
 
     /// The plan that follows from a picture that may be old.
     pub fn plan_on(&self, pipeline: &Pipeline, observed: &Observed) -> Plan {
-        let pipeline = ValidatedPipeline::new(pipeline, &self.config).expect("a valid pipeline");
-        plan(&pipeline, observed, &self.config, self.now).expect("a plan")
+        let observed = Observed {
+            stored: pipeline.status.clone().unwrap_or_default(),
+            ..observed.clone()
+        };
+        let pipeline =
+            ValidatedPipeline::with_stages(&self.table, pipeline, &self.config).expect("a valid pipeline");
+        plan(&self.table, &pipeline, &observed, &self.config, self.now).expect("a plan")
     }
 
     /// One pass of an operator whose stores lag behind: as `apply`, with the server refusing what was decided on an old object.
@@ -150,7 +159,9 @@ impl World {
             {
                 continue;
             }
-            kube::core::cel::validate_cel(&run).expect("a run that the API server takes");
+            if run.spec.stage.is_some_and(|stage| Stage::ALL.contains(&stage)) {
+                kube::core::cel::validate_cel(&run).expect("a run that the API server takes");
+            }
             self.born(&mut run.metadata);
             self.observed.runs.push(run);
         }
@@ -245,14 +256,14 @@ impl World {
         self.observed
             .runs
             .iter()
-            .find(|run| run.spec.stage == stage && !medallion_plan::is_over(run))
+            .find(|run| run.spec.stage == Some(stage) && !medallion_plan::is_over(run))
     }
 
     pub fn runs(&self, stage: Stage) -> Vec<&StageRun> {
         self.observed
             .runs
             .iter()
-            .filter(|run| run.spec.stage == stage)
+            .filter(|run| run.spec.stage == Some(stage))
             .collect()
     }
 
@@ -268,7 +279,13 @@ impl World {
     }
 
     pub fn pods_of(&self, stage: Stage) -> Vec<&Pod> {
-        self.observed.pods_of_worker(stage.worker())
+        self.observed.pods_of_worker(self.worker(stage))
+    }
+
+    /// The worker of a stage, by the table.
+    pub fn worker(&self, stage: Stage) -> Worker {
+        let entry = self.table.iter().find(|entry| entry.stage == stage);
+        entry.expect("a stage of the table").pod.worker
     }
 
     /// What the status says of a stage.

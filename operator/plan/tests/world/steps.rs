@@ -10,10 +10,10 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
 use kube::ResourceExt;
 use medallion_crds::launch::report::{FailureReport, ProvisionReport, Report, RunReport};
-use medallion_crds::pipeline::{Dependency, DependencyState};
+use medallion_crds::pipeline::{Dependency, DependencyKind, DependencyState};
 use medallion_crds::progress::{DeadLetters, Identity, Progress, Trouble, TroubleClass, Work};
 use medallion_crds::stage_run::{RunProgress, TableVersion};
-use medallion_crds::{REQUESTED_AT_ANNOTATION, Stage, Worker, labels};
+use medallion_crds::{REQUESTED_AT_ANNOTATION, Reason, Stage, Worker, labels};
 use medallion_plan::Contract;
 use serde::Deserialize;
 
@@ -136,7 +136,7 @@ impl World {
                 self.work(stage, |work| {
                     work.trouble = Some(Trouble {
                         class,
-                        reason,
+                        reason: reason.into(),
                         message,
                         since,
                     });
@@ -178,6 +178,14 @@ impl World {
         }
     }
 
+    /// The user's YAML with changes, before the operator has seen it; null removes.
+    pub fn start_from(&mut self, patch: serde_json::Value) {
+        let mut spec = serde_json::to_value(&self.pipeline.spec).expect("a spec");
+        merge(&mut spec, patch);
+        self.pipeline.spec = serde_json::from_value(spec).expect("a spec");
+        kube::core::cel::validate_cel(&self.pipeline).expect("the schema's rules");
+    }
+
     fn change_spec(&mut self, patch: serde_json::Value) {
         let mut spec = serde_json::to_value(&self.pipeline.spec).expect("a spec");
         merge(&mut spec, patch);
@@ -202,6 +210,7 @@ impl World {
         };
         let topic = |name: &str, state, message| Dependency {
             name: name.to_owned(),
+            kind: kind_of(name),
             state,
             message,
         };
@@ -231,10 +240,8 @@ impl World {
             let replicas = spec.replicas.unwrap_or(1);
             let metadata = spec.template.metadata.expect("metadata");
             let worker = metadata.labels.clone().expect("labels")[labels::WORKER].clone();
-            let stage = Stage::ALL
-                .into_iter()
-                .find(|stage| stage.worker().as_str() == worker)
-                .expect("a stage");
+            let entry = self.table.iter().find(|entry| entry.pod.worker.as_str() == worker);
+            let stage = entry.expect("a stage").stage;
             self.observed
                 .pods
                 .retain(|pod| pod.labels().get(labels::WORKER) != Some(&worker));
@@ -282,8 +289,9 @@ impl World {
     }
 
     fn pods_wait(&mut self, stage: Stage, event: &str) {
+        let worker = self.worker(stage).as_str();
         for pod in &mut self.observed.pods {
-            if pod.labels().get(labels::WORKER).map(String::as_str) == Some(stage.worker().as_str()) {
+            if pod.labels().get(labels::WORKER).map(String::as_str) == Some(worker) {
                 let uid = pod.uid().expect("a uid");
                 self.observed.warnings.insert(uid.clone(), event.to_owned());
                 self.observed.progress.remove(&uid);
@@ -294,7 +302,7 @@ impl World {
             }
         }
         for deployment in &mut self.observed.deployments {
-            let ours = deployment.name_any().ends_with(stage.worker().as_str());
+            let ours = deployment.name_any().ends_with(worker);
             if let Some(status) = deployment.status.as_mut().filter(|_| ours) {
                 status.available_replicas = None;
             }
@@ -302,11 +310,12 @@ impl World {
     }
 
     fn pods_refused(&mut self, stage: Stage, message: &str) {
+        let worker = self.worker(stage).as_str();
         self.observed
             .pods
-            .retain(|pod| pod.labels().get(labels::WORKER).map(String::as_str) != Some(stage.worker().as_str()));
+            .retain(|pod| pod.labels().get(labels::WORKER).map(String::as_str) != Some(worker));
         for deployment in &mut self.observed.deployments {
-            if deployment.name_any().ends_with(stage.worker().as_str()) {
+            if deployment.name_any().ends_with(worker) {
                 deployment.status = Some(DeploymentStatus {
                     conditions: Some(vec![DeploymentCondition {
                         type_: "ReplicaFailure".to_owned(),
@@ -322,13 +331,14 @@ impl World {
     }
 
     fn crashed(&mut self, stage: Stage) {
+        let worker = self.worker(stage).as_str();
         let report = Report::Failure(FailureReport {
-            reason: "BrokerNotReachable".to_owned(),
+            reason: Reason::BrokerNotReachable,
             message: "no broker answers; check spec.kafka.bootstrapServers".to_owned(),
         });
         let now = self.now;
         for pod in &mut self.observed.pods {
-            if pod.labels().get(labels::WORKER).map(String::as_str) == Some(stage.worker().as_str()) {
+            if pod.labels().get(labels::WORKER).map(String::as_str) == Some(worker) {
                 let mut container = container(running(now));
                 container.last_state = Some(ended(21, None, Some(&report)));
                 pod.status = Some(PodStatus {
@@ -378,7 +388,7 @@ impl World {
         self.observed.pods.retain(|pod| !known.contains(&pod.uid()));
         let failure = |reason: &str| {
             Report::Failure(FailureReport {
-                reason: reason.to_owned(),
+                reason: reason.into(),
                 message: format!("{reason}: what to do"),
             })
         };
@@ -446,7 +456,7 @@ impl World {
         let run = self.active_run(stage).expect("a run");
         let version = run
             .spec
-            .inputs
+            .inputs()
             .iter()
             .map(|input| input.version)
             .max()
@@ -460,12 +470,14 @@ impl World {
             run_uid: run.uid().expect("a uid"),
             attempt: run.status.clone().unwrap_or_default().attempt,
             already_committed,
-            inputs: run.spec.inputs.clone(),
+            inputs: run.spec.inputs().to_vec(),
             outputs: names
                 .iter()
                 .map(|name| TableVersion {
                     name: (*name).to_owned(),
                     version: version + 100,
+                    project: None,
+                    oldest_project: None,
                 })
                 .collect(),
             rows: if already_committed { 0 } else { 7 },
@@ -514,6 +526,16 @@ impl World {
     }
 }
 
+fn kind_of(name: &str) -> DependencyKind {
+    match name.split('/').next() {
+        Some("Topic") => DependencyKind::Topic,
+        Some("Table") => DependencyKind::Table,
+        Some("Bucket") => DependencyKind::GoldBucket,
+        Some("Schema") => DependencyKind::WarehouseSchema,
+        _ => DependencyKind::Other,
+    }
+}
+
 fn container(state: ContainerState) -> ContainerStatus {
     ContainerStatus {
         image: "medallion:1".to_owned(),
@@ -557,6 +579,10 @@ fn merge(target: &mut serde_json::Value, patch: serde_json::Value) {
     match (target, patch) {
         (serde_json::Value::Object(target), serde_json::Value::Object(patch)) => {
             for (key, value) in patch {
+                if value.is_null() {
+                    target.remove(&key);
+                    continue;
+                }
                 merge(target.entry(key).or_insert(serde_json::Value::Null), value);
             }
         }

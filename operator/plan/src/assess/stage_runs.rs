@@ -1,0 +1,156 @@
+//! What is known of a batch stage from its runs. No network.
+
+use jiff::Timestamp;
+use kube::ResourceExt;
+use medallion_crds::pipeline::StageStatus;
+use medallion_crds::stage_run::TableVersion;
+use medallion_crds::{Stage, StageRun};
+
+use crate::model::cluster::Observed;
+use crate::model::pipeline::ValidatedPipeline;
+use crate::model::{names, run};
+use crate::runs;
+
+/// A batch stage's runs, oldest first, and what the status remembers of those that are gone.
+pub(crate) struct StageRuns<'a> {
+    pub stage: Stage,
+    pub all: Vec<&'a StageRun>,
+    pub previous: Option<&'a StageStatus>,
+    pipeline_name: &'a str,
+}
+
+/// What the next run of a stage can take.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Source {
+    pub inputs: Vec<TableVersion>,
+    /// When the newest of it was committed.
+    pub committed: Option<Timestamp>,
+}
+
+/// What the last succeeded run left.
+pub(crate) struct Success {
+    pub number: Option<i64>,
+    /// Everything up to here is consumed.
+    pub inputs: Vec<TableVersion>,
+    pub outputs: Vec<TableVersion>,
+    pub completed: Option<Timestamp>,
+    /// When the run was made; what was committed later is not consumed.
+    pub created: Option<Timestamp>,
+    pub rows: Option<i64>,
+}
+
+impl<'a> StageRuns<'a> {
+    pub fn new(pipeline: &'a ValidatedPipeline, observed: &'a Observed, stage: Stage) -> Self {
+        let mut all: Vec<_> = observed
+            .runs
+            .iter()
+            .filter(|run| run.spec.stage == Some(stage) && run::belongs(run, pipeline))
+            .collect();
+        all.sort_by_key(|run| (run.creation_timestamp(), run.name_any()));
+        let previous = observed.stored.stages.iter().find(|status| status.name == stage);
+        Self {
+            stage,
+            all,
+            previous,
+            pipeline_name: &pipeline.name,
+        }
+    }
+
+    /// The run under way: the oldest that has not ended.
+    pub fn active(&self) -> Option<&'a StageRun> {
+        self.all.iter().copied().find(|run| !run::is_over(run))
+    }
+
+    /// The run that was made last.
+    pub fn newest(&self) -> Option<&'a StageRun> {
+        self.all.last().copied()
+    }
+
+    /// Number of a run that the operator made.
+    pub fn number(&self, run: &StageRun) -> Option<i64> {
+        names::run_number(self.pipeline_name, self.stage, &run.name_any())
+    }
+
+    /// The number of the next run: one more than any that is or was.
+    pub fn next_number(&self) -> i64 {
+        let seen = self
+            .all
+            .iter()
+            .filter_map(|run| self.number(run))
+            .max()
+            .unwrap_or_default();
+        let remembered = self
+            .previous
+            .and_then(|previous| previous.last_run.as_deref())
+            .and_then(|name| names::run_number(self.pipeline_name, self.stage, name))
+            .unwrap_or_default();
+        seen.max(remembered).saturating_add(1)
+    }
+
+    /// The last succeeded run, from its object or, if that is gone, from the status.
+    pub fn success(&self) -> Option<Success> {
+        let run = self
+            .all
+            .iter()
+            .copied()
+            .filter(|run| run::has_succeeded(run) && runs::of(run).is_some_and(|kind| kind.moves_position))
+            .max_by_key(|run| {
+                (
+                    run.status.as_ref().and_then(|status| status.completion_time.clone()),
+                    run.name_any(),
+                )
+            });
+        let seen = run.map(|run| self.of_run(run));
+        let remembered = self
+            .previous
+            .filter(|previous| !previous.inputs.is_empty())
+            .map(of_status);
+        match (seen, remembered) {
+            (Some(seen), Some(remembered)) if remembered.number > seen.number && seen.number.is_some() => {
+                Some(remembered)
+            }
+            (Some(seen), _) => Some(seen),
+            (None, remembered) => remembered,
+        }
+    }
+
+    fn of_run(&self, run: &StageRun) -> Success {
+        let status = run.status.clone().unwrap_or_default();
+        Success {
+            number: self.number(run),
+            inputs: run.spec.inputs().to_vec(),
+            outputs: status.outputs,
+            completed: status.completion_time.map(|time| time.0),
+            created: run.creation_timestamp().map(|time| time.0),
+            rows: status.rows,
+        }
+    }
+
+    /// What this stage offers to the next one.
+    pub fn offer(&self) -> Option<Source> {
+        let success = self.success()?;
+        (!success.outputs.is_empty()).then_some(Source {
+            inputs: success.outputs,
+            committed: success.completed,
+        })
+    }
+}
+
+fn of_status(status: &StageStatus) -> Success {
+    Success {
+        number: status.position,
+        inputs: status.inputs.clone(),
+        outputs: status.outputs.clone(),
+        completed: status.last_commit_time.as_ref().map(|time| time.0),
+        created: status.last_run_time.as_ref().map(|time| time.0),
+        rows: status.rows,
+    }
+}
+
+/// Whether a source holds something that is not consumed yet, by what counts as new for the stage.
+pub(crate) fn is_new(counts: fn(i64, i64) -> bool, source: &[TableVersion], consumed: &[TableVersion]) -> bool {
+    source.iter().any(|table| {
+        let before = consumed.iter().find(|other| other.name == table.name);
+        before.is_none_or(|before| counts(table.version, before.version))
+    })
+}

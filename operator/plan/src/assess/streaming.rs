@@ -1,0 +1,169 @@
+//! Where a streaming stage stands, from its Deployment, its pods and their progress. No network.
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Pod;
+use medallion_crds::Stage;
+use medallion_crds::pipeline::{StageState, StageStatus};
+use medallion_crds::progress::{Progress, TroubleClass};
+
+use crate::model::child::Child;
+use crate::model::obstacle::Obstacle;
+use crate::model::time::whole_seconds;
+use crate::model::{deployment, names, pod, time};
+use crate::stages::{Basis, Place};
+
+/// A streaming stage as it stands.
+pub(crate) struct Streaming<'a> {
+    pub place: Place<'a>,
+    pub state: StageState,
+    /// Why, when the state alone does not say it.
+    pub obstacle: Option<Obstacle>,
+    /// Pods that are ready; `None` while there is no Deployment.
+    pub ready_replicas: Option<i32>,
+    pub figures: Figures,
+    /// The Deployment does what was last planned for it.
+    pub rolled_out: bool,
+    /// Whether the progress of all pods is known, of those that have had time to tell.
+    pub measured: bool,
+    /// When a pod that has not told anything yet should have.
+    pub turns_at: Option<Timestamp>,
+}
+
+/// What the pods say, and what was said before where they do not know.
+#[derive(Clone, Default)]
+pub(crate) struct Figures {
+    pub position: Option<i64>,
+    pub lag: Option<i64>,
+    pub oldest_pending: Option<Timestamp>,
+    pub last_commit: Option<Timestamp>,
+    pub rows: Option<i64>,
+}
+
+/// How long a pod may run before it tells how it is getting on.
+const FIRST_ANSWER_SECONDS: i32 = 15;
+
+/// All streaming stages. `planned` is what is planned for the cluster; `waits_for` is why nothing is, if so.
+pub(crate) fn all<'a>(basis: &Basis<'a>, planned: &[Child], waits_for: Option<&Obstacle>) -> Vec<Streaming<'a>> {
+    basis
+        .streaming()
+        .map(|(place, _)| stage(basis, place, planned, waits_for))
+        .collect()
+}
+
+fn stage<'a>(basis: &Basis<'a>, place: Place<'a>, planned: &[Child], waits_for: Option<&Obstacle>) -> Streaming<'a> {
+    let Basis {
+        pipeline,
+        observed,
+        now,
+        ..
+    } = *basis;
+    let (stage, worker) = (place.entry.stage, place.entry.worker());
+    let pods = observed.pods_of_worker(worker);
+    let progress: Vec<&Progress> = pods.iter().filter_map(|pod| observed.progress_of(pod)).collect();
+    let answers_due: Vec<Timestamp> = pods
+        .iter()
+        .filter(|pod| observed.progress_of(pod).is_none())
+        .filter_map(|pod| pod::running_since(pod))
+        .map(|since| time::later(since, FIRST_ANSWER_SECONDS))
+        .collect();
+    let ready = pods.iter().filter(|pod| pod::is_ready(pod)).count();
+    let deployment = observed.deployment(&names::child(&pipeline.name, worker));
+    let turns_at = answers_due.iter().copied().filter(|due| *due > now).min();
+
+    let before = remembered(&observed.stored.stages, stage);
+    let figures = measure(before, &progress, !answers_due.is_empty(), turns_at.is_some());
+    let (state, obstacle) = if let Some(fault) = pipeline.fault(stage) {
+        let obstacle = Obstacle::new(fault.reason.clone(), &fault.message);
+        (StageState::Blocked, Some(obstacle))
+    } else if let Some(deployment) = deployment {
+        let refused = deployment::refused(deployment, &pipeline.namespace);
+        let hindered = hindered(basis, &pods).or(refused);
+        judge(&progress, ready, hindered)
+    } else {
+        let obstacle = waits_for.cloned().unwrap_or_else(Obstacle::starting);
+        (StageState::Pending, Some(obstacle))
+    };
+    let planned = deployment::planned_hash(planned, &pipeline.name, worker);
+    Streaming {
+        place,
+        state,
+        obstacle,
+        ready_replicas: deployment.map(|_| i32::try_from(ready).unwrap_or(i32::MAX)),
+        figures,
+        rolled_out: deployment.is_some_and(|deployment| deployment::is_rolled_out(deployment, planned)),
+        measured: !progress.is_empty() && answers_due.iter().all(|due| *due > now),
+        turns_at,
+    }
+}
+
+/// What the status said. How much waits is not known unless somebody says so; how old it is at least, is.
+fn remembered(stored: &[StageStatus], stage: Stage) -> Figures {
+    let Some(before) = stored.iter().find(|status| status.name == stage) else {
+        return Figures::default();
+    };
+    Figures {
+        position: before.position,
+        lag: None,
+        oldest_pending: before.oldest_pending_time.as_ref().map(|time| time.0),
+        last_commit: before.last_commit_time.as_ref().map(|time| time.0),
+        rows: before.rows,
+    }
+}
+
+/// Takes over what the pods say. Until a silent pod's answer is due, what it had to do is not known to be done; after that
+/// nothing is known of it any more.
+fn measure(before: Figures, progress: &[&Progress], some_silent: bool, answer_comes_soon: bool) -> Figures {
+    if progress.is_empty() {
+        return before;
+    }
+    let all = || progress.iter().map(|progress| &progress.work);
+    let remembered = before.oldest_pending.filter(|_| answer_comes_soon);
+    let oldest = all().filter_map(|work| work.oldest_pending_time).min();
+    let newest = all()
+        .filter(|work| work.last_commit_time.is_some())
+        .max_by_key(|work| work.last_commit_time);
+    Figures {
+        position: all().filter_map(|work| work.position).max().or(before.position),
+        // One pod that does not know its share makes the sum unknown.
+        lag: all()
+            .map(|work| work.lag)
+            .try_fold(0_i64, |sum, lag| Some(sum.saturating_add(lag?)))
+            .filter(|_| !some_silent),
+        oldest_pending: time::earlier(oldest, remembered).map(whole_seconds),
+        last_commit: newest
+            .and_then(|work| work.last_commit_time)
+            .map(whole_seconds)
+            .or(before.last_commit),
+        rows: newest.and_then(|work| work.rows).or(before.rows),
+    }
+}
+
+fn judge(progress: &[&Progress], ready: usize, hindered: Option<Obstacle>) -> (StageState, Option<Obstacle>) {
+    let trouble = |class: TroubleClass| {
+        let found = progress.iter().filter_map(|progress| progress.work.trouble.as_ref());
+        found
+            .filter(|trouble| trouble.class == class)
+            .min_by_key(|trouble| trouble.since)
+            .map(|trouble| Obstacle::new(trouble.reason.clone(), &trouble.message))
+    };
+    if let Some(risk) = trouble(TroubleClass::LossRisk) {
+        return (StageState::Failed, Some(risk));
+    }
+    if let Some(outside) = trouble(TroubleClass::Environment) {
+        return (StageState::Blocked, Some(outside));
+    }
+    match (ready, hindered) {
+        (0, Some(obstacle)) => (StageState::Blocked, Some(obstacle)),
+        (0, None) => (StageState::Pending, Some(Obstacle::starting())),
+        (_, obstacle) => (StageState::Running, obstacle),
+    }
+}
+
+/// What is in the way of the first pod that anything is in the way of.
+fn hindered(basis: &Basis<'_>, pods: &[&Pod]) -> Option<Obstacle> {
+    pods.iter().copied().find_map(|pod| {
+        let ended = || pod::terminated(pod).or_else(|| pod::failed_before(pod, basis.now));
+        pod::obstacle(pod, basis.observed.warning_of(pod), &basis.pipeline.namespace)
+            .or_else(|| ended().map(pod::started_again))
+    })
+}

@@ -1,0 +1,306 @@
+//! The pod every worker runs in: restricted, settings mounted, no Kubernetes token. No network.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{
+    Capabilities, ConfigMapVolumeSource, Container, ContainerPort, EmptyDirVolumeSource, EnvFromSource, EnvVar,
+    EnvVarSource, HTTPGetAction, KeyToPath, LocalObjectReference, ObjectFieldSelector, PodSecurityContext, PodSpec,
+    PodTemplateSpec, Probe, ResourceRequirements, SeccompProfile, SecretEnvSource, SecretVolumeSource, SecurityContext,
+    TopologySpreadConstraint, Volume, VolumeMount,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use medallion_crds::launch::{
+    ADMIN_PORT, CONTRACT_PATH, HTTP_PORT, SCRATCH_PATH, SETTINGS_PATH, TERMINATION_PATH, TOKENS_PATH, environment,
+};
+use medallion_crds::pipeline::SecretKeyRef;
+use medallion_crds::{Stage, Worker, labels};
+
+use super::meta;
+use crate::model::config::OperatorConfig;
+use crate::model::pipeline::ValidatedPipeline;
+use crate::model::time::STARTUP_SECONDS;
+
+/// User and group of all workers; the images know it by number.
+const USER: i64 = 65532;
+
+/// What differs from worker to worker, whatever the pipeline.
+#[derive(Clone, Copy, Debug)]
+pub struct WorkerPod {
+    /// The program.
+    pub worker: Worker,
+    /// How long it may take to end: what it has begun is finished or given up by then. A pipeline is gone within a minute.
+    pub grace_seconds: i32,
+    /// Whether it serves events over HTTP.
+    pub serves_http: bool,
+    /// Whether it speaks to AWS, and so gets credentials where pods have no identity of their own.
+    pub uses_aws: bool,
+}
+
+/// What differs from pod to pod.
+pub(crate) struct PodRequest<'a> {
+    pub pod: WorkerPod,
+    pub stage: Option<Stage>,
+    pub image: &'a str,
+    /// Name of the `ConfigMap` with the settings file.
+    pub settings: String,
+    pub settings_hash: &'a str,
+    pub service_account: String,
+    /// Bearer tokens to mount.
+    pub tokens: Option<&'a SecretKeyRef>,
+    pub lifetime: Lifetime,
+    /// Labels beside those of every child.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// How long a pod is meant to live.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(crate) enum Lifetime {
+    /// Until it is replaced: probes, restarts.
+    UntilReplaced,
+    /// Until its work is done: no probes, no restarts.
+    OneAttempt,
+}
+
+/// The pod template.
+pub(crate) fn template(
+    pipeline: &ValidatedPipeline,
+    config: &OperatorConfig,
+    request: &PodRequest<'_>,
+) -> PodTemplateSpec {
+    let word = request.pod.worker;
+    let worker = config.worker(word);
+    let lasting = request.lifetime == Lifetime::UntilReplaced;
+    let mut pod_labels = meta::labels(pipeline, word, request.stage);
+    pod_labels.extend(request.labels.clone());
+    let container = Container {
+        name: word.to_string(),
+        image: Some(request.image.to_owned()),
+        image_pull_policy: config.image_pull_policy.clone(),
+        command: Some(vec![format!("/usr/local/bin/{word}")]),
+        env: Some(environment_of(pipeline, config, request)),
+        env_from: credentials(config, request.pod),
+        ports: Some(ports(request.pod)),
+        resources: Some(worker.resources).filter(|resources| *resources != ResourceRequirements::default()),
+        security_context: Some(SecurityContext {
+            allow_privilege_escalation: Some(false),
+            capabilities: Some(Capabilities {
+                drop: Some(vec!["ALL".to_owned()]),
+                ..Capabilities::default()
+            }),
+            read_only_root_filesystem: Some(true),
+            ..SecurityContext::default()
+        }),
+        startup_probe: lasting.then(|| probe("/livez", 1, STARTUP_SECONDS)),
+        liveness_probe: lasting.then(|| probe("/livez", 10, 6)),
+        readiness_probe: lasting.then(|| probe("/readyz", 2, 2)),
+        termination_message_path: Some(TERMINATION_PATH.to_owned()),
+        // A worker that dies without a report leaves the end of its log instead.
+        termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
+        volume_mounts: Some(mounts(request)),
+        ..Container::default()
+    };
+    PodTemplateSpec {
+        metadata: Some(ObjectMeta {
+            labels: Some(pod_labels),
+            annotations: Some(BTreeMap::from([(
+                labels::SETTINGS_HASH.to_owned(),
+                request.settings_hash.to_owned(),
+            )])),
+            ..ObjectMeta::default()
+        }),
+        spec: Some(PodSpec {
+            automount_service_account_token: Some(false),
+            containers: vec![container],
+            enable_service_links: Some(false),
+            image_pull_secrets: pull_secrets(config),
+            node_selector: Some(worker.node_selector).filter(|selector| !selector.is_empty()),
+            restart_policy: Some(if lasting { "Always" } else { "Never" }.to_owned()),
+            security_context: Some(PodSecurityContext {
+                run_as_non_root: Some(true),
+                run_as_user: Some(USER),
+                run_as_group: Some(USER),
+                fs_group: Some(USER),
+                seccomp_profile: Some(SeccompProfile {
+                    type_: "RuntimeDefault".to_owned(),
+                    ..SeccompProfile::default()
+                }),
+                ..PodSecurityContext::default()
+            }),
+            service_account_name: Some(request.service_account.clone()),
+            termination_grace_period_seconds: Some(i64::from(request.pod.grace_seconds)),
+            tolerations: Some(worker.tolerations).filter(|tolerations| !tolerations.is_empty()),
+            volumes: Some(volumes(pipeline, request)),
+            ..PodSpec::default()
+        }),
+    }
+}
+
+/// Spreads a worker's pods over nodes, as far as there are nodes.
+pub(crate) fn spread(pipeline: &ValidatedPipeline, worker: Worker) -> Vec<TopologySpreadConstraint> {
+    vec![TopologySpreadConstraint {
+        label_selector: Some(LabelSelector {
+            match_labels: Some(meta::selector(pipeline, worker)),
+            ..LabelSelector::default()
+        }),
+        max_skew: 1,
+        topology_key: "kubernetes.io/hostname".to_owned(),
+        when_unsatisfiable: "ScheduleAnyway".to_owned(),
+        ..TopologySpreadConstraint::default()
+    }]
+}
+
+fn environment_of(pipeline: &ValidatedPipeline, config: &OperatorConfig, request: &PodRequest<'_>) -> Vec<EnvVar> {
+    let mut values = BTreeMap::from([
+        ("AWS_REGION".to_owned(), pipeline.region.clone()),
+        // The root file system is read-only: whatever wants a home or a temporary folder finds it here.
+        ("HOME".to_owned(), SCRATCH_PATH.to_owned()),
+        ("TMPDIR".to_owned(), SCRATCH_PATH.to_owned()),
+    ]);
+    values.extend(config.environment.clone());
+    values.extend(config.worker(request.pod.worker).environment);
+    values.insert(environment::SETTINGS_HASH.to_owned(), request.settings_hash.to_owned());
+    let plain = values.into_iter().map(|(name, value)| EnvVar {
+        name,
+        value: Some(value),
+        value_from: None,
+    });
+    let own = [
+        (environment::POD_NAME, "metadata.name"),
+        (environment::POD_UID, "metadata.uid"),
+    ]
+    .map(|(name, path)| EnvVar {
+        name: name.to_owned(),
+        value: None,
+        value_from: Some(EnvVarSource {
+            field_ref: Some(ObjectFieldSelector {
+                api_version: Some("v1".to_owned()),
+                field_path: path.to_owned(),
+            }),
+            ..EnvVarSource::default()
+        }),
+    });
+    plain.chain(own).collect()
+}
+
+fn credentials(config: &OperatorConfig, pod: WorkerPod) -> Option<Vec<EnvFromSource>> {
+    let secret = config.aws_credentials_secret.as_ref().filter(|_| pod.uses_aws)?;
+    Some(vec![EnvFromSource {
+        secret_ref: Some(SecretEnvSource {
+            name: secret.clone(),
+            optional: Some(false),
+        }),
+        ..EnvFromSource::default()
+    }])
+}
+
+fn ports(pod: WorkerPod) -> Vec<ContainerPort> {
+    let port = |name: &str, number: u16| ContainerPort {
+        name: Some(name.to_owned()),
+        container_port: i32::from(number),
+        protocol: Some("TCP".to_owned()),
+        ..ContainerPort::default()
+    };
+    let mut all = vec![port("admin", ADMIN_PORT)];
+    if pod.serves_http {
+        all.insert(0, port("http", HTTP_PORT));
+    }
+    all
+}
+
+fn probe(path: &str, period_seconds: i32, failure_threshold: i32) -> Probe {
+    Probe {
+        http_get: Some(HTTPGetAction {
+            path: Some(path.to_owned()),
+            port: IntOrString::String("admin".to_owned()),
+            ..HTTPGetAction::default()
+        }),
+        period_seconds: Some(period_seconds),
+        timeout_seconds: Some(5),
+        failure_threshold: Some(failure_threshold),
+        ..Probe::default()
+    }
+}
+
+fn mounts(request: &PodRequest<'_>) -> Vec<VolumeMount> {
+    let read_only = |name: &str, path: &str| VolumeMount {
+        name: name.to_owned(),
+        mount_path: folder(path).to_owned(),
+        read_only: Some(true),
+        ..VolumeMount::default()
+    };
+    let mut all = vec![
+        read_only("settings", SETTINGS_PATH),
+        read_only("contract", CONTRACT_PATH),
+    ];
+    if request.tokens.is_some() {
+        all.push(read_only("tokens", TOKENS_PATH));
+    }
+    all.push(VolumeMount {
+        name: "scratch".to_owned(),
+        mount_path: SCRATCH_PATH.to_owned(),
+        ..VolumeMount::default()
+    });
+    all
+}
+
+fn volumes(pipeline: &ValidatedPipeline, request: &PodRequest<'_>) -> Vec<Volume> {
+    let contract = &pipeline.schema_ref;
+    let config_map = |volume: &str, name: &str, key: &str, path: &str| Volume {
+        name: volume.to_owned(),
+        config_map: Some(ConfigMapVolumeSource {
+            name: name.to_owned(),
+            items: Some(vec![item(key, path)]),
+            optional: Some(false),
+            ..ConfigMapVolumeSource::default()
+        }),
+        ..Volume::default()
+    };
+    let mut all = vec![
+        config_map("settings", &request.settings, file(SETTINGS_PATH), SETTINGS_PATH),
+        config_map("contract", &contract.name, &contract.key, CONTRACT_PATH),
+    ];
+    if let Some(tokens) = request.tokens {
+        all.push(Volume {
+            name: "tokens".to_owned(),
+            secret: Some(SecretVolumeSource {
+                secret_name: Some(tokens.name.clone()),
+                items: Some(vec![item(&tokens.key, TOKENS_PATH)]),
+                optional: Some(false),
+                ..SecretVolumeSource::default()
+            }),
+            ..Volume::default()
+        });
+    }
+    all.push(Volume {
+        name: "scratch".to_owned(),
+        empty_dir: Some(EmptyDirVolumeSource::default()),
+        ..Volume::default()
+    });
+    all
+}
+
+fn item(key: &str, path: &str) -> KeyToPath {
+    KeyToPath {
+        key: key.to_owned(),
+        path: file(path).to_owned(),
+        mode: None,
+    }
+}
+
+fn pull_secrets(config: &OperatorConfig) -> Option<Vec<LocalObjectReference>> {
+    let all: Vec<_> = config
+        .image_pull_secrets
+        .iter()
+        .map(|name| LocalObjectReference { name: name.clone() })
+        .collect();
+    Some(all).filter(|all| !all.is_empty())
+}
+
+fn folder(path: &str) -> &str {
+    path.rsplit_once('/').map_or(path, |(folder, _)| folder)
+}
+
+fn file(path: &str) -> &str {
+    path.rsplit_once('/').map_or(path, |(_, file)| file)
+}

@@ -1,0 +1,227 @@
+//! The batch stages, one after the other: the step of the run under way, and whether a new one starts. No network.
+
+use std::collections::BTreeMap;
+
+use kube::ResourceExt;
+use medallion_crds::launch::RunSettings;
+use medallion_crds::stage_run::TableVersion;
+use medallion_crds::{Stage, StageRun, StageRunStatus};
+
+use super::provisioning::Provisioning;
+use super::retention;
+use super::run::{self, RunContext, RunStep};
+use super::trigger::{self, Decision, TriggerContext};
+use crate::assess::stage_runs::{Source, StageRuns};
+use crate::assess::streaming::Streaming;
+use crate::build::job::{self, Attempt, LaunchTemplate};
+use crate::model::action::{ObjectId, Plan, PlannedJob, PlannedRun};
+use crate::model::pipeline::BatchRules;
+use crate::runs;
+use crate::stages::{Basis, Batch, Place};
+
+/// What comes next for the batch stages.
+pub(crate) struct BatchStages<'a> {
+    pub stages: Vec<BatchStage<'a>>,
+    /// The newest request, once every stage that can has a run for it.
+    pub handled_request: Option<String>,
+    pub plan: Plan,
+}
+
+/// What comes next for one batch stage.
+pub(crate) struct BatchStage<'a> {
+    pub place: Place<'a>,
+    pub batch: &'a Batch,
+    pub runs: StageRuns<'a>,
+    pub source: Option<Source>,
+    /// The step of the run under way.
+    pub step: Option<RunStep>,
+    pub decision: Decision,
+}
+
+/// What a stage has for the next one.
+#[derive(Default)]
+struct Offer {
+    source: Option<Source>,
+    /// It or a stage before it has something under way for the newest request.
+    unsettled: bool,
+    /// Nobody knows yet what it holds.
+    unknown: bool,
+}
+
+/// All batch stages, in the order of the data.
+pub(crate) fn all<'a>(
+    basis: &Basis<'a>,
+    provisioning: &Provisioning,
+    streaming: &[Streaming<'_>],
+) -> BatchStages<'a> {
+    let mut offers: BTreeMap<Stage, Offer> = streaming.iter().map(offer_of_streaming).collect();
+    let mut stages = Vec::new();
+    let mut plans = Vec::new();
+    let mut open_request = false;
+    for (place, batch, rules) in basis.batch() {
+        let nothing = Offer::default();
+        let upstream = place.entry.upstream.and_then(|stage| offers.get(&stage));
+        let upstream = upstream.unwrap_or(&nothing);
+        let (stage, plan, launchable) = one(basis, place, batch, rules, upstream, provisioning);
+        plans.push(plan);
+
+        let wants_request = trigger::wants_request(basis, &stage.runs);
+        // Nobody knows yet what the stage before holds, or it is about to offer something.
+        let may_come = stage.source.is_some() || upstream.unsettled || upstream.unknown;
+        open_request |= wants_request && launchable && may_come;
+        let offer = Offer {
+            source: stage.runs.offer(),
+            unsettled: upstream.unsettled
+                || stage.runs.active().is_some()
+                || (wants_request && stage.source.is_some()),
+            unknown: false,
+        };
+        offers.insert(place.entry.stage, offer);
+        stages.push(stage);
+    }
+    let stored = basis.observed.stored.last_handled_requested_at.clone();
+    let handled = !open_request && !basis.pipeline.suspend && provisioning.done;
+    BatchStages {
+        stages,
+        handled_request: basis.pipeline.requested_at.clone().filter(|_| handled).or(stored),
+        plan: plans.into_iter().collect(),
+    }
+}
+
+/// A streaming stage offers its table up to its newest version, once it has rows. It has no version until then, and says when
+/// none are on their way.
+fn offer_of_streaming(streaming: &Streaming<'_>) -> (Stage, Offer) {
+    let stage = streaming.place.entry.stage;
+    let figures = &streaming.figures;
+    let version = figures.position.filter(|version| *version >= 1);
+    let source = version.map(|version| Source {
+        inputs: vec![TableVersion {
+            name: stage.to_string(),
+            version,
+            project: None,
+            oldest_project: None,
+        }],
+        committed: figures.last_commit,
+    });
+    let offer = Offer {
+        source,
+        unsettled: false,
+        unknown: figures.position.is_none() && figures.lag != Some(0),
+    };
+    (stage, offer)
+}
+
+/// One stage; also what is done for it, and whether its Jobs can be made.
+fn one<'a>(
+    basis: &Basis<'a>,
+    place: Place<'a>,
+    batch: &'a Batch,
+    rules: &'a BatchRules,
+    upstream: &Offer,
+    provisioning: &Provisioning,
+) -> (BatchStage<'a>, Plan, bool) {
+    let runs = StageRuns::new(basis.pipeline, basis.observed, place.entry.stage);
+    let any_run = template(basis, place, batch, runs::any_process());
+    let launch_hash = any_run.map(|any_run| job::launch_hash(basis.pipeline, basis.config, &any_run));
+    let launch_hash = launch_hash.as_deref();
+    let mut plans = Vec::new();
+
+    let active = runs.active().and_then(|run| Some((run, runs::of(run)?)));
+    let step = active.map(|(run, kind)| {
+        let context = RunContext {
+            kind,
+            observed: basis.observed,
+            rules,
+            launch_hash,
+            hurry: trigger::wants_request(basis, &runs),
+            now: basis.now,
+        };
+        run::advance(&context, run)
+    });
+    if let (Some((run, kind)), Some(step)) = (active, &step) {
+        let job = step.create_job.zip(launch_hash).and_then(|(number, launch_hash)| {
+            let template = template(basis, place, batch, (kind.launch)(run, number, basis.now))?;
+            let attempt = Attempt {
+                run,
+                number,
+                template: &template,
+                launch_hash,
+                timeout_seconds: rules.timeout_seconds,
+            };
+            Some(job::attempt(basis.pipeline, basis.config, &attempt))
+        });
+        plans.push(Plan {
+            runs: planned(run, step, job).into_iter().collect(),
+            delete_jobs: step.delete_job.clone().into_iter().collect(),
+            events: step.events.clone(),
+            wake_at: step.wake_at,
+            ..Plan::default()
+        });
+    }
+    let decision = trigger::decide(&TriggerContext {
+        basis,
+        batch,
+        runs: &runs,
+        source: upstream.source.as_ref(),
+        rules,
+        launch_hash,
+        upstream_settled: !upstream.unsettled,
+        provisioned: provisioning.done,
+    });
+    plans.push(match (&decision, launch_hash) {
+        (Decision::Start(source), Some(hash)) => Plan {
+            create_runs: vec![trigger::new_run(basis, place, &runs, source, hash)],
+            ..Plan::default()
+        },
+        (Decision::WaitUntil(time), _) => Plan {
+            wake_at: Some(*time),
+            ..Plan::default()
+        },
+        _ => Plan::default(),
+    });
+    plans.push(retention::of_stage(basis, &runs));
+    let stage = BatchStage {
+        place,
+        batch,
+        runs,
+        source: upstream.source.clone(),
+        step,
+        decision,
+    };
+    (stage, plans.into_iter().collect(), launch_hash.is_some())
+}
+
+/// What the pods of a run are made from; `None` while they cannot be made.
+fn template(
+    basis: &Basis<'_>,
+    place: Place<'_>,
+    batch: &Batch,
+    run: RunSettings,
+) -> Option<LaunchTemplate> {
+    let request = basis.request(place)?;
+    let (image, launch) = (batch.launch)(&request, run)?;
+    Some(LaunchTemplate {
+        stage: place.entry.stage,
+        pod: place.entry.pod,
+        service_account: request.service_account(),
+        image,
+        launch,
+    })
+}
+
+fn planned(run: &StageRun, step: &RunStep, create_job: Option<PlannedJob>) -> Option<PlannedRun> {
+    let stored = run.status.clone().unwrap_or_default();
+    let changed = step.status != stored;
+    let only_progress = changed
+        && StageRunStatus {
+            progress: stored.progress.clone(),
+            ..step.status.clone()
+        } == stored;
+    Some(PlannedRun {
+        id: ObjectId::of(&run.metadata)?,
+        resource_version: run.resource_version(),
+        status: changed.then(|| step.status.clone()),
+        only_progress,
+        create_job,
+    })
+}

@@ -1,0 +1,63 @@
+//! What must stand for the streaming stages, and what no longer has to. No network.
+
+use medallion_crds::Worker;
+
+use super::provisioning::Provisioning;
+use crate::assess::streaming::Streaming;
+use crate::model::action::Plan;
+use crate::model::child::Child;
+use crate::stages::{Basis, Work};
+
+/// The streaming stages' objects and the accounts of all workers, unless something they depend on is missing: then what stands
+/// goes on as it is.
+pub(crate) fn plan(basis: &Basis<'_>, provisioning: &Provisioning) -> Plan {
+    if !provisioning.done {
+        return Plan::default();
+    }
+    let mut children = Vec::new();
+    let mut accounts: Vec<Worker> = Vec::new();
+    for place in basis.places() {
+        let worker = place.entry.worker();
+        let made = match &place.entry.work {
+            // A stage with a fault keeps what it has.
+            Work::Streaming(streaming) => match basis.request(place) {
+                Some(request) => (streaming.children)(&request),
+                None => continue,
+            },
+            Work::Batch(_) => Vec::new(),
+        };
+        if !accounts.contains(&worker) {
+            accounts.push(worker);
+            children.extend(basis.service_account(worker));
+        }
+        children.extend(made);
+    }
+    Plan {
+        children,
+        ..Plan::default()
+    }
+}
+
+/// What stays, if it can be told: until the new pods stand, an old one that is lost is made again, and mounts what it was made with.
+pub(crate) fn keep(
+    basis: &Basis<'_>,
+    provisioning: &Provisioning,
+    planned: &[Child],
+    streaming: &[Streaming<'_>],
+) -> Plan {
+    let settled = provisioning.done
+        && basis.pipeline.faults.is_empty()
+        && streaming.iter().all(|stage| stage.rolled_out);
+    let keep = settled.then(|| {
+        let own = provisioning.plan.children.iter().chain(planned);
+        let mounted = basis.observed.mounted_settings();
+        own.map(|child| format!("{}/{}", child.kind(), child.name()))
+            .chain(mounted.map(|name| format!("ConfigMap/{name}")))
+            .chain(provisioning.settings.iter().map(|name| format!("ConfigMap/{name}")))
+            .collect()
+    });
+    Plan {
+        keep,
+        ..Plan::default()
+    }
+}

@@ -1,0 +1,284 @@
+//! Creating or verifying the dependencies, again and again until everything is as it must be. No network.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use medallion_crds::Reason;
+use medallion_crds::launch::report::{ProvisionReport, Report};
+use medallion_crds::pipeline::{
+    ContractStatus, Dependency, DependencyKind, DependencyState, ProvisioningStatus,
+};
+use medallion_crds::text::cut;
+
+use super::retention;
+use crate::build::settings::Launch;
+use crate::model::action::Plan;
+use crate::model::cluster::Contract;
+use crate::model::obstacle::Obstacle;
+use crate::model::pipeline::ValidatedPipeline;
+use crate::model::time::{self, whole_seconds};
+use crate::model::{job, pod};
+use crate::stages::{Basis, provisioner};
+
+const BACK_OFF_SECONDS: i32 = 5;
+const LONGEST_BACK_OFF_SECONDS: i32 = 60;
+/// How often a missing `ConfigMap` is looked for.
+const CONTRACT_SECONDS: i32 = 5;
+/// How many dependencies a status lists.
+const DEPENDENCIES: usize = 30;
+
+/// Where provisioning stands, and its next step.
+pub(crate) struct Provisioning {
+    /// Everything is as it must be for this very spec.
+    pub done: bool,
+    pub status: Option<ProvisioningStatus>,
+    pub dependencies: Vec<Dependency>,
+    pub contract: Option<ContractStatus>,
+    /// Name of the settings of its tries, which are kept.
+    pub settings: Option<String>,
+    /// What keeps it from being done.
+    pub obstacle: Option<Obstacle>,
+    /// What it does.
+    pub plan: Plan,
+}
+
+/// The next step.
+pub(crate) fn step(basis: &Basis<'_>) -> Provisioning {
+    let stored = &basis.observed.stored;
+    let mut provisioning = Provisioning {
+        done: false,
+        status: stored.provisioning.clone(),
+        dependencies: reported(basis),
+        contract: stored.contract.clone(),
+        settings: None,
+        obstacle: None,
+        plan: Plan {
+            children: provisioner::children(basis.pipeline),
+            ..Plan::default()
+        },
+    };
+    match basis.settings() {
+        Some(settings) => provisioning.with_contract(basis, &provisioner::launch(&settings)),
+        None => provisioning.without_contract(basis),
+    }
+    let dependency = contract_dependency(basis.pipeline, &basis.observed.contract);
+    provisioning.dependencies.insert(0, dependency);
+    provisioning.dependencies.truncate(DEPENDENCIES);
+    provisioning
+}
+
+impl Provisioning {
+    fn without_contract(&mut self, basis: &Basis<'_>) {
+        self.plan.wake_at = Some(time::later(basis.now, CONTRACT_SECONDS));
+        let contract = &basis.observed.contract;
+        self.obstacle = Some(match contract {
+            Contract::Unknown => Obstacle::new(
+                Reason::Provisioning,
+                "the contract's ConfigMap has not been read yet",
+            ),
+            _ => missing(&[contract_dependency(basis.pipeline, contract)]),
+        });
+    }
+
+    fn with_contract(&mut self, basis: &Basis<'_>, launch: &Launch) {
+        let (pipeline, now) = (basis.pipeline, basis.now);
+        let known = self.status.take().filter(|status| status.hash == launch.hash);
+        let mut status = known.unwrap_or_else(|| ProvisioningStatus {
+            hash: launch.hash.clone(),
+            succeeded: false,
+            attempt: 1,
+            retry_time: None,
+            message: None,
+        });
+        if !status.succeeded {
+            if let Some(retry) = status.retry_time.clone() {
+                if now >= retry.0 {
+                    status.attempt += 1;
+                    status.retry_time = None;
+                } else {
+                    self.plan.wake_at = Some(retry.0);
+                }
+            }
+            if status.retry_time.is_none() {
+                self.look(&mut status, basis, launch);
+            }
+            if !status.succeeded {
+                self.obstacle = Some(self.obstacle_of(&status));
+            }
+        }
+        self.done = status.succeeded;
+        let current = provisioner::name(pipeline, &status.hash, status.attempt);
+        self.plan.delete_jobs = retention::tries_to_delete(basis.observed, &current);
+        self.settings = Some(provisioner::settings_name(pipeline, &status.hash));
+        self.status = Some(status);
+    }
+
+    /// Looks at the try under way, or starts it.
+    fn look(&mut self, status: &mut ProvisioningStatus, basis: &Basis<'_>, launch: &Launch) {
+        let Basis {
+            pipeline,
+            observed,
+            now,
+            ..
+        } = *basis;
+        self.plan.wake_at = Some(time::later(now, CONTRACT_SECONDS));
+        let name = provisioner::name(pipeline, &status.hash, status.attempt);
+        let Some(job) = observed.job(&name) else {
+            let job = provisioner::job(pipeline, basis.config, launch, status.attempt);
+            self.plan.create_jobs = vec![job];
+            return;
+        };
+        let pods = observed.pods_of_job(job);
+        let ended = pods.iter().find_map(|pod| pod::terminated(pod)).filter(|ended| {
+            // Taken away before it could say anything: Kubernetes starts another pod.
+            ended.message.is_some() || job::end(job).is_some()
+        });
+        match ended.map(|ended| (ended, pod::report(ended))) {
+            Some((ended, Some(Report::Provision(report)))) => self.reported(status, report, ended.exit_code, now),
+            Some((_, Some(Report::Failure(failure)))) => {
+                self.failed(status, &format!("{}: {}", failure.reason, failure.message), now);
+            }
+            Some((ended, _)) => {
+                let words = ended.message.as_deref().unwrap_or("no message").trim();
+                self.failed(
+                    status,
+                    &format!("the provisioner ended with exit code {}: {words}", ended.exit_code),
+                    now,
+                );
+            }
+            None if job::end(job).is_some() => {
+                let mut message = "the provisioner ended and left no report".to_owned();
+                if let Some(before) = &status.message {
+                    message = format!("{message}; before that: {before}");
+                }
+                self.failed(status, &message, now);
+            }
+            None => {
+                let message = observed.obstacle_of(job).map(|obstacle| format!("{}: {}", obstacle.reason, obstacle.message));
+                status.message = message.map(|message| cut(&message, 1024));
+            }
+        }
+    }
+
+    fn reported(&mut self, status: &mut ProvisioningStatus, report: ProvisionReport, exit_code: i32, now: Timestamp) {
+        self.dependencies = report.dependencies;
+        for dependency in &mut self.dependencies {
+            dependency.name = cut(&dependency.name, 300);
+            dependency.message = dependency.message.take().map(|message| cut(&message, 1024));
+        }
+        if let Some(version) = report.contract_version {
+            self.contract = Some(ContractStatus { version });
+        }
+        let unmet = self.dependencies.iter().any(|dependency| !dependency.state.is_met());
+        if unmet || exit_code != 0 || self.contract.is_none() {
+            let message = format!("not everything is as it must be (exit code {exit_code})");
+            self.failed(status, &message, now);
+        } else {
+            status.succeeded = true;
+            status.message = None;
+            self.plan.wake_at = None;
+        }
+    }
+
+    fn failed(&mut self, status: &mut ProvisioningStatus, message: &str, now: Timestamp) {
+        let wait = time::back_off(BACK_OFF_SECONDS, LONGEST_BACK_OFF_SECONDS, status.attempt);
+        let retry = time::after(whole_seconds(now), wait);
+        status.message = Some(cut(message, 1024));
+        status.retry_time = Some(Time(retry));
+        self.plan.wake_at = Some(retry);
+    }
+
+    fn obstacle_of(&self, status: &ProvisioningStatus) -> Obstacle {
+        let unmet: Vec<_> = self
+            .dependencies
+            .iter()
+            .filter(|dependency| !dependency.state.is_met())
+            .cloned()
+            .collect();
+        if !unmet.is_empty() {
+            return missing(&unmet);
+        }
+        match &status.message {
+            Some(message) => Obstacle::new(Reason::ProvisioningFailed, message),
+            None => Obstacle::new(
+                Reason::Provisioning,
+                "the provisioner looks at what the pipeline depends on",
+            ),
+        }
+    }
+}
+
+/// Names what is missing, the first ones with their fix.
+fn missing(unmet: &[Dependency]) -> Obstacle {
+    let shown: Vec<_> = unmet
+        .iter()
+        .take(3)
+        .map(|dependency| match &dependency.message {
+            Some(message) => format!("{}: {message}", dependency.name),
+            None => format!("{} is {:?}", dependency.name, dependency.state),
+        })
+        .collect();
+    let mut message = shown.join("; ");
+    if unmet.len() > shown.len() {
+        message = format!(
+            "{message}; and {} more, see status.dependencies",
+            unmet.len() - shown.len()
+        );
+    }
+    Obstacle::new(Reason::DependenciesMissing, message)
+}
+
+/// What the last report said; the `ConfigMap` and the Secret are looked at anew each time.
+fn reported(basis: &Basis<'_>) -> Vec<Dependency> {
+    let own = [
+        contract_name(basis.pipeline),
+        secret_name(basis.pipeline).unwrap_or_default(),
+    ];
+    basis
+        .observed
+        .stored
+        .dependencies
+        .iter()
+        .filter(|dependency| !own.contains(&dependency.name))
+        .cloned()
+        .collect()
+}
+
+fn contract_name(pipeline: &ValidatedPipeline) -> String {
+    format!("ConfigMap/{}", pipeline.schema_ref.name)
+}
+
+/// Name of the dependency on the gateway's Secret.
+pub(crate) fn secret_name(pipeline: &ValidatedPipeline) -> Option<String> {
+    let tokens = pipeline.tokens.as_ref()?;
+    Some(format!("Secret/{}", tokens.name))
+}
+
+fn contract_dependency(pipeline: &ValidatedPipeline, contract: &Contract) -> Dependency {
+    let reference = &pipeline.schema_ref;
+    let (state, message) = match contract {
+        Contract::Found { .. } => (DependencyState::Exists, None),
+        Contract::Unknown => (DependencyState::Unknown, None),
+        Contract::Missing => (
+            DependencyState::Missing,
+            Some(format!(
+                "no ConfigMap {} in namespace {}; create it with the contract's JSON Schema under key {}",
+                reference.name, pipeline.namespace, reference.key
+            )),
+        ),
+        Contract::KeyMissing { keys } => (
+            DependencyState::Differs,
+            Some(format!(
+                "ConfigMap {} has no key {}, only [{}]; add the key or correct spec.contract.schemaRef.key",
+                reference.name,
+                reference.key,
+                keys.join(", ")
+            )),
+        ),
+    };
+    Dependency {
+        name: contract_name(pipeline),
+        kind: DependencyKind::Contract,
+        state,
+        message: message.map(|message| cut(&message, 1024)),
+    }
+}

@@ -1,0 +1,90 @@
+//! Which ended runs and Jobs are no longer kept. No network.
+
+use k8s_openapi::api::batch::v1::Job;
+use kube::ResourceExt;
+use medallion_crds::{REQUESTED_AT_ANNOTATION, StageRun, labels};
+
+use crate::assess::stage_runs::StageRuns;
+use crate::model::action::{ObjectId, Plan};
+use crate::model::cluster::Observed;
+use crate::model::pipeline::ValidatedPipeline;
+use crate::model::run;
+use crate::stages::Basis;
+
+/// Runs beyond the limits, and the Jobs that have served.
+pub(super) fn of_stage(basis: &Basis<'_>, runs: &StageRuns<'_>) -> Plan {
+    Plan {
+        delete_runs: runs_to_delete(basis, runs),
+        delete_jobs: jobs_to_delete(basis.observed, runs),
+        ..Plan::default()
+    }
+}
+
+/// Only those the operator made, never the newest of the stage, never one that stands for a request not echoed yet.
+fn runs_to_delete(basis: &Basis<'_>, runs: &StageRuns<'_>) -> Vec<ObjectId> {
+    let ValidatedPipeline {
+        successful_runs_history_limit,
+        failed_runs_history_limit,
+        ..
+    } = basis.pipeline;
+    let mut all = beyond(basis, runs, run::has_succeeded, *successful_runs_history_limit);
+    all.extend(beyond(basis, runs, run::has_failed, *failed_runs_history_limit));
+    all
+}
+
+fn beyond(basis: &Basis<'_>, runs: &StageRuns<'_>, ended: fn(&StageRun) -> bool, limit: i32) -> Vec<ObjectId> {
+    let newest = runs.newest().map(ResourceExt::name_any);
+    let handled = &basis.observed.stored.last_handled_requested_at;
+    let pending = basis
+        .pipeline
+        .requested_at
+        .as_ref()
+        .filter(|&value| handled.as_ref() != Some(value));
+    runs.all
+        .iter()
+        .rev()
+        .filter(|run| ended(run) && run::is_own(run, basis.pipeline) && run.metadata.deletion_timestamp.is_none())
+        .skip(usize::try_from(limit).unwrap_or(1))
+        .filter(|run| Some(run.name_any()) != newest)
+        .filter(|run| pending.is_none() || run.annotations().get(REQUESTED_AT_ANNOTATION) != pending)
+        .filter_map(|run| ObjectId::of(&run.metadata))
+        .collect()
+}
+
+/// Jobs whose result is stored and that are not of a stage's newest run: their pods and logs have served.
+fn jobs_to_delete(observed: &Observed, runs: &StageRuns<'_>) -> Vec<ObjectId> {
+    let newest = runs.newest().map(ResourceExt::name_any);
+    let over: Vec<String> = runs
+        .all
+        .iter()
+        .filter(|run| run::is_over(run))
+        .map(|run| run.name_any())
+        .collect();
+    observed
+        .jobs
+        .iter()
+        .filter(|job| {
+            let run = job.labels().get(labels::RUN);
+            run.is_some_and(|run| over.contains(run)) && run != newest.as_ref()
+        })
+        .filter_map(living)
+        .collect()
+}
+
+/// Jobs of the provisioner's earlier tries.
+pub(super) fn tries_to_delete(observed: &Observed, current: &str) -> Vec<ObjectId> {
+    observed
+        .jobs
+        .iter()
+        .filter(|job| job.labels().get(labels::RUN).is_none() && job.metadata.name.as_deref() != Some(current))
+        .filter_map(living)
+        .collect()
+}
+
+fn living(job: &Job) -> Option<ObjectId> {
+    job.metadata
+        .deletion_timestamp
+        .is_none()
+        .then(|| ObjectId::of(&job.metadata))
+        .flatten()
+}

@@ -1,0 +1,368 @@
+//! The life of one run: intent, Job, judgement, further attempts, end. No network.
+//!
+//! One write per step: the attempt's number is stored before its Job exists, the Job's name after it was seen. A crash
+//! between two steps is just another start.
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::ResourceExt;
+use medallion_crds::launch::report::RunReport;
+use medallion_crds::stage_run::{AttemptFailure, RunProgress};
+use medallion_crds::text::cut;
+use medallion_crds::{Reason, StageRun, StageRunStatus, labels};
+
+use crate::assess::attempt::{self, AttemptState, Ending, EndingClass};
+use crate::model::action::{ObjectId, PlannedEvent};
+use crate::model::cluster::Observed;
+use crate::model::conditions::{self, Wanted};
+use crate::model::obstacle::Obstacle;
+use crate::model::pipeline::BatchRules;
+use crate::model::time::{self, whole_seconds};
+use crate::model::{names, pod};
+use crate::runs::RunType;
+
+/// Attempts that the limit does not count; beyond them each counts.
+const FREE_ATTEMPTS: i32 = 10;
+/// The longest wait before an attempt that the limit does not count.
+const FREE_BACK_OFF_SECONDS: i32 = 60;
+/// How many failures a run's status keeps.
+const FAILURES: usize = 5;
+
+/// What a run's next step needs to know.
+pub(crate) struct RunContext<'a> {
+    pub kind: &'a RunType,
+    pub observed: &'a Observed,
+    pub rules: &'a BatchRules,
+    /// Digest of the launch settings as they are now; `None` while a Job cannot be made.
+    pub launch_hash: Option<&'a str>,
+    /// Whether somebody asks for the next attempt without a wait.
+    pub hurry: bool,
+    pub now: Timestamp,
+}
+
+/// A run's next step.
+#[derive(Debug, Default)]
+pub(crate) struct RunStep {
+    /// The status after the step.
+    pub status: StageRunStatus,
+    /// The attempt whose Job must be created.
+    pub create_job: Option<i32>,
+    /// The Job to delete.
+    pub delete_job: Option<ObjectId>,
+    /// When to look again without any other reason to.
+    pub wake_at: Option<Timestamp>,
+    pub events: Vec<PlannedEvent>,
+    /// What keeps the attempt's pod from starting.
+    pub obstacle: Option<Obstacle>,
+    /// A failed attempt is to be made again.
+    pub backs_off: bool,
+}
+
+/// The next step of a run that has not ended.
+pub(crate) fn advance(context: &RunContext<'_>, run: &StageRun) -> RunStep {
+    let status = run.status.clone().unwrap_or_default();
+    let mut step = Stepper {
+        context,
+        run,
+        step: RunStep {
+            status,
+            ..RunStep::default()
+        },
+    };
+    if run.metadata.deletion_timestamp.is_some() {
+        // Its Job goes with it and must not be made again; the run keeps its place until it is gone.
+        step.wake(time::later(context.now, 5));
+    } else if step.step.status.attempt == 0 {
+        step.begin_attempt();
+    } else if let Some(retry) = step.step.status.retry_time.clone() {
+        if context.now >= retry.0 || context.hurry {
+            step.begin_attempt();
+        } else {
+            step.step.backs_off = step.is_told_to_back_off();
+            step.wake(retry.0);
+        }
+    } else {
+        step.judge();
+    }
+    step.step
+}
+
+struct Stepper<'a> {
+    context: &'a RunContext<'a>,
+    run: &'a StageRun,
+    step: RunStep,
+}
+
+impl Stepper<'_> {
+    /// Stores the intent; the Job comes with the next step.
+    fn begin_attempt(&mut self) {
+        let now = Time(whole_seconds(self.context.now));
+        let status = &mut self.step.status;
+        status.attempt += 1;
+        status.job = None;
+        status.retry_time = None;
+        status.progress = None;
+        status.attempt_time = Some(now.clone());
+        status.start_time.get_or_insert(now);
+        self.unknown(&Reason::Pending, "the attempt's Job is about to be made");
+        self.wake(time::later(self.context.now, 5));
+    }
+
+    fn judge(&mut self) {
+        let timeout = self.context.rules.timeout_seconds;
+        match attempt::judge(
+            self.context.kind,
+            self.run,
+            &self.step.status,
+            self.context.observed,
+            timeout,
+            self.context.now,
+        ) {
+            AttemptState::NotCreated => {
+                if let Some(pod) = self.other_at_work() {
+                    let message = format!(
+                        "pod {} of an earlier attempt still ends; the Job is made when it has",
+                        pod.name_any()
+                    );
+                    self.unknown(&Reason::EarlierPodEnds, &message);
+                } else if self.context.launch_hash.is_some() {
+                    self.step.create_job = Some(self.step.status.attempt);
+                }
+                self.wake(time::later(self.context.now, 5));
+            }
+            AttemptState::Pending {
+                obstacle,
+                launch_hash,
+                job_uid,
+            } => {
+                if self.is_superseded(launch_hash.as_deref()) {
+                    // A Job that cannot start must not hold up the change that lets it start.
+                    self.step.delete_job = self.job_id(job_uid);
+                }
+                self.seen();
+                match &obstacle {
+                    Some(obstacle) => self.unknown(&obstacle.reason, &obstacle.message),
+                    None => self.unknown(&Reason::Pending, "the attempt's pod is being started"),
+                }
+                self.step.obstacle = obstacle;
+                self.wake(time::later(self.context.now, 15));
+            }
+            AttemptState::Running { pod_uid, stuck_at } => {
+                self.seen();
+                let progress = pod_uid.and_then(|uid| self.context.observed.progress.get(&uid));
+                if let Some(run) = progress.and_then(|progress| progress.work.run.clone()) {
+                    self.step.status.progress = Some(bounded(run));
+                }
+                let message = format!("attempt {} is at work", self.step.status.attempt);
+                self.unknown(&Reason::Running, &message);
+                self.wake(stuck_at);
+            }
+            AttemptState::Succeeded(report) => self.succeeded(report),
+            AttemptState::Ended(ending) => self.ended(&ending),
+            AttemptState::Stuck { job_uid, ending } => {
+                self.step.delete_job = self.job_id(job_uid);
+                self.ended(&ending);
+            }
+        }
+    }
+
+    /// A pod of the stage that still works although no Job of this attempt has made it: of a run that somebody deleted, of a
+    /// Job that was stuck, or of an earlier pipeline of that name. The store would fence it; better to wait for its end.
+    fn other_at_work(&self) -> Option<&Pod> {
+        let stage = self.run.spec.stage?.as_str();
+        self.context.observed.pods.iter().find(|pod| {
+            pod.labels().get(labels::STAGE).map(String::as_str) == Some(stage)
+                && !self.may_be_own(pod)
+                && pod::is_at_work(pod, self.context.now)
+        })
+    }
+
+    /// Whether the pod may be this attempt's: the watch of pods can be ahead of that of Jobs. An earlier pipeline of that name
+    /// had runs of the same names, but before this attempt was decided.
+    fn may_be_own(&self, pod: &Pod) -> bool {
+        let is = |label: &str, value: &str| pod.labels().get(label).is_some_and(|found| found == value);
+        is(labels::RUN, &self.run.name_any())
+            && is(labels::ATTEMPT, &self.step.status.attempt.to_string())
+            && pod.creation_timestamp() >= self.step.status.attempt_time
+    }
+
+    /// Whether the wait under way follows a failed attempt.
+    fn is_told_to_back_off(&self) -> bool {
+        conditions::find(&self.step.status.conditions, "Reconciling")
+            .is_some_and(|condition| Reason::from(condition.reason.as_str()) == Reason::BackingOff)
+    }
+
+    fn is_superseded(&self, launch_hash: Option<&str>) -> bool {
+        self.context
+            .launch_hash
+            .is_some_and(|current| launch_hash != Some(current))
+    }
+
+    fn seen(&mut self) {
+        self.step.status.job = Some(self.job_name());
+    }
+
+    fn job_id(&self, uid: Option<String>) -> Option<ObjectId> {
+        uid.map(|uid| ObjectId {
+            name: self.job_name(),
+            uid,
+        })
+    }
+
+    fn job_name(&self) -> String {
+        names::attempt(&self.run.name_any(), self.step.status.attempt)
+    }
+
+    fn succeeded(&mut self, report: RunReport) {
+        let (reason, message) = if report.already_committed {
+            (
+                Reason::AlreadyCommitted,
+                "everything up to the run's inputs stood committed".to_owned(),
+            )
+        } else {
+            (Reason::Committed, format!("{} rows committed", report.rows))
+        };
+        self.seen();
+        let status = &mut self.step.status;
+        status.rows = Some(report.rows);
+        status.outputs = report.outputs.into_iter().take(64).collect();
+        status.progress = None;
+        self.over("True", &reason, &message, None);
+        let name = self.run.name_any();
+        self.step
+            .events
+            .push(PlannedEvent::normal(reason, &name, &format!("{name}: {message}")));
+    }
+
+    fn ended(&mut self, ending: &Ending) {
+        let free_so_far = self.step.status.attempt - 1 - self.step.status.failed_attempts;
+        let free = ending.class == EndingClass::Free && free_so_far < FREE_ATTEMPTS;
+        let changed = self.is_superseded(ending.launch_hash.as_deref()) && ending.launch_hash.is_some();
+        let status = &mut self.step.status;
+        if !free {
+            status.failed_attempts += 1;
+        }
+        status.progress = None;
+        status.failures.insert(
+            0,
+            AttemptFailure {
+                attempt: status.attempt,
+                reason: ending.reason.clone(),
+                message: cut(&ending.message, 2048),
+                exit_code: ending.exit_code,
+                time: Time(whole_seconds(self.context.now)),
+            },
+        );
+        status.failures.truncate(FAILURES);
+        let (attempt, failed, limit) = (status.attempt, status.failed_attempts, self.context.rules.retry.limit);
+        if ending.class == EndingClass::Final {
+            let message = format!("{}; another attempt cannot help: {}", ending.message, what_helps());
+            self.failed(&ending.reason, &message, &Reason::CannotSucceed);
+        } else if !free && failed > limit {
+            let message = format!(
+                "{}; out of attempts ({failed} of {}): {}",
+                ending.message,
+                limit + 1,
+                what_helps()
+            );
+            self.failed(&ending.reason, &message, &Reason::OutOfAttempts);
+        } else {
+            let retry = &self.context.rules.retry;
+            let wait = if changed {
+                time::back_off(0, 0, 1)
+            } else if free {
+                time::back_off(1, FREE_BACK_OFF_SECONDS, free_so_far + 1)
+            } else {
+                time::back_off(retry.backoff_seconds, retry.max_backoff_seconds, failed)
+            };
+            let next = time::after(whole_seconds(self.context.now), wait);
+            self.step.status.retry_time = Some(Time(next));
+            let kind = if free { "not counted" } else { "counted" };
+            let message = format!(
+                "attempt {attempt} ({kind}): {}; the next attempt begins at {next}",
+                ending.message
+            );
+            let doing = if free { Reason::Repeating } else { Reason::BackingOff };
+            self.step.backs_off = !free;
+            self.under_way(&ending.reason, &message, &doing);
+            self.wake(next);
+            let name = self.run.name_any();
+            self.step.events.push(PlannedEvent::warning(
+                ending.reason.clone(),
+                &name,
+                &format!("{name}: {message}"),
+            ));
+        }
+    }
+
+    fn failed(&mut self, reason: &Reason, message: &str, stalled: &Reason) {
+        self.over("False", reason, message, Some(stalled));
+        let name = self.run.name_any();
+        self.step
+            .events
+            .push(PlannedEvent::warning(reason.clone(), &name, &format!("{name}: {message}")));
+    }
+
+    fn over(&mut self, succeeded: &str, reason: &Reason, message: &str, stalled: Option<&Reason>) {
+        self.step.status.completion_time = Some(Time(whole_seconds(self.context.now)));
+        let mut wanted = vec![Wanted {
+            kind: "Succeeded",
+            status: succeeded,
+            reason,
+            message,
+        }];
+        if let Some(reason) = stalled {
+            wanted.push(Wanted {
+                kind: "Stalled",
+                status: "True",
+                reason,
+                message,
+            });
+        }
+        self.set(&wanted);
+    }
+
+    fn unknown(&mut self, reason: &Reason, message: &str) {
+        self.under_way(reason, message, reason);
+    }
+
+    fn under_way(&mut self, reason: &Reason, message: &str, doing: &Reason) {
+        self.set(&[
+            Wanted {
+                kind: "Succeeded",
+                status: "Unknown",
+                reason,
+                message,
+            },
+            Wanted {
+                kind: "Reconciling",
+                status: "True",
+                reason: doing,
+                message,
+            },
+        ]);
+    }
+
+    fn set(&mut self, wanted: &[Wanted<'_>]) {
+        let generation = self.run.metadata.generation.unwrap_or_default();
+        let status = &mut self.step.status;
+        status.observed_generation = generation;
+        status.conditions = conditions::set(&status.conditions, wanted, generation, self.context.now);
+    }
+
+    fn wake(&mut self, at: Timestamp) {
+        self.step.wake_at = Some(self.step.wake_at.map_or(at, |other| other.min(at)));
+    }
+}
+
+const fn what_helps() -> &'static str {
+    "the stage waits for new data, a changed spec or dbt image, or the annotation medallion.dev/requested-at"
+}
+
+fn bounded(progress: RunProgress) -> RunProgress {
+    RunProgress {
+        current: progress.current.map(|step| cut(&step, 256)),
+        ..progress
+    }
+}

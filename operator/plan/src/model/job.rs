@@ -1,0 +1,25 @@
+//! Reads what Jobs say about themselves. No network.
+
+use k8s_openapi::api::batch::v1::Job;
+
+/// How a Job ended.
+pub(crate) enum JobEnd<'a> {
+    Complete,
+    Failed { reason: &'a str, message: &'a str },
+}
+
+/// How a Job ended, if it has; its pods are gone or done then.
+pub(crate) fn end(job: &Job) -> Option<JobEnd<'_>> {
+    let conditions = job.status.as_ref()?.conditions.as_deref()?;
+    conditions
+        .iter()
+        .filter(|condition| condition.status == "True")
+        .find_map(|condition| match condition.type_.as_str() {
+            "Complete" => Some(JobEnd::Complete),
+            "Failed" => Some(JobEnd::Failed {
+                reason: condition.reason.as_deref().unwrap_or_default(),
+                message: condition.message.as_deref().unwrap_or_default(),
+            }),
+            _ => None,
+        })
+}

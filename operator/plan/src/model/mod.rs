@@ -1,0 +1,15 @@
+//! What is given and what is decided, as data. No network.
+
+pub(crate) mod action;
+pub(crate) mod child;
+pub(crate) mod cluster;
+pub(crate) mod conditions;
+pub(crate) mod config;
+pub(crate) mod deployment;
+pub(crate) mod job;
+pub mod names;
+pub(crate) mod obstacle;
+pub(crate) mod pipeline;
+pub(crate) mod pod;
+pub(crate) mod run;
+pub(crate) mod time;

@@ -1,0 +1,51 @@
+//! Reads what runs say about themselves. No network.
+
+use kube::ResourceExt;
+use medallion_crds::{StageRun, labels};
+
+use super::conditions;
+use super::pipeline::ValidatedPipeline;
+
+/// Whether a run has ended; its end is final.
+pub fn is_over(run: &StageRun) -> bool {
+    succeeded_status(run).is_some_and(|status| status != "Unknown")
+}
+
+/// Whether a run has ended well.
+pub(crate) fn has_succeeded(run: &StageRun) -> bool {
+    succeeded_status(run) == Some("True")
+}
+
+/// Whether a run has ended, and not well.
+pub(crate) fn has_failed(run: &StageRun) -> bool {
+    succeeded_status(run) == Some("False")
+}
+
+fn succeeded_status(run: &StageRun) -> Option<&str> {
+    let conditions = &run.status.as_ref()?.conditions;
+    conditions::find(conditions, "Succeeded").map(|condition| condition.status.as_str())
+}
+
+/// Whether a run is this pipeline's, and not one of an earlier pipeline of the same name.
+pub(crate) fn belongs(run: &StageRun, pipeline: &ValidatedPipeline) -> bool {
+    let owners = run.owner_references();
+    run.spec.pipeline_ref.name == pipeline.name
+        && (owners.is_empty() || owners.iter().any(|owner| owner.uid == pipeline.uid))
+}
+
+/// Whether the operator made the run, so that it may also remove it.
+pub(crate) fn is_own(run: &StageRun, pipeline: &ValidatedPipeline) -> bool {
+    run.owner_references().iter().any(|owner| owner.uid == pipeline.uid)
+        && run
+            .labels()
+            .get(labels::MANAGED_BY)
+            .is_some_and(|manager| manager == labels::MANAGER)
+}
+
+/// Whether a run was made for an earlier generation of the spec.
+pub(crate) fn is_older(run: &StageRun, pipeline: &ValidatedPipeline) -> bool {
+    run.annotations()
+        .get(labels::PIPELINE_GENERATION)
+        .and_then(|text| text.parse::<i64>().ok())
+        .is_some_and(|generation| generation < pipeline.generation)
+}

@@ -1,0 +1,115 @@
+//! Whether data is fresh, dead letters are within budget and nothing is at risk. No network.
+
+use jiff::Timestamp;
+use medallion_crds::pipeline::{DeadLetterStatus, StageState, StageStatus};
+use medallion_crds::{Reason, Stage};
+
+use crate::model::pipeline::{StageWish, ValidatedPipeline, WorkWish};
+use crate::model::time;
+
+/// The judgement.
+pub(crate) struct Health {
+    /// `True`, `False` or `Unknown`.
+    pub status: &'static str,
+    pub reason: Reason,
+    pub message: String,
+    /// When a stage becomes too old, if nothing happens before.
+    pub turns_at: Option<Timestamp>,
+}
+
+/// Judges stages and dead letters.
+pub(crate) fn judge(
+    pipeline: &ValidatedPipeline,
+    stages: &[StageStatus],
+    dead_letters: Option<&DeadLetterStatus>,
+    unmeasured: Option<Stage>,
+    now: Timestamp,
+) -> Health {
+    let mut problems: Vec<(Reason, String)> = Vec::new();
+    let mut turns_at: Option<Timestamp> = None;
+    for stage in stages {
+        match stage.state {
+            StageState::Failed | StageState::Blocked => problems.push((
+                stage.reason.clone().unwrap_or(Reason::StageFailed),
+                format!("{}: {}", stage.name, stage.message.as_deref().unwrap_or("no message")),
+            )),
+            _ => match too_old(pipeline, stage, now) {
+                Age::TooOld(message) => problems.push((Reason::Stale, message)),
+                Age::FreshUntil(time) => turns_at = time::earlier(turns_at, Some(time)),
+                Age::Fresh => {}
+            },
+        }
+    }
+    let budget = pipeline.dead_letter_budget;
+    if let Some(letters) = dead_letters.filter(|letters| letters.count > budget) {
+        let newest = letters
+            .newest
+            .first()
+            .map(|letter| format!("; newest: {} {}", letter.reason, letter.message));
+        problems.push((
+            Reason::DeadLettersOverBudget,
+            format!(
+                "{} dead letters wait in {}, more than deadLetters.maxCount ({budget}){}",
+                letters.count,
+                pipeline.kafka.dead_letter_topic,
+                newest.unwrap_or_default()
+            ),
+        ));
+    }
+    let (status, reason, message) = if let Some((reason, _)) = problems.first() {
+        let texts: Vec<_> = problems.iter().map(|(_, message)| message.as_str()).collect();
+        ("False", reason.clone(), texts.join("; "))
+    } else if let Some(stage) = unmeasured {
+        (
+            "Unknown",
+            Reason::NotMeasured,
+            format!("{stage}: not every pod tells how it is getting on"),
+        )
+    } else if pipeline.suspend {
+        (
+            "True",
+            Reason::Suspended,
+            "the streaming stages are fresh; silver, gold and warehouse are suspended and not judged".to_owned(),
+        )
+    } else {
+        (
+            "True",
+            Reason::Fresh,
+            "data is fresh and dead letters are within budget".to_owned(),
+        )
+    };
+    Health {
+        status,
+        reason,
+        message,
+        turns_at,
+    }
+}
+
+enum Age {
+    Fresh,
+    FreshUntil(Timestamp),
+    TooOld(String),
+}
+
+fn too_old(pipeline: &ValidatedPipeline, stage: &StageStatus, now: Timestamp) -> Age {
+    let (Some(wish), Some(oldest)) = (pipeline.wish(stage.name), &stage.oldest_pending_time) else {
+        return Age::Fresh;
+    };
+    if pipeline.suspend && is_batch(wish) {
+        return Age::Fresh;
+    }
+    let limit = wish.max_age_seconds;
+    let turns = time::later(oldest.0, limit);
+    if now <= turns {
+        return Age::FreshUntil(time::later(turns, 1));
+    }
+    Age::TooOld(format!(
+        "{}: input of {} waits longer than maxAgeSeconds ({limit})",
+        stage.name, oldest.0
+    ))
+}
+
+const fn is_batch(wish: &StageWish) -> bool {
+    matches!(wish.work, WorkWish::Batch(_))
+}

@@ -1,0 +1,55 @@
+//! Whether the workloads do what the spec says. No network.
+
+use medallion_crds::Reason;
+
+use crate::assess::streaming::Streaming;
+use crate::model::obstacle::Obstacle;
+use crate::stages::Basis;
+
+/// Whether the workloads do what the spec says.
+pub(super) struct Readiness {
+    pub ready: bool,
+    /// Nothing but a changed spec or configuration helps.
+    pub stalled: bool,
+    pub reason: Reason,
+    pub message: String,
+}
+
+/// Judges the workloads. `waits_for`: what the whole pipeline waits for.
+pub(super) fn judge(basis: &Basis<'_>, waits_for: Option<&Obstacle>, streaming: &[Streaming<'_>]) -> Readiness {
+    let not_ready = |reason: &Reason, message: String, stalled| Readiness {
+        ready: false,
+        stalled,
+        reason: reason.clone(),
+        message,
+    };
+    if let Some(fault) = basis.pipeline.faults.first() {
+        return not_ready(&fault.reason, fault.message.clone(), true);
+    }
+    if let Some(obstacle) = waits_for {
+        return not_ready(&obstacle.reason, obstacle.message.clone(), false);
+    }
+    if let Some(failure) = &basis.observed.apply_failure {
+        return not_ready(&Reason::ApplyFailed, failure.clone(), false);
+    }
+    if let Some(stage) = streaming.iter().find(|stage| !stage.rolled_out) {
+        let replaced = Obstacle::new(Reason::RollingOut, "the worker's pods are being replaced");
+        let obstacle = stage.obstacle.as_ref().unwrap_or(&replaced);
+        let message = format!("{}: {}", stage.place.entry.stage, obstacle.message);
+        return not_ready(&obstacle.reason, message, false);
+    }
+    let (reason, message) = if basis.pipeline.suspend {
+        (
+            Reason::Suspended,
+            "the streaming stages run; no new runs of silver, gold and warehouse start (spec.suspend)",
+        )
+    } else {
+        (Reason::Running, "all workloads do what the spec says")
+    };
+    Readiness {
+        ready: true,
+        stalled: false,
+        reason,
+        message: message.to_owned(),
+    }
+}

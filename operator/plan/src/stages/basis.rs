@@ -1,0 +1,85 @@
+//! What one plan rests on, and the stages that its pipeline has. No network.
+
+use jiff::Timestamp;
+use medallion_crds::Worker;
+
+use super::{Batch, StageEntry, StageRequest, Streaming, Work};
+use crate::build::account;
+use crate::build::settings::LaunchSettings;
+use crate::model::child::Child;
+use crate::model::cluster::{Contract, Observed};
+use crate::model::config::OperatorConfig;
+use crate::model::pipeline::{BatchRules, StageWish, ValidatedPipeline, WorkWish};
+
+/// What one plan rests on.
+#[derive(Clone, Copy)]
+pub(crate) struct Basis<'a> {
+    pub table: &'a [StageEntry],
+    pub pipeline: &'a ValidatedPipeline,
+    pub observed: &'a Observed,
+    pub config: &'a OperatorConfig,
+    pub now: Timestamp,
+}
+
+/// A stage of the table that the pipeline has.
+#[derive(Clone, Copy)]
+pub(crate) struct Place<'a> {
+    pub entry: &'a StageEntry,
+    pub wish: &'a StageWish,
+}
+
+impl<'a> Basis<'a> {
+    /// The pipeline's stages, in the order of the table.
+    pub fn places(&self) -> impl Iterator<Item = Place<'a>> {
+        let pipeline = self.pipeline;
+        self.table
+            .iter()
+            .filter_map(move |entry| pipeline.wish(entry.stage).map(|wish| Place { entry, wish }))
+    }
+
+    /// Those that work all the time.
+    pub fn streaming(&self) -> impl Iterator<Item = (Place<'a>, &'a Streaming)> {
+        self.places().filter_map(|place| match &place.entry.work {
+            Work::Streaming(streaming) => Some((place, streaming)),
+            Work::Batch(_) => None,
+        })
+    }
+
+    /// Those that work in runs.
+    pub fn batch(&self) -> impl Iterator<Item = (Place<'a>, &'a Batch, &'a BatchRules)> {
+        self.places()
+            .filter_map(|place| match (&place.entry.work, &place.wish.work) {
+                (Work::Batch(batch), WorkWish::Batch(rules)) => Some((place, batch, rules)),
+                _ => None,
+            })
+    }
+
+    /// What settings are built from; `None` while the contract is not there.
+    pub fn settings(&self) -> Option<LaunchSettings<'a>> {
+        match &self.observed.contract {
+            Contract::Found { digest } => Some(LaunchSettings {
+                pipeline: self.pipeline,
+                config: self.config,
+                contract_digest: digest,
+            }),
+            _ => None,
+        }
+    }
+
+    /// What a stage's objects are made from; `None` while the contract is not there or the stage has a fault.
+    pub fn request(&self, place: Place<'a>) -> Option<StageRequest<'a>> {
+        let settings = self.settings()?;
+        self.pipeline.fault(place.entry.stage).is_none().then_some(StageRequest {
+            settings,
+            entry: place.entry,
+            wish: place.wish,
+        })
+    }
+
+    /// The account made for a worker, if one of its stages names no other.
+    pub fn service_account(&self, worker: Worker) -> Option<Child> {
+        self.places()
+            .any(|place| place.entry.worker() == worker && place.wish.service_account.is_none())
+            .then(|| account::service_account(self.pipeline, worker))
+    }
+}

@@ -1,0 +1,67 @@
+//! Bronze: the exporter's Deployment, one pod at a time, because the stream's positions have one writer. No network.
+
+use medallion_crds::launch::ExporterSettings;
+use medallion_crds::pipeline::PipelineSpec;
+use medallion_crds::{Stage, Worker};
+
+use super::{StageEntry, StageRequest, Streaming, Work};
+use crate::build::deployment::{self, DeploymentRequest};
+use crate::build::pod::WorkerPod;
+use crate::model::child::Child;
+use crate::model::pipeline::{StageWish, WorkWish};
+
+pub(super) const STAGE: StageEntry = StageEntry {
+    stage: Stage::Bronze,
+    pod: WorkerPod {
+        worker: Worker::Exporter,
+        // The last flush.
+        grace_seconds: 45,
+        serves_http: false,
+        uses_aws: true,
+    },
+    upstream: Some(Stage::Persist),
+    wish,
+    work: Work::Streaming(Streaming { children }),
+};
+
+fn wish(stage: Stage, spec: &PipelineSpec) -> Option<StageWish> {
+    let wish = &spec.stages.bronze;
+    Some(StageWish {
+        stage,
+        suspend: wish.suspend,
+        size: wish.size.clone(),
+        max_age_seconds: wish.max_age_seconds,
+        service_account: wish.service_account_name.clone(),
+        work: WorkWish::Streaming { replicas: Some(1) },
+    })
+}
+
+fn children(request: &StageRequest<'_>) -> Vec<Child> {
+    let settings = request.settings;
+    let (pipeline, config) = (settings.pipeline, settings.config);
+    let launch = settings.launch(
+        Some(request.entry.stage),
+        &config.images.workers,
+        ExporterSettings {
+            contract: settings.contract(),
+            table: pipeline.table.clone(),
+            lake: settings.lake(),
+            flush_max_bytes: pipeline.flush.max_bytes,
+            flush_max_age_seconds: pipeline.flush.max_age_seconds,
+            poll_milliseconds: 500,
+        },
+    );
+    deployment::children(
+        pipeline,
+        config,
+        DeploymentRequest {
+            stage: request.entry.stage,
+            pod: request.entry.pod,
+            replicas: request.replicas(),
+            recreate: true,
+            tokens: None,
+            service_account: request.service_account(),
+            launch: &launch,
+        },
+    )
+}

@@ -1,0 +1,38 @@
+//! What the dbt-runner's Jobs are made from, whichever layer they make. No network.
+
+use medallion_crds::Worker;
+use medallion_crds::launch::{DbtRunnerSettings, RunSettings};
+
+use super::StageRequest;
+use crate::build::pod::WorkerPod;
+use crate::build::settings::Launch;
+
+/// Folder of the dbt project in its image.
+const PROJECT_PATH: &str = "/project";
+
+pub(super) const POD: WorkerPod = WorkerPod {
+    worker: Worker::DbtRunner,
+    // What is not published yet is thrown away and done again.
+    grace_seconds: 30,
+    serves_http: false,
+    uses_aws: true,
+};
+
+/// `None` while the project's image is not known.
+pub(super) fn launch(request: &StageRequest<'_>, run: RunSettings) -> Option<(String, Launch)> {
+    let settings = request.settings;
+    let image = settings.pipeline.dbt_image.clone()?;
+    let launch = settings.launch(
+        Some(request.entry.stage),
+        &image,
+        DbtRunnerSettings {
+            run,
+            contract: settings.contract(),
+            lake: settings.lake(),
+            project_path: PROJECT_PATH.to_owned(),
+            memory_bytes: settings.config.dbt_runner.memory_bytes,
+            threads: settings.config.dbt_runner.threads,
+        },
+    );
+    Some((image, launch))
+}

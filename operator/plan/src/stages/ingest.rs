@@ -1,0 +1,84 @@
+//! Ingest: the gateway's Deployment, Service and disruption budget. No network.
+
+use medallion_crds::launch::{GatewaySettings, TOKENS_PATH};
+use medallion_crds::pipeline::PipelineSpec;
+use medallion_crds::{Stage, Worker};
+
+use super::{StageEntry, StageRequest, Streaming, Work};
+use crate::build::deployment::{self, DeploymentRequest};
+use crate::build::pod::WorkerPod;
+use crate::build::service;
+use crate::model::child::Child;
+use crate::model::pipeline::{StageWish, WorkWish};
+
+/// How long a gateway is unready before it closes its listener.
+const DRAIN_SECONDS: i32 = 5;
+/// Longest time for one request to the gateway.
+const REQUEST_SECONDS: i32 = 30;
+
+pub(super) const STAGE: StageEntry = StageEntry {
+    stage: Stage::Ingest,
+    pod: WorkerPod {
+        worker: Worker::Gateway,
+        // Unready first, then the longest request, then what the producer still holds.
+        grace_seconds: DRAIN_SECONDS + REQUEST_SECONDS + 10,
+        serves_http: true,
+        // It speaks to Kafka alone and gets no right on anything of AWS.
+        uses_aws: false,
+    },
+    upstream: None,
+    wish,
+    work: Work::Streaming(Streaming { children }),
+};
+
+fn wish(stage: Stage, spec: &PipelineSpec) -> Option<StageWish> {
+    let wish = spec.stages.ingest.as_ref()?;
+    Some(StageWish {
+        stage,
+        suspend: wish.suspend,
+        size: wish.size.clone(),
+        max_age_seconds: wish.max_age_seconds,
+        service_account: wish.service_account_name.clone(),
+        work: WorkWish::Streaming {
+            replicas: wish.replicas,
+        },
+    })
+}
+
+fn children(request: &StageRequest<'_>) -> Vec<Child> {
+    let settings = request.settings;
+    let (pipeline, config) = (settings.pipeline, settings.config);
+    let (stage, worker) = (request.entry.stage, request.entry.worker());
+    let launch = settings.launch(
+        Some(stage),
+        &config.images.workers,
+        GatewaySettings {
+            contract: settings.contract(),
+            kafka: settings.kafka(),
+            tokens_path: pipeline.tokens.as_ref().map(|_| TOKENS_PATH.to_owned()),
+            drain_seconds: DRAIN_SECONDS,
+            max_body_bytes: 8 * 1024 * 1024,
+            max_events_per_request: 5000,
+            request_timeout_seconds: REQUEST_SECONDS,
+            max_buffer_bytes: 64 * 1024 * 1024,
+        },
+    );
+    let mut all = deployment::children(
+        pipeline,
+        config,
+        DeploymentRequest {
+            stage,
+            pod: request.entry.pod,
+            replicas: request.replicas(),
+            recreate: false,
+            tokens: pipeline.tokens.as_ref(),
+            service_account: request.service_account(),
+            launch: &launch,
+        },
+    );
+    all.push(Child::Service(Box::new(service::service(pipeline, stage, worker))));
+    all.push(Child::PodDisruptionBudget(Box::new(service::disruption_budget(
+        pipeline, stage, worker,
+    ))));
+    all
+}

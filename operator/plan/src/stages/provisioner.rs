@@ -1,0 +1,111 @@
+//! The provisioner: before all stages, one Job per try. No network.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use medallion_crds::launch::{LayerBuckets, ProvisionerSettings};
+use medallion_crds::{Worker, labels};
+
+use crate::build::pod::{self, Lifetime, PodRequest, WorkerPod};
+use crate::build::settings::{self, Launch, LaunchSettings, digest};
+use crate::build::{account, job, meta};
+use crate::model::action::PlannedJob;
+use crate::model::child::Child;
+use crate::model::config::OperatorConfig;
+use crate::model::names;
+use crate::model::pipeline::ValidatedPipeline;
+
+/// A try that takes longer is ended.
+const TIMEOUT_SECONDS: i32 = 300;
+
+const POD: WorkerPod = WorkerPod {
+    worker: Worker::Provisioner,
+    // What it has not looked at is looked at by the next try.
+    grace_seconds: 30,
+    serves_http: false,
+    uses_aws: true,
+};
+
+/// Its settings.
+pub(crate) fn launch(settings: &LaunchSettings<'_>) -> Launch {
+    let pipeline = settings.pipeline;
+    settings.launch(
+        None,
+        &settings.config.images.workers,
+        ProvisionerSettings {
+            management: pipeline.management,
+            contract: settings.contract(),
+            kafka: settings.kafka(),
+            group: settings.consumer_group(),
+            partitions: pipeline.kafka.partitions,
+            replication_factor: pipeline.kafka.replication_factor,
+            table: pipeline.table.clone(),
+            buckets: LayerBuckets {
+                bronze: pipeline.lake.bronze.bucket.clone(),
+                silver: pipeline.lake.silver.bucket.clone(),
+                gold: pipeline.lake.gold.bucket.clone(),
+            },
+            lake: settings.lake(),
+            warehouse: pipeline.warehouse.as_ref().map(settings::warehouse),
+            timeout_seconds: 60,
+        },
+    )
+}
+
+/// Name of the settings of all tries of one wish: one object, however often it takes.
+pub(crate) fn settings_name(pipeline: &ValidatedPipeline, hash: &str) -> String {
+    names::settings(&pipeline.name, Worker::Provisioner, hash)
+}
+
+/// Name of the Job of a try.
+pub(crate) fn name(pipeline: &ValidatedPipeline, hash: &str, attempt: i32) -> String {
+    names::provisioner(&pipeline.name, &digest(&[hash, &attempt.to_string()]))
+}
+
+/// What the Job needs beforehand.
+pub(crate) fn children(pipeline: &ValidatedPipeline) -> Vec<Child> {
+    vec![account::service_account(pipeline, Worker::Provisioner)]
+}
+
+/// The Job of a try.
+pub(crate) fn job(pipeline: &ValidatedPipeline, config: &OperatorConfig, launch: &Launch, attempt: i32) -> PlannedJob {
+    let name = name(pipeline, &launch.hash, attempt);
+    let settings = settings_name(pipeline, &launch.hash);
+    let template = pod::template(
+        pipeline,
+        config,
+        &PodRequest {
+            pod: POD,
+            stage: None,
+            image: &config.images.workers,
+            settings: settings.clone(),
+            settings_hash: &launch.hash,
+            service_account: names::child(&pipeline.name, Worker::Provisioner),
+            tokens: None,
+            lifetime: Lifetime::OneAttempt,
+            labels: BTreeMap::new(),
+        },
+    );
+    let mut metadata = meta::child(pipeline, name, Worker::Provisioner, None);
+    metadata.annotations = Some(BTreeMap::from([(
+        labels::SETTINGS_HASH.to_owned(),
+        launch.hash.clone(),
+    )]));
+    PlannedJob {
+        settings: ConfigMap {
+            metadata: ObjectMeta {
+                name: Some(settings),
+                ..metadata.clone()
+            },
+            data: Some(settings::data(&launch.text)),
+            ..ConfigMap::default()
+        },
+        job: Box::new(Job {
+            metadata,
+            spec: Some(job::spec(template, TIMEOUT_SECONDS)),
+            status: None,
+        }),
+    }
+}

@@ -1,0 +1,36 @@
+//! Silver: runs of the dbt-runner on Bronze. No network.
+
+use medallion_crds::Stage;
+use medallion_crds::pipeline::PipelineSpec;
+
+use super::{Batch, StageEntry, Work, dbt, lacks_nothing};
+use crate::model::pipeline::{BatchRules, StageWish, WorkWish};
+
+pub(super) const STAGE: StageEntry = StageEntry {
+    stage: Stage::Silver,
+    pod: dbt::POD,
+    upstream: Some(Stage::Bronze),
+    wish,
+    work: Work::Batch(Batch {
+        launch: dbt::launch,
+        // Bronze only grows: a smaller number is an old answer.
+        is_new: |found, consumed| found > consumed,
+        lacks_tables: lacks_nothing,
+    }),
+};
+
+fn wish(stage: Stage, spec: &PipelineSpec) -> Option<StageWish> {
+    let wish = &spec.stages.silver;
+    Some(StageWish {
+        stage,
+        suspend: wish.suspend,
+        size: wish.size.clone(),
+        max_age_seconds: wish.max_age_seconds,
+        service_account: wish.service_account_name.clone(),
+        work: WorkWish::Batch(BatchRules {
+            retry: wish.retry.clone(),
+            timeout_seconds: wish.timeout_seconds,
+            min_interval_seconds: wish.min_interval_seconds,
+        }),
+    })
+}

@@ -1,0 +1,133 @@
+//! Checks once what the schema cannot: references into the operator's own configuration. No network.
+
+use std::collections::BTreeSet;
+
+use kube::ResourceExt;
+use medallion_crds::pipeline::{IngestAuthenticationType, IngestStage, PipelineSpec, SecretKeyRef};
+use medallion_crds::{ADOPT_ANNOTATION, Pipeline, REQUESTED_AT_ANNOTATION, Reason, Stage, Worker};
+
+use super::{STAGES, StageEntry};
+use crate::model::config::OperatorConfig;
+use crate::model::pipeline::{Fault, StageWish, ValidateError, ValidatedPipeline, Warehouse};
+
+impl ValidatedPipeline {
+    /// Checks a pipeline against the operator's configuration.
+    pub fn new(pipeline: &Pipeline, config: &OperatorConfig) -> Result<Self, ValidateError> {
+        Self::with_stages(STAGES, pipeline, config)
+    }
+
+    /// The same, with another table of stages.
+    pub fn with_stages(
+        table: &[StageEntry],
+        pipeline: &Pipeline,
+        config: &OperatorConfig,
+    ) -> Result<Self, ValidateError> {
+        let spec = &pipeline.spec;
+        let stages: Vec<StageWish> = table
+            .iter()
+            .filter_map(|entry| (entry.wish)(entry.stage, spec))
+            .collect();
+        let dbt_image = config.images.dbt_projects.get(&spec.dbt.project).cloned();
+        let mut faults: Vec<Fault> = stages
+            .iter()
+            .filter_map(|wish| service_account_fault(wish, &config.service_account_prefix))
+            .collect();
+        if dbt_image.is_none() {
+            faults.extend(dbt_faults(table, &stages, spec, config));
+        }
+        let admitting = spec.contract.admitting().ok_or(ValidateError::Contract)?;
+        Ok(Self {
+            namespace: pipeline.namespace().ok_or(ValidateError::Identity("namespace"))?,
+            name: pipeline.metadata.name.clone().ok_or(ValidateError::Identity("name"))?,
+            uid: pipeline.uid().ok_or(ValidateError::Identity("uid"))?,
+            generation: pipeline.metadata.generation.unwrap_or_default(),
+            deleting: pipeline.metadata.deletion_timestamp.is_some(),
+            requested_at: pipeline
+                .annotations()
+                .get(REQUESTED_AT_ANNOTATION)
+                .filter(|value| !value.is_empty())
+                .cloned(),
+            adopt: adopted(pipeline),
+            suspend: spec.suspend,
+            management: spec.management,
+            schema_ref: admitting.schema_ref.clone(),
+            contract: spec.contract.clone(),
+            region: spec.aws.region.clone(),
+            kafka: spec.kafka.clone(),
+            table: spec.table.name.clone(),
+            lake: spec.lake.clone(),
+            warehouse: warehouse(spec)?,
+            dbt_image,
+            provisioner: spec.provisioner.clone(),
+            tokens: spec.stages.ingest.as_ref().and_then(tokens),
+            flush: spec.stages.bronze.flush.clone(),
+            dead_letter_budget: spec.dead_letters.max_count,
+            successful_runs_history_limit: spec.successful_runs_history_limit,
+            failed_runs_history_limit: spec.failed_runs_history_limit,
+            stages,
+            faults,
+        })
+    }
+}
+
+/// The values of the annotation, each once.
+fn adopted(pipeline: &Pipeline) -> Vec<String> {
+    let values = pipeline.annotations().get(ADOPT_ANNOTATION).into_iter();
+    let all: BTreeSet<&str> = values
+        .flat_map(|values| values.split(','))
+        .map(str::trim)
+        .filter(|value| !value.is_empty())
+        .collect();
+    all.into_iter().map(str::to_owned).collect()
+}
+
+fn warehouse(spec: &PipelineSpec) -> Result<Option<Warehouse>, ValidateError> {
+    let (Some(warehouse), Some(stage)) = (&spec.warehouse, &spec.stages.warehouse) else {
+        return Ok(None);
+    };
+    Ok(Some(Warehouse {
+        redshift: warehouse.redshift.clone().ok_or(ValidateError::Warehouse)?,
+        tables: stage.tables.clone(),
+    }))
+}
+
+fn tokens(ingest: &IngestStage) -> Option<SecretKeyRef> {
+    let authentication = &ingest.authentication;
+    let tokens = authentication.bearer_tokens.as_ref()?;
+    (authentication.kind == IngestAuthenticationType::BearerTokens).then(|| tokens.secret_key_ref.clone())
+}
+
+fn service_account_fault(wish: &StageWish, prefix: &str) -> Option<Fault> {
+    let name = wish.service_account.as_ref().filter(|name| !name.starts_with(prefix))?;
+    Some(Fault {
+        stage: wish.stage,
+        reason: Reason::ServiceAccountNotAllowed,
+        message: format!(
+            "spec.stages.{}.serviceAccountName: {name} does not begin with {prefix}; name an account that does, or have the Helm value serviceAccountPrefix changed",
+            wish.stage
+        ),
+    })
+}
+
+/// The project's image is missed by each stage that dbt makes.
+fn dbt_faults(table: &[StageEntry], stages: &[StageWish], spec: &PipelineSpec, config: &OperatorConfig) -> Vec<Fault> {
+    let allowed: Vec<_> = config.images.dbt_projects.keys().map(String::as_str).collect();
+    let message = format!(
+        "spec.dbt.project: no dbt project {} on the operator's list; use one of [{}] or have it added to the Helm value dbtProjects",
+        spec.dbt.project,
+        allowed.join(", "),
+    );
+    let by_dbt = |stage: Stage| {
+        let entry = table.iter().find(|entry| entry.stage == stage);
+        entry.is_some_and(|entry| entry.worker() == Worker::DbtRunner)
+    };
+    stages
+        .iter()
+        .filter(|wish| by_dbt(wish.stage))
+        .map(|wish| Fault {
+            stage: wish.stage,
+            reason: Reason::DbtProjectNotAllowed,
+            message: message.clone(),
+        })
+        .collect()
+}
