@@ -129,6 +129,8 @@ reasons! {
     OutOfMemory: Critical = "a worker needed more memory than its size allows",
     WorkerEnded: Warning = "a worker ended although it should go on",
     Evicted: Warning = "a pod was evicted",
+    Disrupted: Normal = "a pod was taken away; the attempt is made again and not counted",
+    Killed: Warning = "a worker was killed from outside",
     // Every worker.
     BadSettings: Critical = "a worker cannot work with its settings file",
     BadContract: Critical = "the contract's schema is not usable",

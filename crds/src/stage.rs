@@ -1,13 +1,16 @@
 //! The words for stages and workers, one spelling everywhere: API, labels, binaries, metrics. No network.
 
+use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::fmt;
+use std::sync::{Mutex, PoisonError};
 
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// One part of the way from HTTP to the warehouse.
-#[derive(Clone, Copy, Debug, Deserialize, Eq, Hash, JsonSchema, Ord, PartialEq, PartialOrd, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Eq, Hash, JsonSchema, Ord, PartialEq, PartialOrd)]
+#[schemars(rename_all = "lowercase")]
 pub enum Stage {
     /// HTTP to Kafka, by the gateway.
     Ingest,
@@ -21,6 +24,9 @@ pub enum Stage {
     Gold,
     /// Gold to the warehouse, by the loader.
     Warehouse,
+    /// Of another version of the product; kept as it is when read.
+    #[schemars(skip)]
+    Other(&'static str),
 }
 
 impl Stage {
@@ -45,17 +51,7 @@ impl Stage {
             Self::Silver => "silver",
             Self::Gold => "gold",
             Self::Warehouse => "warehouse",
-        }
-    }
-
-    /// The worker that does this stage.
-    pub const fn worker(self) -> Worker {
-        match self {
-            Self::Ingest => Worker::Gateway,
-            Self::Persist => Worker::Consumer,
-            Self::Bronze => Worker::Exporter,
-            Self::Silver | Self::Gold => Worker::DbtRunner,
-            Self::Warehouse => Worker::Loader,
+            Self::Other(word) => word,
         }
     }
 
@@ -68,6 +64,37 @@ impl Stage {
 impl fmt::Display for Stage {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.as_str())
+    }
+}
+
+impl From<&str> for Stage {
+    fn from(word: &str) -> Self {
+        let known = Self::ALL.into_iter().find(|stage| stage.as_str() == word);
+        known.unwrap_or_else(|| Self::Other(kept(word)))
+    }
+}
+
+/// A word for as long as the process lives, each once: the schema lets few pass.
+fn kept(word: &str) -> &'static str {
+    static WORDS: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+    let mut words = WORDS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = words.get(word) {
+        return known;
+    }
+    let new: &'static str = Box::leak(word.into());
+    words.insert(new);
+    new
+}
+
+impl Serialize for Stage {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for Stage {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self::from(Cow::<str>::deserialize(deserializer)?.as_ref()))
     }
 }
 
@@ -116,5 +143,19 @@ impl Worker {
 impl fmt::Display for Worker {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stage_of_another_version_is_kept_as_it_is() {
+        let text = "\"archive\"";
+        let stage: Stage = serde_json::from_str(text).unwrap();
+        assert_eq!(stage, Stage::from("archive"));
+        assert_eq!(serde_json::to_string(&stage).unwrap(), text);
+        assert_eq!(serde_json::from_str::<Stage>("\"gold\"").unwrap(), Stage::Gold);
     }
 }

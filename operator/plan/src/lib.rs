@@ -29,9 +29,7 @@ pub use model::child::Child;
 pub use model::cluster::{Contract, Observed};
 pub use model::config::{DbtRunnerConfig, Images, OperatorConfig, WorkerConfig};
 pub use model::names;
-pub use model::pipeline::{
-    BatchRules, Fault, StageWish, ValidateError, ValidatedPipeline, Warehouse, WorkWish,
-};
+pub use model::pipeline::{BatchRules, Fault, StageWish, ValidateError, ValidatedPipeline, Warehouse, WorkWish};
 pub use model::pod::has_ended as pod_has_ended;
 pub use model::run::is_over;
 pub use report::{Urgency, urgency};

@@ -6,9 +6,9 @@ mod world;
 
 use std::path::{Path, PathBuf};
 
-use rstest::rstest;
 use medallion_crds::Stage;
 use medallion_plan::{STAGES, StageEntry};
+use rstest::rstest;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use world::{Step, World};

@@ -8,9 +8,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use medallion_crds::pipeline::SecretKeyRef;
 use medallion_crds::{Stage, labels};
 
+use super::meta;
 use super::pod::{self, Lifetime, PodRequest, WorkerPod};
 use super::settings::{self, Launch};
-use super::meta;
 use crate::model::child::Child;
 use crate::model::config::OperatorConfig;
 use crate::model::names;

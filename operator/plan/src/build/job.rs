@@ -9,9 +9,9 @@ use k8s_openapi::api::core::v1::{ConfigMap, PodTemplateSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use medallion_crds::{Stage, StageRun, labels};
 
+use super::meta;
 use super::pod::{self, Lifetime, PodRequest, WorkerPod};
 use super::settings::{self, Launch};
-use super::meta;
 use crate::model::action::PlannedJob;
 use crate::model::config::OperatorConfig;
 use crate::model::names;
@@ -129,11 +129,5 @@ fn pod_template(
 
 /// Digest of everything that the pods of a stage's runs are made from, by the template for any run: another digest is another chance.
 pub(crate) fn launch_hash(pipeline: &ValidatedPipeline, config: &OperatorConfig, any_run: &LaunchTemplate) -> String {
-    settings::digest_of(&pod_template(
-        pipeline,
-        config,
-        any_run,
-        String::new(),
-        BTreeMap::new(),
-    ))
+    settings::digest_of(&pod_template(pipeline, config, any_run, String::new(), BTreeMap::new()))
 }

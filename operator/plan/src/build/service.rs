@@ -39,11 +39,7 @@ pub(crate) fn service(pipeline: &ValidatedPipeline, stage: Stage, worker: Worker
 }
 
 /// How many of a stage's pods may leave at once.
-pub(crate) fn disruption_budget(
-    pipeline: &ValidatedPipeline,
-    stage: Stage,
-    worker: Worker,
-) -> PodDisruptionBudget {
+pub(crate) fn disruption_budget(pipeline: &ValidatedPipeline, stage: Stage, worker: Worker) -> PodDisruptionBudget {
     PodDisruptionBudget {
         metadata: metadata(pipeline, stage, worker),
         spec: Some(PodDisruptionBudgetSpec {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use medallion_crds::launch::{
-    CONTRACT_PATH, ContractSettings, ContractVersionSettings, KafkaSettings, KAFKA_CA_PATH, KafkaTlsSettings, LakeSettings, PipelineIdentity, SETTINGS_PATH, Settings,
-    WarehouseSettings,
+    CONTRACT_PATH, ContractSettings, ContractVersionSettings, KAFKA_CA_PATH, KafkaSettings, KafkaTlsSettings,
+    LakeSettings, PipelineIdentity, SETTINGS_PATH, Settings, WarehouseSettings,
 };
 use medallion_crds::{Owner, Stage};
 use serde::Serialize;

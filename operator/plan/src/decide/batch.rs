@@ -49,11 +49,7 @@ struct Offer {
 }
 
 /// All batch stages, in the order of the data.
-pub(crate) fn all<'a>(
-    basis: &Basis<'a>,
-    provisioning: &Provisioning,
-    streaming: &[Streaming<'_>],
-) -> BatchStages<'a> {
+pub(crate) fn all<'a>(basis: &Basis<'a>, provisioning: &Provisioning, streaming: &[Streaming<'_>]) -> BatchStages<'a> {
     let mut offers: BTreeMap<Stage, Offer> = streaming.iter().map(offer_of_streaming).collect();
     let mut stages = Vec::new();
     let mut plans = Vec::new();
@@ -71,9 +67,7 @@ pub(crate) fn all<'a>(
         open_request |= wants_request && launchable && may_come;
         let offer = Offer {
             source: stage.runs.offer(),
-            unsettled: upstream.unsettled
-                || stage.runs.active().is_some()
-                || (wants_request && stage.source.is_some()),
+            unsettled: upstream.unsettled || stage.runs.active().is_some() || (wants_request && stage.source.is_some()),
             unknown: false,
         };
         offers.insert(place.entry.stage, offer);
@@ -192,12 +186,7 @@ fn one<'a>(
 }
 
 /// What the pods of a run are made from; `None` while they cannot be made.
-fn template(
-    basis: &Basis<'_>,
-    place: Place<'_>,
-    batch: &Batch,
-    run: RunSettings,
-) -> Option<LaunchTemplate> {
+fn template(basis: &Basis<'_>, place: Place<'_>, batch: &Batch, run: RunSettings) -> Option<LaunchTemplate> {
     let request = basis.request(place)?;
     let (image, launch) = (batch.launch)(&request, run)?;
     Some(LaunchTemplate {

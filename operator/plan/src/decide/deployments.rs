@@ -45,9 +45,8 @@ pub(crate) fn keep(
     planned: &[Child],
     streaming: &[Streaming<'_>],
 ) -> Plan {
-    let settled = provisioning.done
-        && basis.pipeline.faults.is_empty()
-        && streaming.iter().all(|stage| stage.rolled_out);
+    let settled =
+        provisioning.done && basis.pipeline.faults.is_empty() && streaming.iter().all(|stage| stage.rolled_out);
     let keep = settled.then(|| {
         let own = provisioning.plan.children.iter().chain(planned);
         let mounted = basis.observed.mounted_settings();

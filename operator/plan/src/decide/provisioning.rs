@@ -4,9 +4,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use medallion_crds::Reason;
 use medallion_crds::launch::report::{ProvisionReport, Report};
-use medallion_crds::pipeline::{
-    ContractStatus, Dependency, DependencyKind, DependencyState, ProvisioningStatus,
-};
+use medallion_crds::pipeline::{ContractStatus, Dependency, DependencyKind, DependencyState, ProvisioningStatus};
 use medallion_crds::text::cut;
 
 use super::retention;
@@ -71,10 +69,7 @@ impl Provisioning {
         self.plan.wake_at = Some(time::later(basis.now, CONTRACT_SECONDS));
         let contract = &basis.observed.contract;
         self.obstacle = Some(match contract {
-            Contract::Unknown => Obstacle::new(
-                Reason::Provisioning,
-                "the contract's ConfigMap has not been read yet",
-            ),
+            Contract::Unknown => Obstacle::new(Reason::Provisioning, "the contract's ConfigMap has not been read yet"),
             _ => missing(&[contract_dependency(basis.pipeline, contract)]),
         });
     }
@@ -153,7 +148,9 @@ impl Provisioning {
                 self.failed(status, &message, now);
             }
             None => {
-                let message = observed.obstacle_of(job).map(|obstacle| format!("{}: {}", obstacle.reason, obstacle.message));
+                let message = observed
+                    .obstacle_of(job)
+                    .map(|obstacle| format!("{}: {}", obstacle.reason, obstacle.message));
                 status.message = message.map(|message| cut(&message, 1024));
             }
         }

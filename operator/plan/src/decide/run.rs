@@ -299,9 +299,11 @@ impl Stepper<'_> {
     fn failed(&mut self, reason: &Reason, message: &str, stalled: &Reason) {
         self.over("False", reason, message, Some(stalled));
         let name = self.run.name_any();
-        self.step
-            .events
-            .push(PlannedEvent::warning(reason.clone(), &name, &format!("{name}: {message}")));
+        self.step.events.push(PlannedEvent::warning(
+            reason.clone(),
+            &name,
+            &format!("{name}: {message}"),
+        ));
     }
 
     fn over(&mut self, succeeded: &str, reason: &Reason, message: &str, stalled: Option<&Reason>) {

@@ -157,7 +157,11 @@ fn last_words(
     let out_of_memory = ended.reason.as_deref() == Some("OOMKilled");
     let message = ended.message.as_deref().unwrap_or("no message").trim();
     Obstacle::new(
-        if out_of_memory { Reason::from("OOMKilled") } else { otherwise },
+        if out_of_memory {
+            Reason::from("OOMKilled")
+        } else {
+            otherwise
+        },
         words(ended.exit_code, message),
     )
 }

@@ -39,8 +39,8 @@ fn shorten(status: &mut PipelineStatus, limit: usize) {
 
 #[cfg(test)]
 mod tests {
-    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
     use jiff::Timestamp;
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
     use medallion_crds::pipeline::{
         DeadLetterReason, DeadLetterStatus, Dependency, DependencyKind, DependencyState, StageStatus,
     };

@@ -118,11 +118,7 @@ fn oldest_pending(basis: &Basis<'_>, stage: &BatchStage<'_>) -> Option<Timestamp
     Some(whole_seconds(taken.map_or(first, |taken| first.max(taken))))
 }
 
-fn state(
-    basis: &Basis<'_>,
-    stage: &BatchStage<'_>,
-    waits_for: Option<&Obstacle>,
-) -> (StageState, Option<Obstacle>) {
+fn state(basis: &Basis<'_>, stage: &BatchStage<'_>, waits_for: Option<&Obstacle>) -> (StageState, Option<Obstacle>) {
     if let Some(fault) = basis.pipeline.fault(stage.place.entry.stage) {
         let obstacle = Obstacle::new(fault.reason.clone(), &fault.message);
         return (StageState::Blocked, Some(obstacle));

@@ -128,7 +128,9 @@ fn secret_dependency(name: String, streaming: &[Streaming<'_>]) -> Dependency {
         } else {
             DependencyState::Unknown
         }),
-        message: obstacle.filter(|_| missed.is_some()).map(|obstacle| cut(&obstacle.message, 1024)),
+        message: obstacle
+            .filter(|_| missed.is_some())
+            .map(|obstacle| cut(&obstacle.message, 1024)),
     }
 }
 

@@ -6,7 +6,7 @@ use medallion_crds::launch::RunSettings;
 use medallion_crds::launch::report::{Report, RunReport};
 use medallion_crds::stage_run::StageRunType;
 
-use super::RunType;
+use super::kind::RunType;
 
 pub(super) const TYPE: RunType = RunType {
     kind: StageRunType::Process,

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use medallion_crds::Worker;
 
-use super::{Batch, StageEntry, StageRequest, Streaming, Work};
+use super::entry::{Batch, StageEntry, StageRequest, Streaming, Work};
 use crate::build::account;
 use crate::build::settings::LaunchSettings;
 use crate::model::child::Child;
@@ -69,11 +69,14 @@ impl<'a> Basis<'a> {
     /// What a stage's objects are made from; `None` while the contract is not there or the stage has a fault.
     pub fn request(&self, place: Place<'a>) -> Option<StageRequest<'a>> {
         let settings = self.settings()?;
-        self.pipeline.fault(place.entry.stage).is_none().then_some(StageRequest {
-            settings,
-            entry: place.entry,
-            wish: place.wish,
-        })
+        self.pipeline
+            .fault(place.entry.stage)
+            .is_none()
+            .then_some(StageRequest {
+                settings,
+                entry: place.entry,
+                wish: place.wish,
+            })
     }
 
     /// The account made for a worker, if one of its stages names no other.

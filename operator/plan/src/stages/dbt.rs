@@ -3,7 +3,7 @@
 use medallion_crds::Worker;
 use medallion_crds::launch::{DbtRunnerSettings, RunSettings};
 
-use super::StageRequest;
+use super::entry::StageRequest;
 use crate::build::pod::WorkerPod;
 use crate::build::settings::Launch;
 

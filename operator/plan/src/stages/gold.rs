@@ -3,7 +3,8 @@
 use medallion_crds::Stage;
 use medallion_crds::pipeline::PipelineSpec;
 
-use super::{Batch, StageEntry, Work, dbt, is_other, lacks_nothing};
+use super::dbt;
+use super::entry::{Batch, StageEntry, Work, is_other, lacks_nothing};
 use crate::model::pipeline::{BatchRules, StageWish, WorkWish};
 
 pub(super) const STAGE: StageEntry = StageEntry {

@@ -4,7 +4,7 @@ use medallion_crds::launch::{GatewaySettings, TOKENS_PATH};
 use medallion_crds::pipeline::PipelineSpec;
 use medallion_crds::{Stage, Worker};
 
-use super::{StageEntry, StageRequest, Streaming, Work};
+use super::entry::{StageEntry, StageRequest, Streaming, Work};
 use crate::build::deployment::{self, DeploymentRequest};
 use crate::build::pod::WorkerPod;
 use crate::build::service;

@@ -3,7 +3,8 @@
 use medallion_crds::Stage;
 use medallion_crds::pipeline::PipelineSpec;
 
-use super::{Batch, StageEntry, Work, dbt, lacks_nothing};
+use super::dbt;
+use super::entry::{Batch, StageEntry, Work, lacks_nothing};
 use crate::model::pipeline::{BatchRules, StageWish, WorkWish};
 
 pub(super) const STAGE: StageEntry = StageEntry {

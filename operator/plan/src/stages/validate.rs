@@ -6,7 +6,8 @@ use kube::ResourceExt;
 use medallion_crds::pipeline::{IngestAuthenticationType, IngestStage, PipelineSpec, SecretKeyRef};
 use medallion_crds::{ADOPT_ANNOTATION, Pipeline, REQUESTED_AT_ANNOTATION, Reason, Stage, Worker};
 
-use super::{STAGES, StageEntry};
+use super::STAGES;
+use super::entry::StageEntry;
 use crate::model::config::OperatorConfig;
 use crate::model::pipeline::{Fault, StageWish, ValidateError, ValidatedPipeline, Warehouse};
 

@@ -5,7 +5,7 @@ use medallion_crds::pipeline::PipelineSpec;
 use medallion_crds::stage_run::TableVersion;
 use medallion_crds::{Stage, Worker};
 
-use super::{Batch, StageEntry, StageRequest, Work, is_other};
+use super::entry::{Batch, StageEntry, StageRequest, Work, is_other};
 use crate::build::pod::WorkerPod;
 use crate::build::settings::{self, Launch};
 use crate::model::pipeline::{BatchRules, StageWish, ValidatedPipeline, WorkWish};

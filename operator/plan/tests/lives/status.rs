@@ -2,8 +2,8 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
-use medallion_crds::{Reason, Stage};
 use medallion_crds::pipeline::StageState;
+use medallion_crds::{Reason, Stage};
 
 use crate::world::{Outcome, Step, World};
 use crate::{attempt, happens, started};

@@ -81,8 +81,7 @@ impl World {
             stored: pipeline.status.clone().unwrap_or_default(),
             ..observed.clone()
         };
-        let pipeline =
-            ValidatedPipeline::with_stages(&self.table, pipeline, &self.config).expect("a valid pipeline");
+        let pipeline = ValidatedPipeline::with_stages(&self.table, pipeline, &self.config).expect("a valid pipeline");
         plan(&self.table, &pipeline, &observed, &self.config, self.now).expect("a plan")
     }
 

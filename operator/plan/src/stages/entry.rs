@@ -1,0 +1,97 @@
+//! The entries of the table of stages: everything that tells one stage from another. No network.
+
+use medallion_crds::launch::RunSettings;
+use medallion_crds::pipeline::PipelineSpec;
+use medallion_crds::stage_run::TableVersion;
+use medallion_crds::{Stage, Worker};
+
+use crate::build::pod::WorkerPod;
+use crate::build::settings::{Launch, LaunchSettings};
+use crate::model::child::Child;
+use crate::model::names;
+use crate::model::pipeline::{StageWish, ValidatedPipeline, WorkWish};
+
+/// Everything that tells one stage from another.
+#[derive(Clone, Copy, Debug)]
+pub struct StageEntry {
+    /// The stage.
+    pub stage: Stage,
+    /// Its worker, and what is particular about its pods.
+    pub pod: WorkerPod,
+    /// The stage whose data it takes.
+    pub upstream: Option<Stage>,
+    /// What the user wants of the stage; `None`: the pipeline does without it.
+    pub wish: fn(Stage, &PipelineSpec) -> Option<StageWish>,
+    /// How it works.
+    pub work: Work,
+}
+
+/// How a stage works.
+#[derive(Clone, Copy, Debug)]
+pub enum Work {
+    /// All the time.
+    Streaming(Streaming),
+    /// In runs, one after the other.
+    Batch(Batch),
+}
+
+/// A stage that works all the time.
+#[derive(Clone, Copy, Debug)]
+pub struct Streaming {
+    /// Its objects, accounts apart.
+    pub children: fn(&StageRequest<'_>) -> Vec<Child>,
+}
+
+/// A stage that works in runs.
+#[derive(Clone, Copy, Debug)]
+pub struct Batch {
+    /// Image and settings of an attempt; `None` while the image is not known, which the pipeline's faults say.
+    pub launch: fn(&StageRequest<'_>, RunSettings) -> Option<(String, Launch)>,
+    /// Whether a source table at a version (the first) holds what is not consumed up to a version (the second).
+    pub is_new: fn(i64, i64) -> bool,
+    /// Whether the wish asks for tables that are not among those which the last run left.
+    pub lacks_tables: fn(&ValidatedPipeline, &[TableVersion]) -> bool,
+}
+
+/// What a stage's objects are made from.
+pub struct StageRequest<'a> {
+    /// What all settings are built from.
+    pub settings: LaunchSettings<'a>,
+    /// The stage.
+    pub entry: &'a StageEntry,
+    /// What the user wants of it.
+    pub wish: &'a StageWish,
+}
+
+impl StageEntry {
+    /// The worker that does this stage.
+    pub const fn worker(&self) -> Worker {
+        self.pod.worker
+    }
+}
+
+impl StageRequest<'_> {
+    /// How many pods; `None`: an autoscaler may say.
+    pub(crate) const fn replicas(&self) -> Option<i32> {
+        match self.wish.work {
+            WorkWish::Streaming { replicas } => replicas,
+            WorkWish::Batch(_) => None,
+        }
+    }
+
+    /// Account of the stage's pods: the named one, or the one made for the worker.
+    pub(crate) fn service_account(&self) -> String {
+        let named = self.wish.service_account.clone();
+        named.unwrap_or_else(|| names::child(&self.settings.pipeline.name, self.entry.worker()))
+    }
+}
+
+/// For layers whose tables may be made anew: another version is another content.
+pub(super) const fn is_other(found: i64, consumed: i64) -> bool {
+    found != consumed
+}
+
+/// For stages whose tables the project alone decides.
+pub(super) fn lacks_nothing(_: &ValidatedPipeline, _: &[TableVersion]) -> bool {
+    false
+}
