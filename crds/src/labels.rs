@@ -22,3 +22,5 @@ pub const PLANNED_HASH: &str = "medallion.dev/planned-hash";
 pub const LAUNCH_HASH: &str = "medallion.dev/launch-hash";
 /// Annotation on runs: generation of the Pipeline they were made for.
 pub const PIPELINE_GENERATION: &str = "medallion.dev/pipeline-generation";
+/// Annotation on the `CustomResourceDefinition`s: version of the crate that they were generated from.
+pub const VERSION: &str = "medallion.dev/version";

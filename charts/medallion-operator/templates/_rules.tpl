@@ -66,3 +66,19 @@ mount them, the operator never reads them), pod exec and logs, wildcards, Custom
   resourceNames: [kube-system]
   verbs: [get]
 {{- end }}
+
+{{- /* Claims to what is watched: in each watched namespace, or in the release's for the whole cluster. */}}
+{{- define "operator.leaseRules" -}}
+# Of replicas, and of installations that watch the same, one works.
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  verbs: [get, create, update]
+{{- end }}
+
+{{- /* Only for who watches the whole cluster. */}}
+{{- define "operator.otherLeasesRules" -}}
+# Other installations are found by the labels of their Leases.
+- apiGroups: [coordination.k8s.io]
+  resources: [leases]
+  verbs: [list]
+{{- end }}

@@ -1,4 +1,4 @@
-//! The connections that the product needs and those that it forbids, judged on the rendered NetworkPolicies. Touches no network.
+//! The connections that the product needs and those that it forbids, judged on the rendered `NetworkPolicies`. Touches no network.
 
 use std::collections::BTreeMap;
 use std::path::Path;

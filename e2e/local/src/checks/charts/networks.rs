@@ -1,4 +1,4 @@
-//! What NetworkPolicies let through, by the rules of `networking.k8s.io/v1`. No network.
+//! What `NetworkPolicies` let through, by the rules of `networking.k8s.io/v1`. No network.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
