@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use aws_config::SdkConfig;
 use aws_sdk_s3::primitives::ByteStream;
+use medallion_lake::S3Addressing;
 use url::Url;
 
 /// dbt's files in the scratch folder, and their names beside the tables.
@@ -37,11 +38,8 @@ impl Keeper {
         let Some(configuration) = configuration else {
             return Some(Self::Local(url.to_file_path().ok()?.join(folder)));
         };
-        let settings = aws_sdk_s3::config::Builder::from(configuration)
-            .force_path_style(worker_kit::aws::s3_path_style() || std::env::var("AWS_ENDPOINT_URL_S3").is_ok())
-            .build();
         Some(Self::S3 {
-            client: aws_sdk_s3::Client::from_conf(settings),
+            client: S3Addressing::client(configuration),
             bucket: url.host_str()?.to_owned(),
             prefix: if base.is_empty() {
                 folder

@@ -84,8 +84,8 @@ pub struct Storage {
     pub session_token: Option<String>,
     /// Region.
     pub region: String,
-    /// URL of an S3 look-alike.
-    pub endpoint: Option<String>,
+    /// URL of S3 in the region, or of a look-alike.
+    pub endpoint: String,
     /// Whether buckets stand in the path instead of the host name.
     pub path_style: bool,
 }

@@ -351,7 +351,7 @@ impl Run<'_> {
 
     async fn storage(&self) -> Result<Option<Storage>, RunError> {
         match self.aws {
-            Some(configuration) => storage(configuration).await.map(Some),
+            Some(configuration) => storage(configuration, &self.settings.worker.lake).await.map(Some),
             None => Ok(None),
         }
     }

@@ -5,7 +5,6 @@ use std::time::Duration;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
-use medallion_crds::launch::environment;
 
 /// The SDK's configuration for one region. Endpoints and credentials come by the SDK's standard environment, service
 /// account or instance. One attempt has 10 s, one call with its retries 60 s: longer waits are the worker's own to show.
@@ -27,9 +26,4 @@ pub async fn configuration(region: &str) -> SdkConfig {
         )
         .load()
         .await
-}
-
-/// Whether S3 is addressed by path, as S3 look-alikes want it.
-pub fn s3_path_style() -> bool {
-    std::env::var(environment::S3_PATH_STYLE).is_ok_and(|value| value == "true")
 }

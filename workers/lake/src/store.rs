@@ -19,6 +19,7 @@ use url::Url;
 use crate::bucket::Bucket;
 use crate::credentials::SdkCredentials;
 use crate::error::LakeError;
+use crate::s3::S3Addressing;
 use crate::table::Table;
 
 /// Log entries and checkpoints read ahead while a snapshot is loaded. The default of a thousand would hold as many
@@ -44,14 +45,12 @@ enum Kind {
 }
 
 struct S3 {
-    region: String,
-    endpoint: Option<String>,
-    path_style: bool,
+    addressing: S3Addressing,
     credentials: Arc<SdkCredentials>,
 }
 
 impl LakeStore {
-    /// S3 with credentials, endpoint and addressing from the SDK's standard environment and `MEDALLION_S3_PATH_STYLE`.
+    /// S3 with credentials and addressing from the SDK's standard environment ([`S3Addressing`]).
     pub async fn from_env(region: &str) -> Result<Self, LakeError> {
         let configuration = aws_config::defaults(BehaviorVersion::latest())
             .region(Region::new(region.to_owned()))
@@ -60,26 +59,14 @@ impl LakeStore {
         Self::s3(&configuration)
     }
 
-    /// S3 as an SDK configuration describes it. `AWS_ENDPOINT_URL_S3` and `MEDALLION_S3_PATH_STYLE` count as in
-    /// [`LakeStore::from_env`].
+    /// S3 as an SDK configuration describes it.
     pub fn s3(configuration: &SdkConfig) -> Result<Self, LakeError> {
-        let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let provider = configuration
             .credentials_provider()
             .ok_or_else(|| LakeError::Internal("the aws configuration has no credentials provider".to_owned()))?;
-        let region = configuration
-            .region()
-            .ok_or_else(|| LakeError::Internal("the aws configuration has no region".to_owned()))?
-            .to_string();
-        let endpoint = variable("AWS_ENDPOINT_URL_S3").or_else(|| configuration.endpoint_url().map(str::to_owned));
-        // An endpoint of one's own has no name per bucket, whatever the variable says.
-        let path_style = endpoint.is_some() || variable("MEDALLION_S3_PATH_STYLE").is_some_and(|value| value == "true");
-        let credentials = Arc::new(SdkCredentials::new(provider));
         Self::new(Kind::S3(S3 {
-            region,
-            endpoint,
-            path_style,
-            credentials,
+            addressing: S3Addressing::of(configuration),
+            credentials: Arc::new(SdkCredentials::new(provider)),
         }))
     }
 
@@ -193,25 +180,21 @@ impl S3 {
             retry_timeout: Duration::from_secs(30),
             ..RetryConfig::default()
         };
+        let url = self.addressing.bucket_url(bucket)?;
         let client = ClientOptions::new()
             .with_connect_timeout(Duration::from_secs(3))
             .with_timeout(Duration::from_secs(30))
-            .with_allow_http(
-                self.endpoint
-                    .as_ref()
-                    .is_some_and(|endpoint| endpoint.starts_with("http://")),
-            );
-        let mut builder = AmazonS3Builder::new()
+            .with_allow_http(url.starts_with("http://"));
+        let builder = AmazonS3Builder::new()
             .with_bucket_name(bucket)
-            .with_region(&self.region)
+            .with_region(self.addressing.region())
             .with_credentials(Arc::clone(&self.credentials) as _)
-            .with_virtual_hosted_style_request(!self.path_style)
+            // What this calls virtual hosted is an endpoint that names the bucket already, be it by host or by path.
+            .with_virtual_hosted_style_request(true)
+            .with_endpoint(url)
             .with_conditional_put(S3ConditionalPut::ETagMatch)
             .with_retry(retry)
             .with_client_options(client);
-        if let Some(endpoint) = &self.endpoint {
-            builder = builder.with_endpoint(endpoint);
-        }
         let client = builder
             .build()
             .map_err(LakeError::store(format!("cannot make a client for bucket {bucket}")))?;

@@ -10,7 +10,7 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::get_object::GetObjectError;
 use aws_sdk_s3::primitives::ByteStream;
 use futures::{StreamExt, TryStreamExt, stream};
-use medallion_lake::{DataFile, LakeError, LakeStore, Snapshot, Table};
+use medallion_lake::{DataFile, LakeError, LakeStore, S3Addressing, Snapshot, Table};
 use parquet::arrow::parquet_to_arrow_schema;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
@@ -69,12 +69,9 @@ impl Gold {
     /// The layer at an address such as `s3://shop-gold`.
     pub fn new(configuration: &SdkConfig, root: &str) -> Result<Self, LoadError> {
         let lake = LakeStore::s3(configuration).map_err(LoadError::lake("*"))?;
-        // An endpoint of one's own has no name per bucket.
-        let path_style = worker_kit::aws::s3_path_style() || configuration.endpoint_url().is_some();
-        let s3 = aws_sdk_s3::config::Builder::from(configuration).force_path_style(path_style);
         Ok(Self {
             lake,
-            objects: Client::from_conf(s3.build()),
+            objects: S3Addressing::client(configuration),
             root: root.trim_end_matches('/').to_owned(),
         })
     }

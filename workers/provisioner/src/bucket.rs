@@ -6,6 +6,7 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::create_bucket::CreateBucketError;
 use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
 use medallion_crds::pipeline::Management;
+use medallion_lake::S3Addressing;
 
 use crate::finding::{Finding, OR_MANAGED, said};
 
@@ -22,12 +23,9 @@ pub struct Buckets {
 impl Buckets {
     /// Buckets as the configuration reaches them.
     pub fn new(configuration: &SdkConfig, management: Management) -> Self {
-        // An endpoint of one's own has no name per bucket.
-        let path_style = worker_kit::aws::s3_path_style() || configuration.endpoint_url().is_some();
-        let s3 = aws_sdk_s3::config::Builder::from(configuration).force_path_style(path_style);
         let region = configuration.region().map(ToString::to_string).unwrap_or_default();
         Self {
-            client: Client::from_conf(s3.build()),
+            client: S3Addressing::client(configuration),
             region,
             management,
         }
