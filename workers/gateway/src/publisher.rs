@@ -1,4 +1,4 @@
-//! Hands events to the broker and tells when they are acknowledged. Produces to Kafka.
+//! Hands events to the broker and waits for its acknowledgements. Produces to Kafka.
 
 use std::time::Duration;
 
@@ -6,7 +6,6 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use medallion_contract::VERSION_HEADER;
 use medallion_crds::launch::KafkaSettings;
-use rdkafka::ClientConfig;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
@@ -50,22 +49,11 @@ impl KafkaPublisher {
         delivery_timeout: Duration,
         buffer_bytes: usize,
     ) -> Result<Self, KafkaError> {
-        let producer = ClientConfig::new()
-            .set("bootstrap.servers", settings.bootstrap_servers.join(","))
-            .set("client.id", "medallion-gateway")
-            .set("acks", "all")
-            .set("enable.idempotence", "true")
-            // A topic that is missing must be missed: brokers would make one with a partition count of their own.
-            .set("allow.auto.create.topics", "false")
-            .set("compression.type", "zstd")
-            .set("linger.ms", "5")
+        let producer = kafka_client::producer(settings, "gateway")
             .set("message.timeout.ms", delivery_timeout.as_millis().to_string())
             .set("queue.buffering.max.kbytes", (buffer_bytes / 1024).max(1).to_string())
             // The bytes above are those of key and payload only; headers and bookkeeping take about a kilobyte a record.
             .set("queue.buffering.max.messages", (buffer_bytes / 1024).max(1).to_string())
-            // The same key goes to the same partition as from Java clients.
-            .set("partitioner", "murmur2_random")
-            .set("socket.keepalive.enable", "true")
             .create()?;
         let header = Header {
             key: VERSION_HEADER,

@@ -17,6 +17,7 @@ const WITHOUT: [(&[&str], &[&str], &str); 3] = [
             "worker-kit",
             "medallion-contract",
             "medallion-lake",
+            "kafka-client",
             "provisioner",
             "gateway",
             "consumer",
@@ -42,13 +43,14 @@ const WITHOUT: [(&[&str], &[&str], &str); 3] = [
 ];
 
 /// Which packages of the workspace a package may use.
-const MAY_USE: [(&str, &[&str]); 15] = [
+const MAY_USE: [(&str, &[&str]); 16] = [
     ("medallion-crds", &[]),
     ("medallion-plan", &["medallion-crds"]),
     ("medallion-operator", &["medallion-crds", "medallion-plan"]),
     ("worker-kit", &["medallion-crds"]),
     ("medallion-contract", &["medallion-crds"]),
     ("medallion-lake", &["medallion-crds", "medallion-contract"]),
+    ("kafka-client", &["medallion-crds"]),
     ("provisioner", WORKERS_USE),
     ("gateway", WORKERS_USE),
     ("consumer", WORKERS_USE),
@@ -60,7 +62,13 @@ const MAY_USE: [(&str, &[&str]); 15] = [
     ("medallion-stories", &["medallion-crds"]),
 ];
 
-const WORKERS_USE: &[&str] = &["medallion-crds", "worker-kit", "medallion-contract", "medallion-lake"];
+const WORKERS_USE: &[&str] = &[
+    "medallion-crds",
+    "worker-kit",
+    "medallion-contract",
+    "medallion-lake",
+    "kafka-client",
+];
 
 pub async fn check(context: &Context) -> Result<()> {
     let metadata = Metadata::read(context).await?;
