@@ -14,7 +14,7 @@ use tokio::sync::watch;
 
 use crate::error::WorkerError;
 use crate::metrics::Metrics;
-use crate::progress::ProgressHandle;
+use crate::progress::{LONGEST_TURN, ProgressHandle};
 
 #[derive(Clone)]
 pub(crate) struct Admin {
@@ -25,7 +25,7 @@ pub(crate) struct Admin {
 
 pub(crate) fn router(admin: Admin) -> Router {
     Router::new()
-        .route("/livez", get(|| async { "ok" }))
+        .route("/livez", get(livez))
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .route(
@@ -33,6 +33,20 @@ pub(crate) fn router(admin: Admin) -> Router {
             get(|State(admin): State<Admin>| async move { Json(admin.progress.snapshot()) }),
         )
         .with_state(admin)
+}
+
+/// Only a new process helps a work loop that does not turn any more.
+async fn livez(State(admin): State<Admin>) -> impl IntoResponse {
+    if admin.progress.is_stuck() {
+        let message = format!(
+            "the work loop has not come round for {} seconds",
+            LONGEST_TURN.as_secs()
+        );
+        tracing::error!(message);
+        (StatusCode::SERVICE_UNAVAILABLE, message)
+    } else {
+        (StatusCode::OK, "ok".to_owned())
+    }
 }
 
 async fn readyz(State(admin): State<Admin>) -> impl IntoResponse {
@@ -70,4 +84,44 @@ pub(crate) async fn serve(admin: Admin) -> Result<(), WorkerError> {
         }
     });
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use axum::body::Body;
+    use axum::http::Request;
+    use jiff::Timestamp;
+    use medallion_crds::progress::Identity;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    async fn livez(router: &Router) -> StatusCode {
+        let request = Request::get("/livez").body(Body::empty()).expect("a request");
+        router.clone().oneshot(request).await.expect("an answer").status()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_work_loop_that_does_not_turn_is_not_alive() {
+        let progress = ProgressHandle::new(Identity::default(), Timestamp::now);
+        let router = router(Admin {
+            metrics: Metrics::default(),
+            progress: progress.clone(),
+            ready: watch::channel(true).1,
+        });
+        tokio::time::advance(LONGEST_TURN * 3).await;
+        assert_eq!(
+            livez(&router).await,
+            StatusCode::OK,
+            "no loop has begun: a Job, or a start"
+        );
+        progress.beat();
+        assert_eq!(livez(&router).await, StatusCode::OK);
+        tokio::time::advance(LONGEST_TURN + Duration::from_secs(1)).await;
+        assert_eq!(livez(&router).await, StatusCode::SERVICE_UNAVAILABLE);
+        progress.beat();
+        assert_eq!(livez(&router).await, StatusCode::OK);
+    }
 }

@@ -21,7 +21,7 @@ pub enum ErrorClass {
 }
 
 impl ErrorClass {
-    /// The exit code that tells the operator.
+    /// The exit code by which the operator knows it.
     pub const fn exit_code(self) -> ExitCode {
         match self {
             Self::Record => ExitCode::Record,

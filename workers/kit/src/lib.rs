@@ -20,7 +20,7 @@ mod termination;
 pub use error::{ErrorClass, WorkerError};
 pub use hold::hold_point;
 pub use metrics::{Metrics, StepSeconds, TableGauge};
-pub use progress::{Clock, ProgressHandle};
+pub use progress::{Clock, LONGEST_TURN, ProgressHandle};
 pub use run::{Context, start};
 pub use settings::{Faults, SettingsError, parse as parse_settings};
 

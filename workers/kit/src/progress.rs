@@ -1,10 +1,16 @@
-//! What `/progress` answers, kept up to date by the worker. No network.
+//! What `/progress` answers, kept up to date by the worker, and whether its work loop still turns. No network.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use medallion_crds::Reason;
 use medallion_crds::progress::{Identity, Progress, Trouble, TroubleClass, Work};
+use tokio::time::Instant;
+
+/// A work loop that has not come round for so long does not turn any more. Much longer than any single step may take:
+/// an upload of the largest flush with all its retries, a poll with a broker that does not answer.
+pub const LONGEST_TURN: Duration = Duration::from_mins(5);
 
 /// Where the time comes from; tests have their own.
 pub type Clock = fn() -> Timestamp;
@@ -21,6 +27,8 @@ pub struct ProgressHandle {
 struct Known {
     work: Work,
     time: Timestamp,
+    /// When the work loop came round last; none in a worker whose work is no loop, which may take its time.
+    turned: Option<Instant>,
 }
 
 impl ProgressHandle {
@@ -31,16 +39,37 @@ impl ProgressHandle {
             known: Arc::new(Mutex::new(Known {
                 work: Work::default(),
                 time: clock(),
+                turned: None,
             })),
             clock,
         }
     }
 
-    /// Changes what is reported, or says that it still holds.
+    /// Changes what is reported. From the first [`Self::beat`] on its time is that of the work loop alone: what other
+    /// tasks find out says nothing about whether the work goes on.
     pub fn update(&self, change: impl FnOnce(&mut Work)) {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.lock();
         change(&mut known.work);
+        if known.turned.is_none() {
+            known.time = (self.clock)();
+        }
+    }
+
+    /// The work loop has come round: what is reported still holds. A streaming worker's loop says so at every turn, and
+    /// between the parts of a long one; a Job never does.
+    pub fn beat(&self) {
+        let mut known = self.lock();
         known.time = (self.clock)();
+        known.turned = Some(Instant::now());
+    }
+
+    /// Whether the work loop has begun to turn and has not come round for longer than [`LONGEST_TURN`].
+    pub fn is_stuck(&self) -> bool {
+        self.lock().turned.is_some_and(|turned| turned.elapsed() > LONGEST_TURN)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Something outside does not work; repeated calls with the same reason keep the first time.
@@ -77,7 +106,7 @@ impl ProgressHandle {
 
     /// What `/progress` answers now.
     pub fn snapshot(&self) -> Progress {
-        let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = self.lock();
         Progress {
             identity: (*self.identity).clone(),
             time: known.time,
@@ -93,9 +122,38 @@ mod tests {
     use super::*;
 
     static NOW: AtomicI64 = AtomicI64::new(0);
+    static BEGAN: Mutex<Option<Instant>> = Mutex::new(None);
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(second).expect("a time")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_work_loop_that_stops_turning_is_stuck_and_looks_old() {
+        *BEGAN.lock().expect("lock") = Some(Instant::now());
+        let progress = ProgressHandle::new(Identity::default(), || {
+            let began = BEGAN.lock().expect("lock").expect("a beginning");
+            at(i64::try_from(began.elapsed().as_secs()).expect("seconds"))
+        });
+        tokio::time::advance(2 * LONGEST_TURN).await;
+        assert!(!progress.is_stuck(), "a long step of a Job is no loop");
+
+        progress.beat();
+        let said = progress.snapshot().time;
+        tokio::time::advance(LONGEST_TURN).await;
+        progress.update(|work| work.lag = Some(1));
+        let snapshot = progress.snapshot();
+        assert_eq!(
+            (snapshot.time, snapshot.work.lag),
+            (said, Some(1)),
+            "another task's news do not make the loop look alive"
+        );
+        assert!(!progress.is_stuck(), "it may take so long");
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert!(progress.is_stuck());
+        progress.beat();
+        assert!(!progress.is_stuck());
+        assert!(progress.snapshot().time > said);
     }
 
     /// One story, for the clock is shared.

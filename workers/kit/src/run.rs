@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::process::ExitCode as ProcessExit;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use medallion_crds::Worker;
@@ -18,6 +19,9 @@ use crate::error::{ErrorClass, WorkerError};
 use crate::metrics::Metrics;
 use crate::progress::ProgressHandle;
 use crate::{settings, telemetry, termination};
+
+/// How often a halted worker says that it still stands there.
+const HALTED_TURN: Duration = Duration::from_secs(5);
 
 /// What a worker works with.
 pub struct Context<W> {
@@ -135,7 +139,14 @@ async fn halt(
     progress.loss_risk(error.reason, error.message.clone());
     // Nobody measures any more.
     progress.update(|work| work.lag = None);
-    shutdown.cancelled().await;
+    // To wait for somebody's decision is all that it still has to do: what it says holds, and it is alive.
+    let mut turns = tokio::time::interval(HALTED_TURN);
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            _ = turns.tick() => progress.beat(),
+        }
+    }
 }
 
 const fn is_streaming(worker: Worker) -> bool {
@@ -162,13 +173,12 @@ fn shutdown_on_signal() -> Result<CancellationToken, WorkerError> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use medallion_crds::progress::TroubleClass;
 
     use super::*;
+    use crate::progress::LONGEST_TURN;
 
-    #[tokio::test]
+    #[tokio::test(start_paused = true)]
     async fn a_halted_worker_stays_unready_and_says_what_to_do() {
         let progress = ProgressHandle::new(Identity::default(), Timestamp::now);
         progress.update(|work| work.lag = Some(7));
@@ -180,8 +190,9 @@ mod tests {
             async move { halt(&error, &progress, &ready, &shutdown).await }
         });
         readiness.wait_for(|ready| !ready).await.expect("unready");
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        tokio::time::sleep(3 * LONGEST_TURN).await;
         assert!(!halted.is_finished(), "it stays");
+        assert!(!progress.is_stuck(), "a start anew would lead into the same risk");
         let work = progress.snapshot().work;
         let trouble = work.trouble.expect("a trouble");
         assert_eq!(

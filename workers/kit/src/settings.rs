@@ -32,7 +32,7 @@ impl From<SettingsError> for WorkerError {
     }
 }
 
-/// What is wrong with settings, field by field, so that all of it is told at once.
+/// What is wrong with settings, field by field, so that all of it is named at once.
 #[derive(Clone, Debug, Default, Eq, Error, PartialEq)]
 #[error("{}", .0.join("; "))]
 pub struct Faults(Vec<String>);
@@ -112,13 +112,13 @@ mod tests {
     }
 
     #[test]
-    fn every_bad_field_is_told_once() {
+    fn every_bad_field_is_named_once() {
         let text = r#"{"pipeline": {"namespace": "shop", "uid": 7}, "stage": "silber", "regoin": "eu-west-1", "region": "eu-west-1",
             "worker": {"management": "Sometimes", "contract": {"schemaPath": "/s", "key": "/k", "eventId": "/i", "eventTime": "/t"},
                 "kafka": {"bootstrapServers": "kafka:9092", "topic": "t", "deadLetterTopic": "d"}, "partitions": "six",
                 "table": "t", "buckets": ["b", 5], "timeoutSeconds": 60}}"#;
         let error = parse::<ProvisionerSettings>(text).unwrap_err().to_string();
-        let told: Vec<&str> = error
+        let named: Vec<&str> = error
             .strip_prefix("settings file: ")
             .expect("a prefix")
             .split("; ")
@@ -131,7 +131,7 @@ mod tests {
                     .expect("a name")
             })
             .collect();
-        let mut sorted = told.clone();
+        let mut sorted = named.clone();
         sorted.sort_unstable();
         assert_eq!(
             sorted,
@@ -151,13 +151,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_json_is_told_with_its_place() {
+    fn what_is_not_json_is_named_with_its_place() {
         let error = parse::<LoaderSettings>("{\"pipeline\": ").unwrap_err().to_string();
         assert!(error.contains("EOF") && error.contains("line 1"), "{error}");
     }
 
     #[test]
-    fn bounds_are_told_together() {
+    fn bounds_are_named_together() {
         let mut faults = Faults::default();
         let (small, large): (usize, u8) = (faults.positive("worker.a", 0), faults.positive("worker.b", 300));
         assert_eq!((small, large, faults.positive::<usize>("worker.c", 9)), (1, 1, 9));
