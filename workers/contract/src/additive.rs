@@ -8,7 +8,7 @@ use crate::bronze::PARTITION_COLUMN;
 use crate::column::is_metadata;
 use crate::contract::Contract;
 
-/// What a person can do about it; told once, after all differences.
+/// What a person can do about it; said once, after all differences.
 const FIX: &str = "a contract may only add properties that are not in `required`: put back what is named above and give \
                    the new meaning a property of a new name, or make a new Pipeline with a table and buckets of its own";
 

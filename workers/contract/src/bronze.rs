@@ -46,7 +46,7 @@ impl ChangeKind {
     }
 }
 
-/// One change of an item, as the stream tells it.
+/// One change of an item, as the stream has it.
 #[derive(Clone, Copy, Debug)]
 pub struct Change<'c> {
     /// What happened.

@@ -9,11 +9,10 @@ use futures::future::join_all;
 use medallion_contract::{BronzeBatchBuilder, Contract, PARTITION_COLUMN};
 use medallion_lake::{Change, LakeError, NewFile, Outcome, OwnedTable, PartitionValues, Snapshot, partition_folder};
 use uuid::Uuid;
-use worker_kit::WorkerError;
+use worker_kit::{ProgressHandle, WorkerError};
 
 use crate::item::StreamRecord;
-use crate::lineage::Pending;
-use crate::position::Committed;
+use crate::position::{Committed, Pending};
 use crate::sequence::Sequence;
 use crate::sink::{Flushed, Sink, SinkError};
 
@@ -36,6 +35,8 @@ pub struct BronzeSink {
     written: Vec<NewFile>,
     /// Of the rows in the buffers.
     bytes: usize,
+    /// Gets a beat after every round of uploads: a large commit takes long without being stuck.
+    progress: Option<ProgressHandle>,
 }
 
 struct Buffer {
@@ -65,7 +66,26 @@ impl BronzeSink {
             unwritten: Vec::new(),
             written: Vec::new(),
             bytes: 0,
+            progress: None,
         }
+    }
+
+    /// The same sink, which shows in the process's progress that a large commit goes on.
+    pub fn beating(mut self, progress: ProgressHandle) -> Self {
+        self.progress = Some(progress);
+        self
+    }
+
+    /// The table holds rows by earlier versions of the contract; this one may only add to them.
+    fn goes_on_from(&self, table: &Snapshot) -> Result<(), SinkError> {
+        self.contract.adds_to(table.schema()).map_err(|refused| {
+            let message = format!(
+                "contract version {} does not go on from {}: {refused}",
+                self.contract.version(),
+                self.table.address()
+            );
+            SinkError::End(WorkerError::settings("BronzeTableDiffers", message))
+        })
     }
 
     /// Turns the buffers into files to write. After a failure there is nothing in the buffers, and the files wait.
@@ -104,6 +124,9 @@ impl BronzeSink {
                     .write_file(&file.name, &file.partition, vec![file.batch.clone()])
             });
             let ended = join_all(uploads).await;
+            if let Some(progress) = &self.progress {
+                progress.beat();
+            }
             let mut failed = None;
             for (file, ended) in self.unwritten.split_off(next).into_iter().zip(ended) {
                 match ended {
@@ -124,11 +147,19 @@ impl BronzeSink {
 
 impl Sink for BronzeSink {
     async fn load(&mut self) -> Result<Committed, SinkError> {
-        let base = self
-            .table
-            .open_or_create(&self.schema, &[PARTITION_COLUMN])
-            .await
-            .map_err(|error| sink_error(&error))?;
+        let base = match self.table.open_or_create(&self.schema, &[PARTITION_COLUMN]).await {
+            Ok(base) => base,
+            // A type that differs is the contract's; only the table itself says all that differs.
+            Err(differs @ LakeError::TableDiffers { .. }) => match self.table.existing().await {
+                Ok(found) => {
+                    self.goes_on_from(&found)?;
+                    return Err(sink_error(&differs));
+                }
+                Err(error) => return Err(sink_error(&error)),
+            },
+            Err(error) => return Err(sink_error(&error)),
+        };
+        self.goes_on_from(&base)?;
         let committed = Committed::from_positions(base.positions()).map_err(|reason| {
             SinkError::End(WorkerError::loss_risk(
                 "PositionsUnreadable",

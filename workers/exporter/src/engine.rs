@@ -1,4 +1,4 @@
-//! The exporter's loop: what readers tell goes into the lineage and the sink, and is committed by bytes and age. Drives source and sink.
+//! The exporter's loop: the readers' messages go into the lineage and the sink, and are committed by bytes and age. Drives source and sink.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -10,10 +10,12 @@ use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
 use worker_kit::{ProgressHandle, WorkerError};
 
+use crate::clock::Clock;
 use crate::flush::FlushRule;
 use crate::lineage::{Lineage, LossRisk, Start};
+use crate::message::{Event, Message};
 use crate::metrics::ExporterMetrics;
-use crate::reader::{self, Message, Shared, Told};
+use crate::reader::{self, Shared};
 use crate::sink::{Sink, SinkError};
 use crate::source::{Listing, SourceError, StreamSource};
 
@@ -27,9 +29,6 @@ const HEARTBEAT: SignedDuration = SignedDuration::from_hours(1);
 const LONGEST_RETRY: Duration = Duration::from_secs(10);
 /// What is buffered at SIGTERM is committed if that takes no longer; else it is read again.
 const LAST_COMMIT: Duration = Duration::from_secs(20);
-
-/// Where the time comes from; tests have their own.
-pub type Clock = Arc<dyn Fn() -> Timestamp + Send + Sync>;
 
 /// How the engine reads and writes.
 #[derive(Clone, Copy, Debug)]
@@ -78,14 +77,14 @@ impl<S: StreamSource, K: Sink> Engine<S, K> {
         let Some((lineage, starts)) = self.begin(shutdown).await? else {
             return Ok(());
         };
-        let (tell, heard) = mpsc::channel(2 * PAGES);
+        let (messages, received) = mpsc::channel(2 * PAGES);
         let shared = Arc::new(Shared {
             source: Arc::clone(&self.source),
             arn: lineage.arn().to_owned(),
             poll: self.settings.poll,
             clock: Arc::clone(&self.clock),
             pages: Arc::new(Semaphore::new(PAGES)),
-            tell,
+            messages,
         });
         let now = (self.clock)();
         let mut walk = Walk {
@@ -104,13 +103,14 @@ impl<S: StreamSource, K: Sink> Engine<S, K> {
         };
         walk.start(starts)?;
         walk.engine.ready.send_replace(true);
-        walk.run(heard, shutdown).await
+        walk.run(received, shutdown).await
     }
 
     /// Reads the log and the first listing, for as long as it takes. `None`: asked to stop meanwhile.
     async fn begin(&mut self, shutdown: &CancellationToken) -> Result<Option<(Lineage, Vec<Start>)>, WorkerError> {
         let mut pause = self.settings.poll;
         loop {
+            self.progress.beat();
             let begun = tokio::select! {
                 () = shutdown.cancelled() => return Ok(None),
                 begun = self.try_begin() => begun,
@@ -184,15 +184,16 @@ struct Walk<S: StreamSource, K: Sink> {
 impl<S: StreamSource, K: Sink> Walk<S, K> {
     async fn run(
         &mut self,
-        mut heard: mpsc::Receiver<Message>,
+        mut messages: mpsc::Receiver<Message>,
         shutdown: &CancellationToken,
     ) -> Result<(), WorkerError> {
         self.note_positions();
         while !shutdown.is_cancelled() {
+            self.engine.progress.beat();
             let pause = self.until_next_step();
             tokio::select! {
                 () = shutdown.cancelled() => break,
-                Some(message) = heard.recv() => self.hear(message)?,
+                Some(message) = messages.recv() => self.receive(message)?,
                 Some(listing) = self.listings.join_next() => self.listed(listing)?,
                 () = tokio::time::sleep(pause) => {}
             }
@@ -213,11 +214,11 @@ impl<S: StreamSource, K: Sink> Walk<S, K> {
         Ok(())
     }
 
-    fn hear(&mut self, message: Message) -> Result<(), WorkerError> {
+    fn receive(&mut self, message: Message) -> Result<(), WorkerError> {
         let shard = message.shard;
         let now = self.now();
-        match message.told {
-            Told::Page {
+        match message.event {
+            Event::Page {
                 records,
                 closed,
                 asked_at,
@@ -232,7 +233,7 @@ impl<S: StreamSource, K: Sink> Walk<S, K> {
                 }
                 if closed {
                     let starts = self.lineage.close(&shard, now).map_err(|risk| loss(&risk))?;
-                    tracing::info!(shard, "shard read to its end");
+                    tracing::debug!(shard, "shard read to its end");
                     self.next_listing = now;
                     self.start(starts)?;
                 }
@@ -241,8 +242,8 @@ impl<S: StreamSource, K: Sink> Walk<S, K> {
                     self.note_positions();
                 }
             }
-            Told::FromOldest => self.lineage.from_oldest(&shard, now).map_err(|risk| loss(&risk))?,
-            Told::Gone => {
+            Event::FromOldest => self.lineage.from_oldest(&shard, now).map_err(|risk| loss(&risk))?,
+            Event::Gone => {
                 self.unanswered.remove(&shard);
                 self.lineage.gone(&shard);
                 // Whose word holds, this one's or the listings', takes the stream a moment to agree on.
@@ -250,7 +251,7 @@ impl<S: StreamSource, K: Sink> Walk<S, K> {
                 let message = format!("shard {shard}: the stream says that it has no such shard; a listing will tell");
                 self.trouble(&shard, WorkerError::environment("ShardGone", message));
             }
-            Told::Trouble(error) => {
+            Event::Trouble(error) => {
                 let mut error = unreadable(&error);
                 error.message = format!("shard {shard}: {}", error.message);
                 self.trouble(&shard, error);
@@ -332,7 +333,7 @@ impl<S: StreamSource, K: Sink> Walk<S, K> {
 
     fn start(&mut self, starts: Vec<Start>) -> Result<(), WorkerError> {
         for start in starts {
-            tracing::info!(
+            tracing::debug!(
                 shard = start.shard,
                 after = start.after.as_ref().map(ToString::to_string),
                 "reading"
@@ -366,6 +367,7 @@ impl<S: StreamSource, K: Sink> Walk<S, K> {
         let began = tokio::time::Instant::now();
         let mut pause = self.engine.settings.poll;
         let flushed = loop {
+            self.engine.progress.beat();
             match self.engine.sink.commit(&pending).await {
                 Ok(flushed) => break flushed,
                 Err(SinkError::End(error)) => return Err(error),

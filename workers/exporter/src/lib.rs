@@ -9,11 +9,13 @@
 //! commit holds the rows and the shards' positions together, so nothing is lost and nothing is there twice.
 
 mod bronze;
+mod clock;
 mod dynamodb;
 mod engine;
 mod flush;
 mod item;
 mod lineage;
+mod message;
 mod metrics;
 mod position;
 mod reader;
@@ -24,13 +26,14 @@ mod sink;
 mod source;
 
 pub use bronze::{BETWEEN_PUT_AND_COMMIT, BronzeSink};
+pub use clock::Clock;
 pub use dynamodb::DynamoDbSource;
-pub use engine::{Clock, Engine, EngineSettings};
+pub use engine::{Engine, EngineSettings};
 pub use flush::FlushRule;
 pub use item::StreamRecord;
-pub use lineage::{Lineage, Listed, LossRisk, Pending, RETENTION, Start};
+pub use lineage::{Lineage, Listed, LossRisk, RETENTION, Start};
 pub use metrics::ExporterMetrics;
-pub use position::{Committed, Position, StreamPosition};
+pub use position::{Committed, Pending, Position, StreamPosition};
 pub use run::run;
 pub use sequence::Sequence;
 pub use sink::{Flushed, Sink, SinkError};

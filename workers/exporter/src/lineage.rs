@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::position::{Committed, Position, StreamPosition};
+use crate::position::{Committed, Pending, Position, StreamPosition};
 use crate::sequence::Sequence;
 
 /// How long the stream keeps a record.
@@ -43,17 +43,6 @@ pub struct Start {
     pub shard: String,
     /// Go on behind this record; from the oldest if absent.
     pub after: Option<Sequence>,
-}
-
-/// What the next commit says about positions.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Pending {
-    /// Shards whose position differs from the log's.
-    pub shards: BTreeMap<String, Position>,
-    /// Shards whose position is needed no more.
-    pub forget: BTreeSet<String>,
-    /// The stream.
-    pub stream: StreamPosition,
 }
 
 /// Data may have been lost.

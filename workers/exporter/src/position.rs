@@ -1,12 +1,11 @@
 //! Positions as the Bronze table's log keeps them: one domain per shard, one for the stream. No network.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::lineage::Pending;
 use crate::sequence::Sequence;
 
 /// Domain of the stream's own position.
@@ -44,6 +43,17 @@ pub struct Committed {
     pub stream: Option<StreamPosition>,
     /// The shards.
     pub shards: BTreeMap<String, Position>,
+}
+
+/// What the next commit says about positions.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Pending {
+    /// Shards whose position differs from the log's.
+    pub shards: BTreeMap<String, Position>,
+    /// Shards whose position is needed no more.
+    pub forget: BTreeSet<String>,
+    /// The stream.
+    pub stream: StreamPosition,
 }
 
 #[derive(Deserialize, Serialize)]
@@ -108,8 +118,6 @@ impl Pending {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
 
     #[test]

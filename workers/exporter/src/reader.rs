@@ -3,40 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
-use crate::engine::Clock;
-use crate::item::StreamRecord;
+use crate::clock::Clock;
 use crate::lineage::Start;
+use crate::message::{Event, Message};
 use crate::sequence::Sequence;
 use crate::source::{Page, SourceError, StreamSource};
 
 const LONGEST_EMPTY_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_TROUBLE_PAUSE: Duration = Duration::from_secs(10);
-
-/// What a reader tells the engine.
-pub(crate) struct Message {
-    pub(crate) shard: String,
-    pub(crate) told: Told,
-    /// Held while the page is in memory and not taken in yet: it bounds how many pages there are.
-    pub(crate) _permit: Option<OwnedSemaphorePermit>,
-}
-
-pub(crate) enum Told {
-    Page {
-        records: Vec<StreamRecord>,
-        /// This was the shard's end.
-        closed: bool,
-        asked_at: Timestamp,
-    },
-    /// The shard is about to be read from the oldest record that the stream keeps.
-    FromOldest,
-    /// The stream does not know the shard any more.
-    Gone,
-    /// The stream does not answer; the reader tries again by itself.
-    Trouble(SourceError),
-}
 
 /// What all readers of a stream share.
 pub(crate) struct Shared<S> {
@@ -45,7 +21,7 @@ pub(crate) struct Shared<S> {
     pub(crate) poll: Duration,
     pub(crate) clock: Clock,
     pub(crate) pages: Arc<Semaphore>,
-    pub(crate) tell: mpsc::Sender<Message>,
+    pub(crate) messages: mpsc::Sender<Message>,
 }
 
 /// Reads until the shard's end, or until nobody listens.
@@ -85,7 +61,7 @@ impl<S: StreamSource> Reader<S> {
         let permit = Arc::clone(&self.shared.pages).acquire_owned().await.ok()?;
         let asked_at = (self.shared.clock)();
         if self.iterator.is_none() && self.position().is_none() {
-            self.tell(Told::FromOldest, None).await?;
+            self.send(Event::FromOldest, None).await?;
         }
         match self.next_page().await {
             Ok(page) => {
@@ -99,8 +75,8 @@ impl<S: StreamSource> Reader<S> {
                 }
                 self.iterator = page.next;
                 let permit = (!empty).then_some(permit);
-                self.tell(
-                    Told::Page {
+                self.send(
+                    Event::Page {
                         records: page.records,
                         closed,
                         asked_at,
@@ -119,7 +95,7 @@ impl<S: StreamSource> Reader<S> {
                 }
             }
             Err(SourceError::Gone) => {
-                self.tell(Told::Gone, None).await?;
+                self.send(Event::Gone, None).await?;
                 return None;
             }
             Err(SourceError::Expired) if !self.expired => {
@@ -137,7 +113,7 @@ impl<S: StreamSource> Reader<S> {
                     // It may be the iterator that is wrong; some streams know no better word for it.
                     self.iterator = None;
                 }
-                self.tell(Told::Trouble(error), None).await?;
+                self.send(Event::Trouble(error), None).await?;
                 tokio::time::sleep(self.trouble_pause).await;
                 self.trouble_pause = (self.trouble_pause * 2).min(LONGEST_TROUBLE_PAUSE);
             }
@@ -165,12 +141,12 @@ impl<S: StreamSource> Reader<S> {
         page
     }
 
-    async fn tell(&self, told: Told, permit: Option<OwnedSemaphorePermit>) -> Option<()> {
+    async fn send(&self, event: Event, permit: Option<OwnedSemaphorePermit>) -> Option<()> {
         self.shared
-            .tell
+            .messages
             .send(Message {
                 shard: self.shard.clone(),
-                told,
+                event,
                 _permit: permit,
             })
             .await

@@ -39,7 +39,7 @@ pub async fn run(context: Context<ExporterSettings>) -> Result<Option<Report>, W
     let table = table.claimed(&claim);
     let engine = Engine::new(
         DynamoDbSource::new(&configuration, &settings.table),
-        BronzeSink::new(table.clone(), contract),
+        BronzeSink::new(table.clone(), contract).beating(context.progress.clone()),
         engine_settings,
         Arc::new(Timestamp::now),
         context.progress.clone(),

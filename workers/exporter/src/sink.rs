@@ -5,8 +5,7 @@ use std::future::Future;
 use worker_kit::WorkerError;
 
 use crate::item::StreamRecord;
-use crate::lineage::Pending;
-use crate::position::Committed;
+use crate::position::{Committed, Pending};
 
 /// What a commit made visible.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -6,7 +6,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::answer::Outcome;
 use crate::publisher::{Delivery, PublishError};
-use crate::router::GatewayState;
+use crate::state::GatewayState;
 
 /// So many events are checked before other requests get their turn on this thread.
 const CHECKS_PER_TURN: usize = 32;

@@ -16,12 +16,14 @@ pub mod router;
 mod run;
 pub mod server;
 mod settings;
+mod state;
 mod tokens;
 
 pub use metrics::GatewayMetrics;
 pub use pending::Pending;
 pub use publisher::{Delivery, KafkaPublisher, PublishError, Publisher};
-pub use router::{GatewayState, router};
+pub use router::router;
 pub use run::{run, run_on};
 pub use settings::Limits;
+pub use state::GatewayState;
 pub use tokens::Tokens;

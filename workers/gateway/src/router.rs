@@ -9,60 +9,15 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use http::header::ALLOW;
 use http::{HeaderMap, StatusCode};
-use medallion_contract::Contract;
-use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
 use crate::admission::admit;
 use crate::answer::answer;
 use crate::body::{BodyError, split};
 use crate::metrics::GatewayMetrics;
-use crate::pending::Pending;
 use crate::problem::Problem;
-use crate::publisher::Publisher;
 use crate::receive::{Media, Upload, receive, swallow};
-use crate::settings::Limits;
-use crate::tokens::Tokens;
-
-/// What all requests share.
-pub struct GatewayState {
-    /// The event contract.
-    pub contract: Arc<Contract>,
-    /// Where accepted events go.
-    pub publisher: Arc<dyn Publisher>,
-    /// Who may post; `None`: everybody.
-    pub tokens: Option<Tokens>,
-    /// What bounds work and memory.
-    pub limits: Limits,
-    /// Metrics.
-    pub metrics: GatewayMetrics,
-    /// What is waiting for the broker.
-    pub pending: Pending,
-    /// Bytes that requests may still take.
-    pub buffer: Arc<Semaphore>,
-}
-
-impl GatewayState {
-    /// State of a gateway that has taken nothing yet.
-    pub fn new(
-        contract: Arc<Contract>,
-        publisher: Arc<dyn Publisher>,
-        tokens: Option<Tokens>,
-        limits: Limits,
-        metrics: GatewayMetrics,
-    ) -> Self {
-        let buffer = Arc::new(Semaphore::new(limits.buffer_bytes));
-        Self {
-            contract,
-            publisher,
-            tokens,
-            limits,
-            metrics,
-            pending: Pending::default(),
-            buffer,
-        }
-    }
-}
+use crate::state::GatewayState;
 
 /// The routes.
 pub fn router(state: Arc<GatewayState>) -> Router {

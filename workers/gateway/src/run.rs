@@ -16,9 +16,10 @@ use worker_kit::{Context, ProgressHandle, WorkerError};
 
 use crate::metrics::GatewayMetrics;
 use crate::publisher::KafkaPublisher;
-use crate::router::{GatewayState, router};
+use crate::router::router;
 use crate::server::{self, Patience};
 use crate::settings::{Limits, pointers};
+use crate::state::GatewayState;
 use crate::tokens::Tokens;
 
 /// How often progress is brought up to date and the tokens are read.
@@ -30,7 +31,7 @@ const TICKS_PER_PROBE: u32 = 5;
 /// How long the broker has to answer that.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// What is still queued at the end has so long; its clients have been told that it is unknown.
+/// What is still queued at the end has so long; its clients have the answer that it is unknown.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Runs until SIGTERM.
@@ -52,7 +53,7 @@ pub async fn run_on(listener: TcpListener, context: Context<GatewaySettings>) ->
         &pointers(&settings.contract),
     )
     .map_err(|error| WorkerError::settings("BadContract", error.to_string()))?;
-    // The queue's time ends before the request's, so that the producer's own answer can still be told.
+    // The queue's time ends before the request's, so that the producer's own answer can still be passed on.
     let delivery_timeout = limits.request.saturating_sub(limits.request / 10);
     let publisher = KafkaPublisher::new(
         &settings.kafka,
@@ -93,7 +94,7 @@ pub async fn run_on(listener: TcpListener, context: Context<GatewaySettings>) ->
     }
     let flushed = tokio::task::spawn_blocking(move || publisher.flush(FLUSH_TIMEOUT)).await;
     if !matches!(flushed, Ok(Ok(()))) {
-        tracing::warn!("some events were not acknowledged before the end; their clients were told so");
+        tracing::warn!("some events were not acknowledged before the end; their clients were answered so");
     }
     ended
 }
@@ -119,6 +120,7 @@ async fn watch(
     let mut broker_trouble = None;
     loop {
         ticks.tick().await;
+        context.progress.beat();
         if let Some(message) = publisher.fatal_error() {
             return WorkerError::environment(
                 "ProducerFailed",
@@ -142,7 +144,7 @@ async fn watch(
             (None, Some(error)) => context.progress.blocked("TokensUnreadable", error.to_string()),
             (None, None) => {
                 context.progress.clear();
-                // Once ready it stays so until the end: a gateway that answers 503 tells clients more than none.
+                // Once ready it stays so until the end: an answer of 503 says more to clients than none.
                 context.ready.send_replace(true);
             }
         }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use medallion_contract::Pointers;
-use medallion_crds::launch::{ContractSettings, ContractVersionSettings, GatewaySettings};
+use medallion_crds::launch::{ContractSettings, GatewaySettings};
 use worker_kit::{Faults, WorkerError};
 
 /// What bounds the gateway's work and memory.
@@ -66,7 +66,7 @@ pub(crate) fn pointers(contract: &ContractSettings) -> Pointers<'_> {
 
 #[cfg(test)]
 mod tests {
-    use medallion_crds::launch::KafkaSettings;
+    use medallion_crds::launch::{ContractVersionSettings, KafkaSettings};
 
     use super::*;
 
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn every_bad_limit_is_told() {
+    fn every_bad_limit_is_named() {
         let error = Limits::from_settings(&settings(-1, 0, 0, i64::MAX)).expect_err("bad limits");
         for field in ["drainSeconds", "maxBodyBytes", "maxEventsPerRequest", "maxBufferBytes"] {
             assert!(error.message.contains(&format!("field worker.{field}:")), "{error}");

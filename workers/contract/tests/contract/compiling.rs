@@ -1,4 +1,4 @@
-//! Stories of people who write a contract: what they are told when it is wrong. No network.
+//! Stories of people who write a contract: which words they get when it is wrong. No network.
 
 use medallion_contract::{ColumnType, Contract, ContractError, Pointers};
 use rstest::rstest;
@@ -43,7 +43,7 @@ fn error(schema: &str, pointers: &Pointers<'_>) -> String {
 #[case(&schema_with(r#","x":{"type":"number","x-decimal":{"precision":39,"scale":1}}"#), &["/properties/x/x-decimal", "38"])]
 #[case(&schema_with(r#","x":{"type":"number","x-decimal":{"precision":3,"scale":4}}"#), &["0 <= S <= P"])]
 #[case(&schema_with(r#","x":{"type":"number","x-decimal":{"precision":3}}"#), &["scale"])]
-fn a_wrong_schema_is_told_what_where_and_how(#[case] schema: &str, #[case] words: &[&str]) {
+fn a_wrong_schema_gets_words_on_what_where_and_how(#[case] schema: &str, #[case] words: &[&str]) {
     let error = error(schema, &POINTERS);
     for word in words {
         assert!(error.contains(word), "`{word}` is missing in: {error}");
@@ -62,7 +62,7 @@ fn a_wrong_schema_is_told_what_where_and_how(#[case] schema: &str, #[case] words
 #[case(Pointers { event_id: "/flag", ..POINTERS }, &["eventId", "/properties/flag"])]
 #[case(Pointers { event_time: "/id", ..POINTERS }, &["eventTime", "date-time"])]
 #[case(Pointers { version: Some("/id"), ..POINTERS }, &["version", "integer"])]
-fn a_wrong_pointer_is_told_what_where_and_how(#[case] pointers: Pointers<'_>, #[case] words: &[&str]) {
+fn a_wrong_pointer_gets_words_on_what_where_and_how(#[case] pointers: Pointers<'_>, #[case] words: &[&str]) {
     let schema = r#"{"type":"object","required":["id","event","at","null","deep","loose","flag"],"properties":{
         "id":{"type":"string"},"event":{"type":"string"},"at":{"type":"string","format":"date-time"},
         "maybe":{"type":"string"},"null":{"type":["string","null"]},"flag":{"type":"boolean"},

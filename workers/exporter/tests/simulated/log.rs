@@ -6,7 +6,7 @@ use exporter::{Committed, Flushed, Pending, Sink, SinkError, StreamRecord};
 use tokio::sync::Notify;
 use worker_kit::WorkerError;
 
-use crate::world::Death;
+use crate::death::Death;
 
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Row {
@@ -21,8 +21,20 @@ pub struct State {
     pub committed: Committed,
     pub rows: Vec<Row>,
     pub version: u64,
+    pub outage: Outage,
     last: Option<Pending>,
     tries: u64,
+}
+
+/// What commits meet.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Outage {
+    #[default]
+    None,
+    /// Every commit fails, and may be tried again.
+    Refuses,
+    /// No commit ever gets an answer.
+    Silent,
 }
 
 /// What survives every death. Clones are the same log.
@@ -82,6 +94,12 @@ impl Sink for LogSink {
 
     async fn commit(&mut self, pending: &Pending) -> Result<Flushed, SinkError> {
         self.death.step().await;
+        let outage = self.log.state.lock().expect("lock").outage;
+        match outage {
+            Outage::None => {}
+            Outage::Refuses => return Err(SinkError::Retry(WorkerError::environment("Simulated", "out of order"))),
+            Outage::Silent => std::future::pending().await,
+        }
         let rows = self.rows.len() as u64;
         let answer_lost = {
             let mut state = self.log.state.lock().expect("lock");

@@ -1,5 +1,6 @@
 //! The exporter against a simulated stream: splits, closings, expiry, trims, new streams, kills at every call. No network.
 
+mod death;
 mod kills;
 mod log;
 mod risks;

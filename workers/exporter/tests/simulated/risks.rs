@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use medallion_crds::Reason;
 use medallion_crds::launch::ExitCode;
-use worker_kit::{ErrorClass, WorkerError};
+use worker_kit::{ErrorClass, LONGEST_TURN, WorkerError};
 
+use crate::log::Outage;
 use crate::stream::{Event, Fault};
 use crate::world::{End, World};
 
@@ -44,19 +45,60 @@ async fn a_quiet_stream_reports_nothing_waiting() {
 async fn a_commit_of_positions_alone_is_no_news_for_silver() {
     let mut world = World::new(Vec::new(), false);
     world.stays = true;
-    let told = world.beside(async {
+    let story = world.beside(async {
         while world.log.state.lock().expect("lock").version == 0 {
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
         assert_eq!(world.work().position, None);
     });
-    tokio::time::timeout(Duration::from_hours(2), told)
+    tokio::time::timeout(Duration::from_hours(2), story)
         .await
         .expect("positions are committed without rows");
     world.stays = false;
     let (_, work) = world.process().await;
     assert_eq!(work.position, None, "nor are they after a restart");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_wedged_exporter_is_not_alive_and_does_not_look_fresh() {
+    let mut world = World::new(writes(20), false);
+    world.stays = true;
+    world
+        .beside(async {
+            world.until_complete().await;
+            tokio::time::sleep(LONGEST_TURN * 3).await;
+            assert!(!world.progress().is_stuck(), "a quiet stream keeps the loop turning");
+            world.commits_meet(Outage::Silent);
+            world.stream.happen(Event::Write(1));
+            // Until the commit is due, and something more.
+            tokio::time::sleep(Duration::from_secs(30)).await;
+            let said = world.progress().snapshot().time;
+            tokio::time::sleep(LONGEST_TURN).await;
+            assert!(world.progress().is_stuck());
+            assert_eq!(
+                world.progress().snapshot().time,
+                said,
+                "nobody says that it still holds"
+            );
+        })
+        .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lake_that_is_out_of_order_for_long_leaves_it_alive() {
+    let mut world = World::new(writes(20), false);
+    world.stays = true;
+    world.commits_meet(Outage::Refuses);
+    world
+        .beside(async {
+            tokio::time::sleep(LONGEST_TURN * 3).await;
+            assert!(!world.progress().is_stuck(), "it tries again");
+            world.commits_meet(Outage::None);
+            world.until_complete().await;
+        })
+        .await;
+    world.check();
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,4 +1,4 @@
-//! A simulated stream that grows while it is asked, and fails as it is told. No network.
+//! A simulated stream that grows while it is asked, and fails as the story wants. No network.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,7 +8,7 @@ use exporter::{Clock, Listed, Listing, Page, Sequence, SourceError, StreamRecord
 use jiff::Timestamp;
 use medallion_contract::ChangeKind;
 
-use crate::world::Death;
+use crate::death::Death;
 
 /// What happens to the stream next.
 #[derive(Clone, Copy, Debug)]

@@ -1,63 +1,19 @@
-//! A process that can be killed at any call, and simulated time. No network.
+//! A process between a simulated stream and a log, and simulated time. No network.
 
 use std::future::Future;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use exporter::{Clock, Engine, EngineSettings, ExporterMetrics, FlushRule};
 use jiff::{SignedDuration, Timestamp};
 use medallion_crds::progress::{Identity, Work};
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use worker_kit::{ProgressHandle, WorkerError};
 
-use crate::log::{Log, LogSink};
+use crate::death::Death;
+use crate::log::{Log, LogSink, Outage};
 use crate::stream::SimulatedStream;
-
-/// Counts calls and ends the process at one of them. Clones belong to the same process.
-#[derive(Clone)]
-pub struct Death {
-    inner: Arc<Inner>,
-}
-
-struct Inner {
-    calls: AtomicU64,
-    at: AtomicU64,
-    came: Notify,
-}
-
-impl Death {
-    pub fn never() -> Self {
-        Self {
-            inner: Arc::new(Inner {
-                calls: AtomicU64::new(0),
-                at: AtomicU64::new(u64::MAX),
-                came: Notify::new(),
-            }),
-        }
-    }
-
-    /// The process dies so many calls from now.
-    pub fn after(&self, calls: u64) {
-        self.inner
-            .at
-            .store(self.inner.calls.load(Ordering::SeqCst) + calls, Ordering::SeqCst);
-    }
-
-    /// A call of the process. At its death it never returns.
-    pub async fn step(&self) {
-        if self.inner.calls.fetch_add(1, Ordering::SeqCst) == self.inner.at.load(Ordering::SeqCst) {
-            self.inner.came.notify_one();
-            std::future::pending::<()>().await;
-        }
-        tokio::task::yield_now().await;
-    }
-
-    pub async fn came(&self) {
-        self.inner.came.notified().await;
-    }
-}
 
 /// A clock that follows Tokio's, which the tests pause: waiting costs no time.
 pub fn clock() -> Clock {
@@ -102,8 +58,18 @@ impl World {
 
     /// What the running process reports.
     pub fn work(&self) -> Work {
+        self.progress().snapshot().work
+    }
+
+    /// The running process's progress.
+    pub fn progress(&self) -> ProgressHandle {
         let progress = self.progress.lock().expect("lock");
-        progress.as_ref().expect("a process").snapshot().work
+        progress.as_ref().expect("a process").clone()
+    }
+
+    /// What commits meet from now on.
+    pub fn commits_meet(&self, outage: Outage) {
+        self.log.state.lock().expect("lock").outage = outage;
     }
 
     /// Runs a process beside the story, which ends it.

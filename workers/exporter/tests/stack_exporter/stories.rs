@@ -60,8 +60,8 @@ async fn changes_by_others_arrive_with_their_kind_and_repeated_puts_leave_no_tra
         shutdown.cancel();
         anyhow::Ok(())
     };
-    let (ended, told) = tokio::join!(shop.export(&shutdown), story);
-    told?;
+    let (ended, went) = tokio::join!(shop.export(&shutdown), story);
+    went?;
     ended.context("the exporter was asked to stop")?;
     let changes = by_event(&shop.rows()?);
     assert_eq!(changes["e-000001"], ["INSERT", "MODIFY", "REMOVE"]);
@@ -82,8 +82,8 @@ async fn a_stream_that_was_switched_off_and_on_halts_it() -> Result<()> {
         anyhow::Ok(())
     };
     let halted = async { tokio::time::timeout(Duration::from_mins(1), shop.export(&shutdown)).await };
-    let (halted, told) = tokio::join!(halted, story);
-    told?;
+    let (halted, went) = tokio::join!(halted, story);
+    went?;
     let error = halted.context("it must not go on")?.expect_err("it must not go on");
     assert_eq!((error.class, error.reason), (ErrorClass::LossRisk, "StreamReplaced"));
     let error = shop.export(&shutdown).await.expect_err("nor start again");
@@ -106,8 +106,8 @@ async fn of_two_exporters_one_ends_and_the_rows_are_there_once() -> Result<()> {
         shutdown.cancel();
         anyhow::Ok(())
     };
-    let (one, other, told) = tokio::join!(shop.export(&shutdown), shop.export(&shutdown), story);
-    told?;
+    let (one, other, went) = tokio::join!(shop.export(&shutdown), shop.export(&shutdown), story);
+    went?;
     let fenced: Vec<_> = [one, other].into_iter().filter_map(Result::err).collect();
     assert_eq!(
         fenced.iter().map(|error| error.class).collect::<Vec<_>>(),

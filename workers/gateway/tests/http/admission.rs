@@ -1,4 +1,4 @@
-//! What becomes of events, and when a client is told. No network.
+//! What becomes of events, and when a client is answered. No network.
 
 use std::time::Duration;
 
@@ -74,7 +74,7 @@ async fn success_is_never_said_without_an_acknowledgement(#[case] act: Act, #[ca
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lost_acknowledgement_is_unknown_and_its_neighbours_are_told_truly() {
+async fn a_lost_acknowledgement_is_unknown_and_its_neighbours_are_answered_truly() {
     let gateway = Gateway::new(&[Act::Never, Act::Acknowledge, Act::Never]);
     let begun = tokio::time::Instant::now();
     let answer = gateway

@@ -176,7 +176,10 @@ async fn without_a_valid_token_nothing_is_read() {
 #[case(Request::post("/v1/event"), 404)]
 #[case(Request::get("/"), 404)]
 #[tokio::test]
-async fn other_places_and_methods_are_told_the_right_one(#[case] request: http::request::Builder, #[case] code: u16) {
+async fn other_places_and_methods_are_answered_with_the_right_one(
+    #[case] request: http::request::Builder,
+    #[case] code: u16,
+) {
     let answer = Gateway::new(&[])
         .send(request.body(Body::empty()).expect("a request"))
         .await;

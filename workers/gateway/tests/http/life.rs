@@ -141,7 +141,7 @@ async fn asked_to_stop_it_is_unready_at_once_and_answers_what_it_has_taken() {
         .expect("in time")
         .expect("unready");
     assert!(asked.elapsed() < LATE / 2, "unready before anything else");
-    // While it drains, those who have not heard of it yet are served.
+    // While it drains, clients that do not know of it yet are served.
     let during = tokio::spawn(post(life.address, "3"));
     for answer in [waiting, during] {
         let answer = answer.await.expect("no panic").expect("an answer");
