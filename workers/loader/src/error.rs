@@ -8,6 +8,7 @@ use thiserror::Error;
 use worker_kit::WorkerError;
 
 use crate::identifier::BadIdentifier;
+use crate::refusal::Refusal;
 
 /// Why a load did not succeed.
 #[derive(Debug, Error)]
@@ -43,9 +44,15 @@ pub enum LoadError {
         /// What is wrong with it.
         reason: String,
     },
+    /// Tables that are not the Pipeline's to load.
+    #[error("{}", sentences(.refusals))]
+    Refused {
+        /// Each table and why.
+        refusals: Vec<Refusal>,
+    },
     /// The table in the warehouse differs in more than missing columns.
     #[error(
-        "table {table} cannot be loaded: {differences}; only new columns are added: rename the column in the model, or change the table in the warehouse"
+        "table {table} cannot be loaded: {differences}; only new columns are added: rename the column in the model, or change, rename or drop the table in the warehouse"
     )]
     TableDiffers {
         /// The table.
@@ -98,6 +105,24 @@ pub enum LoadError {
         title: String,
         /// The warehouse's own words.
         message: String,
+    },
+    /// The loader's database user may not do it.
+    #[error("statement {name}: cannot {title}: {message}")]
+    Forbidden {
+        /// The statement's name in the warehouse.
+        name: String,
+        /// What it does.
+        title: String,
+        /// The warehouse's own words.
+        message: String,
+    },
+    /// The same, with what must be granted to whom.
+    #[error("{forbidden}; let an administrator of the database run {grant}")]
+    GrantNeeded {
+        /// What is forbidden.
+        forbidden: Box<LoadError>,
+        /// The SQL that permits it.
+        grant: String,
     },
     /// Another transaction was in the way.
     #[error("statement {name}: another transaction was in the way: {message}")]
@@ -153,6 +178,11 @@ impl LoadError {
     }
 }
 
+fn sentences(refusals: &[Refusal]) -> String {
+    let sentences: Vec<String> = refusals.iter().map(ToString::to_string).collect();
+    sentences.join("; ")
+}
+
 /// What an AWS service said; if it did not answer, the error and its causes, of which the error itself says only the
 /// outermost.
 pub fn said<E: StdError + ProvideErrorMetadata>(error: &E) -> String {
@@ -180,6 +210,14 @@ impl From<LoadError> for WorkerError {
             LoadError::Lake { .. } => Self::record("GoldUnreadable", message),
             LoadError::Name(_) | LoadError::BadColumn { .. } => Self::record("ColumnNotSupported", message),
             LoadError::NotInGold { .. } => Self::record("TableNotInGold", message),
+            LoadError::Refused { refusals } => {
+                let owned = refusals.iter().any(|refusal| matches!(refusal, Refusal::Owned { .. }));
+                Self::record(if owned { "OwnedByAnother" } else { "TableNotEmpty" }, message)
+            }
+            // Somebody else mends it, at any time.
+            LoadError::Forbidden { .. } | LoadError::GrantNeeded { .. } => {
+                Self::environment("PermissionDenied", message)
+            }
             LoadError::TableDiffers { .. } => Self::record("TableDiffers", message),
             LoadError::FileLost { .. } => Self::loss_risk("GoldFileLost", message),
             LoadError::Store { .. } => Self::environment("ObjectStoreUnavailable", message),
@@ -191,6 +229,87 @@ impl From<LoadError> for WorkerError {
             LoadError::Conflict { .. } => Self::environment("SerializationConflict", message),
             LoadError::StagingDiffers { .. } => Self::environment("StagedRowsDiffer", message),
             LoadError::Overtaken { .. } => Self::fenced("OvertakenByAnotherRun", message),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use medallion_crds::Reason;
+
+    use super::*;
+    use crate::identifier::Identifier;
+
+    #[test]
+    fn every_word_has_a_meaning() {
+        let text = String::new;
+        let errors = [
+            LoadError::Name(Identifier::new("").expect_err("no name")),
+            LoadError::NotInGold {
+                table: text(),
+                known: text(),
+            },
+            LoadError::TableDiffers {
+                table: text(),
+                differences: text(),
+            },
+            LoadError::Refused {
+                refusals: vec![Refusal::Unknown { table: text(), rows: 1 }],
+            },
+            LoadError::Refused {
+                refusals: vec![Refusal::Owned {
+                    table: text(),
+                    owner: text(),
+                }],
+            },
+            LoadError::FileLost {
+                table: text(),
+                url: text(),
+                reason: text(),
+            },
+            LoadError::Store {
+                what: text(),
+                reason: text(),
+            },
+            LoadError::Warehouse {
+                what: text(),
+                reason: text(),
+            },
+            LoadError::Statement {
+                name: text(),
+                title: text(),
+                message: text(),
+            },
+            LoadError::Forbidden {
+                name: text(),
+                title: text(),
+                message: text(),
+            },
+            LoadError::TooLong {
+                name: text(),
+                title: text(),
+                bytes: 1,
+                limit: 0,
+            },
+            LoadError::Conflict {
+                name: text(),
+                message: text(),
+            },
+            LoadError::StagingDiffers {
+                table: text(),
+                staging: text(),
+                found: 0,
+                expected: 1,
+            },
+            LoadError::Overtaken {
+                table: text(),
+                run_uid: text(),
+                version: 0,
+            },
+        ];
+        for error in errors {
+            let reason = Reason::from(WorkerError::from(error).reason);
+            assert!(!matches!(reason, Reason::Other(_)), "{reason}");
         }
     }
 }

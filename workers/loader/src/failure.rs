@@ -7,6 +7,8 @@ pub enum Failure {
     Statement,
     /// Another transaction was in the way.
     Conflict,
+    /// The user lacks a right.
+    Permission,
     /// The warehouse or something it needs does not work now.
     Environment,
 }
@@ -40,6 +42,9 @@ const HOPELESS: [&str; 13] = [
     "violates",
 ];
 
+/// What the warehouse says to a user that lacks a right. What S3 says to the role of COPY is worded otherwise.
+const FORBIDDEN: [&str; 2] = ["permission denied", "must be owner of"];
+
 /// Reads a message.
 pub fn read(message: &str) -> Failure {
     let message = message.to_lowercase();
@@ -47,8 +52,37 @@ pub fn read(message: &str) -> Failure {
         Failure::Conflict
     } else if HOPELESS.iter().any(|words| message.contains(words)) || is_without_column(&message) {
         Failure::Statement
+    } else if FORBIDDEN.iter().any(|words| message.contains(words)) {
+        Failure::Permission
     } else {
         Failure::Environment
+    }
+}
+
+/// A right that is missing.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Lacking<'m> {
+    /// To use the schema, or to make tables there.
+    InSchema,
+    /// To read and write a table.
+    OnTable(&'m str),
+    /// To change a table, which only its owner may.
+    Ownership(&'m str),
+}
+
+/// What a message about a missing right is about.
+pub fn lacking(message: &str) -> Lacking<'_> {
+    let table = |words: [&str; 2]| {
+        let rest = words.into_iter().find_map(|words| message.split_once(words))?.1;
+        let name = rest.split_whitespace().next()?;
+        Some(name.trim_matches(|letter| matches!(letter, '"' | '.' | ',' | ';')))
+    };
+    if let Some(table) = table(["owner of relation ", "owner of table "]) {
+        Lacking::Ownership(table)
+    } else if let Some(table) = table(["denied for relation ", "denied for table "]) {
+        Lacking::OnTable(table)
+    } else {
+        Lacking::InSchema
     }
 }
 
@@ -79,7 +113,9 @@ mod tests {
         Failure::Statement
     )]
     #[case("ERROR: column \"gift\" of relation \"orders\" does not exist", Failure::Statement)]
-    #[case("ERROR: permission denied for schema gold", Failure::Environment)]
+    #[case("ERROR: permission denied for schema gold", Failure::Permission)]
+    #[case("ERROR: permission denied for relation medallion_ledger", Failure::Permission)]
+    #[case("ERROR: must be owner of relation orders", Failure::Permission)]
     #[case("ERROR: relation \"gold.medallion_staging_1\" does not exist", Failure::Environment)]
     #[case(
         "ERROR: Spectrum Scan Error\n  code:      15001\n  query:     1023",
@@ -88,5 +124,19 @@ mod tests {
     #[case("ERROR: something nobody has seen before", Failure::Environment)]
     fn messages_are_told_apart(#[case] message: &str, #[case] failure: Failure) {
         assert_eq!(read(message), failure);
+    }
+
+    #[rstest]
+    #[case("ERROR: permission denied for schema gold", Lacking::InSchema)]
+    #[case(
+        "ERROR: permission denied for relation medallion_ledger",
+        Lacking::OnTable("medallion_ledger")
+    )]
+    #[case(
+        "ERROR: must be owner of table \"orders\"\n  Position: 3",
+        Lacking::Ownership("orders")
+    )]
+    fn what_is_not_permitted_is_told_apart(#[case] message: &str, #[case] expected: Lacking<'_>) {
+        assert_eq!(lacking(message), expected);
     }
 }

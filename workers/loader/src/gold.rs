@@ -43,6 +43,15 @@ pub struct Wanted {
 }
 
 impl Wanted {
+    /// Names of its columns.
+    pub fn columns(&self) -> impl Iterator<Item = &str> {
+        self.snapshot
+            .schema()
+            .fields()
+            .iter()
+            .map(|field| field.name().as_str())
+    }
+
     /// What the ledger will say.
     pub fn mark(&self) -> Mark {
         Mark {
@@ -61,8 +70,23 @@ pub struct GoldTable {
     pub partition_columns: Vec<Identifier>,
     /// The files of the version to load.
     pub wanted: Vec<DataFile>,
-    /// The files of the version already loaded; `None` if there is none or the log has forgotten it.
-    pub loaded: Option<Vec<DataFile>>,
+    /// The version already loaded; `None` if there is none or the log has forgotten it.
+    pub loaded: Option<Loaded>,
+}
+
+/// The version of a table that the warehouse holds.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    columns: Vec<String>,
+    /// Its files.
+    pub files: Vec<DataFile>,
+}
+
+impl Loaded {
+    /// Names of its columns.
+    pub fn columns(&self) -> impl Iterator<Item = &str> {
+        self.columns.iter().map(String::as_str)
+    }
 }
 
 impl Gold {
@@ -101,7 +125,15 @@ impl Gold {
         let loaded = match base.filter(|base| base.is_of_the_table_of(&wanted.mark())) {
             None => None,
             Some(Mark { version: base, .. }) => match table.snapshot_at(unsigned(*base)).await {
-                Ok(snapshot) => Some(snapshot.files().await.map_err(failed())?),
+                Ok(snapshot) => Some(Loaded {
+                    columns: snapshot
+                        .schema()
+                        .fields()
+                        .iter()
+                        .map(|field| field.name().clone())
+                        .collect(),
+                    files: snapshot.files().await.map_err(failed())?,
+                }),
                 // The newer version could be read, so the store works: what is missing is the old entry.
                 Err(error @ (LakeError::Log { .. } | LakeError::LogGone { .. })) => {
                     tracing::warn!(table = name.as_str(), base, %error, "the loaded version is gone from the log, the whole table is loaded");

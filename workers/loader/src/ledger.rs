@@ -1,11 +1,18 @@
 //! What the ledger says: which version of each table the warehouse holds, and what became of a publication. No network.
 
+use jiff::Timestamp;
+
 use crate::identifier::Identifier;
 
 /// Name of the ledger's table.
 pub const TABLE: &str = "medallion_ledger";
-/// The column that ledgers made before there were ids lack.
-pub const TABLE_ID: &str = "table_id";
+/// The columns, with their types, that were added since the first ledgers were made: such a ledger is widened, and its
+/// rows say nothing there.
+pub const ADDED: [(&str, &str); 3] = [
+    ("table_id", "VARCHAR(255)"),
+    ("owner", "VARCHAR(512)"),
+    ("table_rows", "BIGINT"),
+];
 
 /// A version of a Gold table. A table that is made anew counts its versions from 0 again, under another id.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -20,6 +27,11 @@ impl Mark {
     /// Whether this is a version of the same table, so that the two can be compared.
     pub fn is_of_the_table_of(&self, other: &Self) -> bool {
         self.table_id.is_some() && self.table_id == other.table_id
+    }
+
+    /// Whether a table at this version does not hold what it shall hold: less, or a version of a table that is no more.
+    pub fn is_behind(&self, wanted: &Self) -> bool {
+        !self.is_of_the_table_of(wanted) || self.version < wanted.version
     }
 }
 
@@ -36,6 +48,23 @@ pub struct Entry {
     pub attempt: i32,
     /// Rows that were loaded.
     pub rows: i64,
+    /// The Pipeline whose table it is; absent in rows written before they had owners.
+    pub owner: Option<String>,
+    /// Rows that the table had when the load was published; absent in rows written before they were counted.
+    pub table_rows: Option<i64>,
+}
+
+/// What the ledger's new rows say about the load.
+#[derive(Clone, Debug)]
+pub struct Signature {
+    /// The Pipeline.
+    pub owner: String,
+    /// The run.
+    pub run_uid: String,
+    /// The attempt.
+    pub attempt: i32,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// The ledger's rows of the tables that a run is about.
@@ -64,12 +93,6 @@ impl Ledger {
         self.0.iter().find(|entry| entry.table == table.as_str())
     }
 
-    /// Whether a table does not hold what it shall hold: nothing yet, less, or a version of a table that is no more.
-    pub fn is_behind(&self, table: &Identifier, wanted: &Mark) -> bool {
-        self.entry(table)
-            .is_none_or(|entry| !entry.mark.is_of_the_table_of(wanted) || entry.mark.version < wanted.version)
-    }
-
     /// Rows that a run has loaded into the tables it has.
     pub fn rows_of(&self, run_uid: &str) -> i64 {
         self.0
@@ -79,17 +102,19 @@ impl Ledger {
             .sum()
     }
 
-    /// What became of the publication of some tables, each from a base to another version, read after it ended.
+    /// What became of the publication of some tables, each from a base to another row, read after it ended. The row of
+    /// an earlier attempt of the run that was the base, because its table had to be made anew, is no publication.
     pub fn verdict<'t>(
         &self,
         run_uid: &str,
-        tables: impl IntoIterator<Item = (&'t Identifier, Option<&'t Mark>, &'t Mark)>,
+        tables: impl IntoIterator<Item = (&'t Identifier, Option<&'t Entry>, &'t Mark)>,
     ) -> Verdict {
         let mut published = true;
         for (table, base, wanted) in tables {
             let entry = self.entry(table);
-            let is_ours = entry.is_some_and(|entry| entry.run_uid == run_uid && entry.mark == *wanted);
-            if !is_ours && entry.map(|entry| &entry.mark) != base {
+            let is_base = entry == base;
+            let is_ours = !is_base && entry.is_some_and(|entry| entry.run_uid == run_uid && entry.mark == *wanted);
+            if !is_ours && !is_base {
                 return entry.cloned().map_or(Verdict::NotPublished, Verdict::Overtaken);
             }
             published &= is_ours;
@@ -116,13 +141,16 @@ pub(crate) mod tests {
         }
     }
 
-    fn entry(table: &str, version: i64, run_uid: &str) -> Entry {
+    /// A row that the first attempt of a run wrote.
+    pub(crate) fn entry(table: &str, version: i64, run_uid: &str) -> Entry {
         Entry {
             table: table.to_owned(),
             mark: mark(version),
             run_uid: run_uid.to_owned(),
             attempt: 1,
             rows: 5,
+            owner: Some("here/shop/orders".to_owned()),
+            table_rows: Some(5),
         }
     }
 
@@ -142,7 +170,8 @@ pub(crate) mod tests {
                 .collect(),
         );
         let (a, b) = (name("a"), name("b"));
-        let tables = [(&a, Some(&mark(6)), &mark(7)), (&b, None, &mark(4))];
+        let before = entry("a", 6, "before");
+        let tables = [(&a, Some(&before), &mark(7)), (&b, None, &mark(4))];
         assert_eq!(ledger.verdict("me", tables), verdict);
     }
 
@@ -152,20 +181,38 @@ pub(crate) mod tests {
             table_id: Some("anew".to_owned()),
             version,
         };
-        let (a, b) = (name("a"), name("b"));
+        let held = mark(40);
+        assert!(!held.is_behind(&mark(40)) && !held.is_behind(&mark(3)));
+        assert!(held.is_behind(&mark(41)) && held.is_behind(&anew(3)) && held.is_behind(&anew(40)));
         let ledger = Ledger::new(vec![entry("a", 40, "before")]);
-        assert!(!ledger.is_behind(&a, &mark(40)) && !ledger.is_behind(&a, &mark(3)));
-        assert!(ledger.is_behind(&a, &mark(41)) && ledger.is_behind(&b, &mark(0)));
-        assert!(ledger.is_behind(&a, &anew(3)) && ledger.is_behind(&a, &anew(40)));
-        let verdict = ledger.verdict("before", [(&a, Some(&mark(39)), &anew(40))]);
+        let (a, older) = (name("a"), entry("a", 39, "before"));
+        let verdict = ledger.verdict("before", [(&a, Some(&older), &anew(40))]);
         assert_eq!(verdict, Verdict::Overtaken(entry("a", 40, "before")));
     }
 
     #[test]
     fn a_row_without_an_id_says_nothing_about_the_table_of_today() {
-        let mut old = entry("a", 40, "before");
-        old.mark.table_id = None;
-        assert!(Ledger::new(vec![old]).is_behind(&name("a"), &mark(3)));
+        let old = Mark {
+            table_id: None,
+            version: 40,
+        };
+        assert!(old.is_behind(&mark(3)));
+    }
+
+    #[test]
+    fn a_table_that_is_made_anew_at_the_same_version_is_published_by_a_new_row_only() {
+        let (a, base) = (name("a"), entry("a", 7, "me"));
+        let tables = || [(&a, Some(&base), &base.mark)];
+        let ledger = Ledger::new(vec![base.clone()]);
+        assert_eq!(ledger.verdict("me", tables()), Verdict::NotPublished);
+        let again = Entry {
+            attempt: 2,
+            ..base.clone()
+        };
+        assert_eq!(Ledger::new(vec![again]).verdict("me", tables()), Verdict::Published);
+        let other = entry("a", 7, "other");
+        let ledger = Ledger::new(vec![other.clone()]);
+        assert_eq!(ledger.verdict("me", tables()), Verdict::Overtaken(other));
     }
 
     #[test]

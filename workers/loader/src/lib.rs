@@ -3,8 +3,14 @@
 //! What is already in the warehouse stands in the ledger, a table beside the loaded ones: one row per table, with the
 //! Gold version it holds. A run copies what differs between that version and its input into staging tables, counts it,
 //! and then replaces the touched rows and the ledger's rows in one transaction, which fails if the ledger no longer
-//! stands where the run began. Whatever becomes of the statements on the way, the ledger says what became of the load. So a run that is killed, repeated or overtaken changes nothing or everything, once.
+//! stands where the run began. Whatever becomes of the statements on the way, the ledger says what became of the load.
+//! So a run that is killed, repeated or overtaken changes nothing or everything, once.
+//!
+//! The ledger also says whose each table is. A table that is another Pipeline's, or that holds rows which nobody has
+//! loaded, is refused before anything is written, and taken over only by name. A table that does not hold what its last
+//! load left (dropped, emptied, a column dropped) is made anew whole.
 
+mod claim;
 mod column;
 mod error;
 mod failure;
@@ -18,8 +24,10 @@ mod metrics;
 mod names;
 mod plan;
 mod records;
+mod refusal;
 mod settings;
 mod sql;
+mod statement;
 mod statistics;
 mod touched;
 mod warehouse;

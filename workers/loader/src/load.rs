@@ -1,5 +1,6 @@
 //! One load from beginning to end: settle, read, plan, stage, publish, sweep. Talks to object storage and the warehouse.
 
+use std::collections::BTreeMap;
 use std::time::Instant;
 
 use aws_config::SdkConfig;
@@ -8,19 +9,22 @@ use medallion_crds::launch::report::RunReport;
 use medallion_crds::stage_run::{RunProgress, TableVersion};
 use worker_kit::ProgressHandle;
 
-use crate::column::evolve;
+use crate::claim::{Claim, Claimant, lost};
+use crate::column::{FoundColumn, evolve};
 use crate::error::LoadError;
+use crate::failure::lacking;
 use crate::gold::{Gold, Wanted};
 use crate::identifier::Identifier;
 use crate::layout::loads;
-use crate::ledger::{self, Ledger, Verdict};
+use crate::ledger::{self, Entry, Ledger, Signature, Verdict};
 use crate::manifest;
 use crate::metrics::LoadMetrics;
 use crate::names::Names;
-use crate::plan::{TablePlan, batches};
+use crate::plan::TablePlan;
 use crate::records::{self, Catalogue};
 use crate::settings::{Job, Target};
 use crate::sql::Sql;
+use crate::statement::batches;
 use crate::touched::touched;
 use crate::warehouse::{Known, Warehouse, step};
 
@@ -49,7 +53,7 @@ impl Loader {
     ) -> Result<Self, LoadError> {
         let names = Names::new(&job.pipeline_uid, &job.run.uid, job.run.attempt);
         Ok(Self {
-            sql: Sql::new(job.schema.clone(), &job.warehouse.copy_role_arn),
+            sql: Sql::new(job.claimant.schema.clone(), &job.warehouse.copy_role_arn),
             gold: Gold::new(lake, &job.gold)?,
             warehouse: Warehouse::new(warehouse, &job.warehouse, names.clone()),
             names,
@@ -61,38 +65,85 @@ impl Loader {
 
     /// Loads what is not loaded yet.
     pub async fn load(&self) -> Result<RunReport, LoadError> {
-        let (known, catalogue, ledger) = self.timed(0, "look at the warehouse", Box::pin(self.look())).await?;
+        match self.attempt().await {
+            Err(forbidden @ LoadError::Forbidden { .. }) => Err(self.name_the_grant(forbidden).await),
+            outcome => outcome,
+        }
+    }
+
+    async fn attempt(&self) -> Result<RunReport, LoadError> {
+        let seen = self.timed(0, "look at the warehouse", Box::pin(self.look())).await?;
         let plans = self
-            .timed(1, "compare with gold", Box::pin(self.compare(&ledger, &catalogue)))
+            .timed(1, "compare with gold", Box::pin(self.compare(&seen)))
             .await?;
         if plans.is_empty() {
             tracing::info!("the warehouse is at or past the run's inputs already");
-            return Ok(self.report(&ledger, true));
+            return Ok(self.report(&seen.ledger, true));
         }
-        let outcome = self.work(&known, &plans).await;
+        let outcome = self.work(&seen, &plans).await;
         let ledger = self.conclude(&plans, outcome).await?;
-        self.sweep(&known, &catalogue).await;
+        self.sweep(&seen).await;
         self.progress(4, "done");
         Ok(self.report(&ledger, false))
     }
 
-    async fn look(&self) -> Result<(Known, Catalogue, Ledger), LoadError> {
+    async fn look(&self) -> Result<Seen, LoadError> {
         let known = self.settle().await?;
         let catalogue = self.catalogue().await?;
-        let ledger = self.ledger(&known, &catalogue).await?;
-        Ok((known, catalogue, ledger))
+        let ledger = match ledger_columns(&catalogue) {
+            Some(columns) => self.read_ledger(&columns).await?,
+            None => Ledger::default(),
+        };
+        let rows = self.count_rows(&catalogue).await?;
+        let claims = self.claims(&ledger, &rows)?;
+        Ok(Seen {
+            known,
+            catalogue,
+            ledger,
+            claims,
+        })
     }
 
-    /// What is to be done to the tables that are behind.
-    async fn compare(&self, ledger: &Ledger, catalogue: &Catalogue) -> Result<Vec<TablePlan>, LoadError> {
+    /// Whose the tables are. All that are refused are named at once.
+    fn claims(&self, ledger: &Ledger, rows: &BTreeMap<String, i64>) -> Result<Vec<Claim>, LoadError> {
+        let mut refusals = Vec::new();
+        let mut claims = Vec::new();
+        for Target { name, .. } in &self.job.tables {
+            match self
+                .job
+                .claimant
+                .claim(name, ledger.entry(name), rows.get(name.as_str()).copied())
+            {
+                Ok(claim) => claims.push(claim),
+                Err(refusal) => refusals.push(refusal),
+            }
+        }
+        if refusals.is_empty() {
+            Ok(claims)
+        } else {
+            Err(LoadError::Refused { refusals })
+        }
+    }
+
+    /// What is to be done to the tables that do not hold what they shall hold.
+    async fn compare(&self, seen: &Seen) -> Result<Vec<TablePlan>, LoadError> {
         let mut plans = Vec::new();
-        for target in &self.job.tables {
+        for (target, claim) in self.job.tables.iter().zip(&seen.claims) {
             let wanted = self.gold.open(&target.name, target.version).await?;
-            if ledger.is_behind(&target.name, &wanted.mark()) {
-                let plan = self.plan(plans.len(), target, &wanted, ledger, catalogue).await?;
+            if claim.takeover.is_some() || is_behind(claim, &wanted, seen.columns(&target.name)) {
+                let plan = self.plan(plans.len(), target, &wanted, claim, seen).await?;
                 let files: usize = plan.copies().iter().map(|copy| copy.files.len()).sum();
                 self.metrics.files.set(target.name.as_str(), files);
                 self.metrics.rows.set(target.name.as_str(), plan.rows());
+                tracing::info!(
+                    table = target.name.as_str(),
+                    from = claim.holds.as_ref().map(|mark| mark.version),
+                    to = plan.mark.version,
+                    replaces = plan.touched.described(),
+                    files,
+                    rows = plan.rows(),
+                    "to load"
+                );
                 plans.push(plan);
             }
         }
@@ -100,16 +151,23 @@ impl Loader {
     }
 
     /// The statements of the load. Their end alone says nothing: see [`Self::conclude`].
-    async fn work(&self, known: &Known, plans: &[TablePlan]) -> Result<(), LoadError> {
+    async fn work(&self, seen: &Seen, plans: &[TablePlan]) -> Result<(), LoadError> {
+        let known = &seen.known;
+        let ledger = self.sql.prepare_ledger(ledger_columns(&seen.catalogue).as_deref());
+        self.warehouse.batches(known, step::LEDGER, batches([ledger])).await?;
         let prepared = self.sql.prepare(plans).into_iter().map(|statement| vec![statement]);
         let prepared = self.warehouse.batches(known, step::PREPARE, batches(prepared));
         // Boxed, because what the requests hold is large.
         self.timed(2, "prepare", Box::pin(prepared)).await?;
         self.timed(2, "copy", Box::pin(self.stage(known, plans))).await?;
         worker_kit::hold_point(BETWEEN_COPY_AND_LEDGER).await;
-        let statements = self
-            .sql
-            .publish(plans, &self.job.run.uid, self.job.run.attempt, Timestamp::now());
+        let signature = Signature {
+            owner: self.job.claimant.owner.clone(),
+            run_uid: self.job.run.uid.clone(),
+            attempt: self.job.run.attempt,
+            at: Timestamp::now(),
+        };
+        let statements = self.sql.publish(plans, &signature);
         let publish = self.warehouse.batch(known, step::PUBLISH, &statements);
         self.timed(3, "publish", Box::pin(publish)).await
     }
@@ -143,27 +201,23 @@ impl Loader {
         )
     }
 
-    async fn ledger(&self, known: &Known, catalogue: &Catalogue) -> Result<Ledger, LoadError> {
-        let statement = match catalogue.get(ledger::TABLE) {
-            None => Some(self.sql.create_ledger()),
-            Some(columns) if columns.iter().all(|column| column.name != ledger::TABLE_ID) => {
-                Some(self.sql.widen_ledger())
-            }
-            Some(_) => None,
-        };
-        let statements = statement.map(|statement| vec![vec![statement]]).unwrap_or_default();
-        self.warehouse.batches(known, step::LEDGER, statements).await?;
-        self.read_ledger().await
+    async fn read_ledger(&self, columns: &[&str]) -> Result<Ledger, LoadError> {
+        let sql = self.sql.read_ledger(&self.names_of_tables(), columns);
+        records::ledger(&self.warehouse.query("read the ledger", &sql).await?)
     }
 
-    async fn read_ledger(&self) -> Result<Ledger, LoadError> {
-        let tables: Vec<&Identifier> = self.job.tables.iter().map(|target| &target.name).collect();
-        records::ledger(
-            &self
-                .warehouse
-                .query("read the ledger", &self.sql.read_ledger(&tables))
-                .await?,
-        )
+    /// Rows by table, of those that are there.
+    async fn count_rows(&self, catalogue: &Catalogue) -> Result<BTreeMap<String, i64>, LoadError> {
+        let mut tables = self.names_of_tables();
+        tables.retain(|table| catalogue.contains_key(table.as_str()));
+        match self.sql.count_rows(&tables) {
+            Some(sql) => records::counts(&self.warehouse.query("count the rows of the tables", &sql).await?),
+            None => Ok(BTreeMap::new()),
+        }
+    }
+
+    fn names_of_tables(&self) -> Vec<&Identifier> {
+        self.job.tables.iter().map(|target| &target.name).collect()
     }
 
     async fn plan(
@@ -171,13 +225,25 @@ impl Loader {
         number: usize,
         target: &Target,
         wanted: &Wanted,
-        ledger: &Ledger,
-        catalogue: &Catalogue,
+        claim: &Claim,
+        seen: &Seen,
     ) -> Result<TablePlan, LoadError> {
-        let base = ledger.entry(&target.name).map(|entry| entry.mark.clone());
-        let gold = self.gold.table(&target.name, wanted, base.as_ref()).await?;
-        let found = catalogue.get(target.name.as_str()).map_or(&[][..], Vec::as_slice);
-        let touched = touched(target.mode, gold.loaded.as_deref(), &gold.wanted);
+        let table = target.name.as_str();
+        let found = seen.columns(&target.name);
+        let gold = self.gold.table(&target.name, wanted, claim.holds.as_ref()).await?;
+        let lost = gold.loaded.as_ref().map(|loaded| lost(loaded.columns(), found));
+        let lost = lost.filter(|lost| !lost.is_empty());
+        if let Some(why) = &claim.takeover {
+            tracing::warn!(table, why, "taken over");
+        }
+        if let Some(why) = &claim.void {
+            tracing::warn!(table, why, "made anew whole");
+        }
+        if let Some(columns) = &lost {
+            tracing::warn!(table, ?columns, "columns are gone, the table is made anew whole");
+        }
+        let loaded = gold.loaded.as_ref().filter(|_| lost.is_none());
+        let touched = touched(target.mode, loaded.map(|loaded| loaded.files.as_slice()), &gold.wanted);
         let files = self.gold.look_at(&target.name, touched.files(&gold.wanted)).await?;
         let staging = self.names.staging(number)?;
         let loads = loads(files, &gold.partition_columns);
@@ -185,7 +251,8 @@ impl Loader {
             evolution: evolve(&target.name, &gold.columns, found)?,
             source: TablePlan::source(&self.names, self.gold.root(), &target.name, &staging, loads)?,
             target: target.name.clone(),
-            base,
+            base: claim.entry.clone(),
+            vacant: claim.vacant,
             mark: wanted.mark(),
             columns: gold.columns,
             partition_columns: gold.partition_columns,
@@ -225,18 +292,20 @@ impl Loader {
     /// Reads in the ledger what became of the load: how its statements ended is no evidence. Another process of this run
     /// may have published while this one's staging tables were swept away, and a lost answer may have been a good one.
     async fn conclude(&self, plans: &[TablePlan], outcome: Result<(), LoadError>) -> Result<Ledger, LoadError> {
-        match self.read_ledger().await {
-            Ok(ledger) => judge(ledger, &self.job.run.uid, plans, outcome),
+        let columns = ledger::ADDED.map(|(name, _)| name);
+        match self.read_ledger(&columns).await {
+            Ok(ledger) => judge(ledger, &self.job.claimant, &self.job.run.uid, plans, outcome),
             // What happened first says more.
             Err(error) => Err(outcome.err().unwrap_or(error)),
         }
     }
 
     /// Drops the staging tables of this attempt and of dead ones. The load stands, so a failure here is only told.
-    async fn sweep(&self, known: &Known, catalogue: &Catalogue) {
+    async fn sweep(&self, seen: &Seen) {
         let staging = (0..self.job.tables.len()).filter_map(|number| self.names.staging(number).ok());
         let staging: Vec<Identifier> = staging.collect();
-        let there = catalogue
+        let there = seen
+            .catalogue
             .keys()
             .map(String::as_str)
             .chain(staging.iter().map(Identifier::as_str));
@@ -244,8 +313,23 @@ impl Loader {
         stale.sort();
         stale.dedup();
         let units = stale.iter().map(|table| vec![self.sql.drop_table(table)]);
-        if let Err(error) = self.warehouse.batches(known, step::SWEEP, batches(units)).await {
+        if let Err(error) = self.warehouse.batches(&seen.known, step::SWEEP, batches(units)).await {
             tracing::warn!(%error, "staging tables stay until the next load");
+        }
+    }
+
+    /// Says what an administrator must grant, and to whom.
+    async fn name_the_grant(&self, forbidden: LoadError) -> LoadError {
+        let LoadError::Forbidden { message, .. } = &forbidden else {
+            return forbidden;
+        };
+        let user = self.warehouse.query("ask for the user", Sql::read_user()).await;
+        match user.as_deref().ok().and_then(records::text) {
+            Some(user) => LoadError::GrantNeeded {
+                grant: self.sql.grant(lacking(message), user),
+                forbidden: Box::new(forbidden),
+            },
+            None => forbidden,
         }
     }
 
@@ -269,7 +353,9 @@ impl Loader {
         self.progress(done, step);
         let begun = Instant::now();
         let outcome = work.await;
-        self.metrics.seconds.add(step, begun.elapsed().as_secs_f64());
+        let seconds = begun.elapsed().as_secs_f64();
+        self.metrics.seconds.add(step, seconds);
+        tracing::info!(step, seconds, "ended");
         outcome
     }
 
@@ -283,9 +369,44 @@ impl Loader {
     }
 }
 
+/// What the warehouse looks like before a load.
+struct Seen {
+    /// The run's statements.
+    known: Known,
+    /// All tables of the schema.
+    catalogue: Catalogue,
+    /// The ledger.
+    ledger: Ledger,
+    /// What the load may do with each of its tables, in their order.
+    claims: Vec<Claim>,
+}
+
+impl Seen {
+    fn columns(&self, table: &Identifier) -> &[FoundColumn] {
+        self.catalogue.get(table.as_str()).map_or(&[][..], Vec::as_slice)
+    }
+}
+
+/// The ledger's columns; `None`: there is no ledger.
+fn ledger_columns(catalogue: &Catalogue) -> Option<Vec<&str>> {
+    let columns = catalogue.get(ledger::TABLE)?;
+    Some(columns.iter().map(|column| column.name.as_str()).collect())
+}
+
+/// Whether a table does not hold what it shall hold. One that is further than the run's input is left to whoever has
+/// brought it there.
+fn is_behind(claim: &Claim, wanted: &Wanted, found: &[FoundColumn]) -> bool {
+    let Some(held) = &claim.holds else {
+        return true;
+    };
+    let mark = wanted.mark();
+    held.is_behind(&mark) || (*held == mark && !lost(wanted.columns(), found).is_empty())
+}
+
 /// What the ledger makes of the end of a load's statements.
 fn judge(
     ledger: Ledger,
+    claimant: &Claimant,
     run_uid: &str,
     plans: &[TablePlan],
     outcome: Result<(), LoadError>,
@@ -299,16 +420,25 @@ fn judge(
             tracing::info!(rows = ledger.rows_of(run_uid), tables = plans.len(), "published");
             Ok(ledger)
         }
-        (Verdict::Overtaken(entry), _) => Err(LoadError::Overtaken {
-            table: entry.table,
-            run_uid: entry.run_uid,
-            version: entry.mark.version,
-        }),
+        (Verdict::Overtaken(entry), _) => Err(overtaken(claimant, entry)),
         (Verdict::NotPublished, Err(error)) => Err(error),
         (Verdict::NotPublished, Ok(())) => Err(LoadError::Warehouse {
             what: "publish".to_owned(),
             reason: "the transaction is said to have finished, but the ledger does not show it".to_owned(),
         }),
+    }
+}
+
+fn overtaken(claimant: &Claimant, entry: Entry) -> LoadError {
+    match claimant.refusal(&entry) {
+        Some(refusal) => LoadError::Refused {
+            refusals: vec![refusal],
+        },
+        None => LoadError::Overtaken {
+            table: entry.table,
+            run_uid: entry.run_uid,
+            version: entry.mark.version,
+        },
     }
 }
 
@@ -320,15 +450,23 @@ mod tests {
     use super::*;
     use crate::column::Evolution;
     use crate::identifier::BadIdentifier;
-    use crate::ledger::Entry;
-    use crate::ledger::tests::mark;
+    use crate::ledger::tests::{entry, mark};
     use crate::plan::Source;
     use crate::touched::Touched;
+
+    fn claimant() -> Claimant {
+        Claimant {
+            owner: "here/shop/orders".to_owned(),
+            schema: Identifier::new("gold").expect("a name"),
+            adopt: Vec::new(),
+        }
+    }
 
     fn plan() -> Result<TablePlan, BadIdentifier> {
         Ok(TablePlan {
             target: Identifier::new("orders")?,
-            base: Some(mark(3)),
+            base: Some(entry("orders", 3, "before")),
+            vacant: false,
             mark: mark(7),
             columns: Vec::new(),
             partition_columns: Vec::new(),
@@ -356,15 +494,25 @@ mod tests {
         #[case] version: i64,
         #[case] expected: Option<ErrorClass>,
     ) {
-        let ledger = Ledger::new(vec![Entry {
-            table: "orders".to_owned(),
-            mark: mark(version),
-            run_uid: run_uid.to_owned(),
-            attempt: 1,
-            rows: 5,
-        }]);
         let plans = [plan().expect("names")];
-        let judged = judge(ledger, "me", &plans, swept_away());
+        let ledger = Ledger::new(vec![entry("orders", version, run_uid)]);
+        let judged = judge(ledger, &claimant(), "me", &plans, swept_away());
         assert_eq!(judged.err().map(|error| WorkerError::from(error).class), expected);
+    }
+
+    #[test]
+    fn another_pipeline_that_was_faster_is_named() {
+        let faster = Entry {
+            owner: Some("here/shop/other".to_owned()),
+            ..entry("orders", 1, "theirs")
+        };
+        let first = TablePlan {
+            base: None,
+            ..plan().expect("names")
+        };
+        let judged = judge(Ledger::new(vec![faster]), &claimant(), "me", &[first], swept_away());
+        let error = WorkerError::from(judged.expect_err("refused"));
+        assert_eq!(error.class, ErrorClass::Record);
+        assert!(error.message.contains("here/shop/other"), "{error}");
     }
 }

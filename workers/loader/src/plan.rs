@@ -6,13 +6,9 @@ use crate::column::{Column, Evolution};
 use crate::error::LoadError;
 use crate::identifier::Identifier;
 use crate::layout::{Fill, GoldFile, Load};
-use crate::ledger::Mark;
+use crate::ledger::{Entry, Mark};
 use crate::names::Names;
-use crate::sql::Statement;
 use crate::touched::Touched;
-
-/// The most statements in one batch.
-pub const MAX_STATEMENTS: usize = 40;
 
 /// Files that one COPY takes.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -43,9 +39,11 @@ pub enum Source {
 pub struct TablePlan {
     /// The table.
     pub target: Identifier,
-    /// The version of Gold that the warehouse holds; `None`: it was never loaded.
-    pub base: Option<Mark>,
-    /// The one it will hold.
+    /// The ledger's row of the table, which must still stand there when the load is published; `None`: it was never loaded.
+    pub base: Option<Entry>,
+    /// Whether the table must hold no rows when the load is published, because nobody has said that they may go.
+    pub vacant: bool,
+    /// The version of Gold that the table will hold.
     pub mark: Mark,
     /// The table's columns.
     pub columns: Vec<Column>,
@@ -113,16 +111,4 @@ impl TablePlan {
             .map(|file| file.footer.rows)
             .sum()
     }
-}
-
-/// Packs units into batches of at most [`MAX_STATEMENTS`]; a unit stays whole, for a batch is one transaction.
-pub fn batches(units: impl IntoIterator<Item = Vec<Statement>>) -> Vec<Vec<Statement>> {
-    let mut batches: Vec<Vec<Statement>> = Vec::new();
-    for unit in units.into_iter().filter(|unit| !unit.is_empty()) {
-        match batches.last_mut() {
-            Some(batch) if batch.len() + unit.len() <= MAX_STATEMENTS => batch.extend(unit),
-            _ => batches.push(unit),
-        }
-    }
-    batches
 }

@@ -46,22 +46,32 @@ pub fn ledger(rows: &[Vec<Field>]) -> Result<Ledger, LoadError> {
             run_uid: row.text(2)?,
             attempt: i32::try_from(row.number(3)?).unwrap_or(i32::MAX),
             rows: row.number(4)?,
+            owner: row.text(6).ok(),
+            table_rows: row.optional_number(7),
         })
     });
     Ok(Ledger::new(entries.collect::<Result<_, LoadError>>()?))
 }
 
-/// The answer to `Sql::count_staged`: rows by staging table.
+/// The answer to `Sql::count_rows` and `Sql::count_staged`: rows by table.
 pub fn counts(rows: &[Vec<Field>]) -> Result<BTreeMap<String, i64>, LoadError> {
     rows.iter()
         .map(|row| {
             let row = Row {
-                what: "the staged rows",
+                what: "the number of rows",
                 fields: row,
             };
             Ok((row.text(0)?, row.number(1)?))
         })
         .collect()
+}
+
+/// The one text of an answer.
+pub fn text(rows: &[Vec<Field>]) -> Option<&str> {
+    match rows.first()?.first()? {
+        Field::StringValue(text) => Some(text),
+        _ => None,
+    }
 }
 
 struct Row<'r> {

@@ -4,8 +4,12 @@ use medallion_crds::launch::{LoaderSettings, RunSettings, Settings, WarehouseSet
 use medallion_crds::pipeline::WarehouseMode;
 use worker_kit::WorkerError;
 
+use crate::claim::Claimant;
 use crate::error::LoadError;
 use crate::identifier::Identifier;
+
+/// What the names of the ledger and of staging tables begin with.
+const RESERVED: &str = "medallion_";
 
 /// The checked settings.
 #[derive(Clone, Debug)]
@@ -16,8 +20,8 @@ pub struct Job {
     pub run: RunSettings,
     /// The warehouse.
     pub warehouse: WarehouseSettings,
-    /// Its schema.
-    pub schema: Identifier,
+    /// Who loads.
+    pub claimant: Claimant,
     /// Address of Gold.
     pub gold: String,
     /// The tables to load.
@@ -66,6 +70,12 @@ impl Job {
         let mut tables: Vec<Target> = Vec::with_capacity(worker.tables.len());
         for table in &worker.tables {
             let target = name("tables", &table.name)?;
+            if table.name.starts_with(RESERVED) {
+                return Err(bad(
+                    "tables",
+                    format!("{}: names that begin with {RESERVED} are the loader's own", table.name),
+                ));
+            }
             if tables.iter().any(|other| other.name == target) {
                 return Err(bad("tables", format!("{} stands there twice", table.name)));
             }
@@ -81,7 +91,11 @@ impl Job {
             pipeline_uid: settings.pipeline.uid.clone(),
             run: worker.run.clone(),
             warehouse: warehouse.clone(),
-            schema: name("warehouse.schema", &warehouse.schema)?,
+            claimant: Claimant {
+                owner: settings.pipeline.owner().to_string(),
+                schema: name("warehouse.schema", &warehouse.schema)?,
+                adopt: settings.adopt.clone(),
+            },
             gold: worker.lake.gold.clone(),
             tables,
         })
@@ -106,7 +120,7 @@ mod tests {
 
     fn settings() -> Value {
         json!({
-            "pipeline": {"namespace": "shop", "name": "purchase-orders", "uid": "p"},
+            "pipeline": {"installation": "here", "namespace": "shop", "name": "purchase-orders", "uid": "p"},
             "stage": "warehouse",
             "region": "eu-west-1",
             "worker": {
@@ -136,6 +150,7 @@ mod tests {
     #[case::two_warehouses("/worker/warehouse/clusterIdentifier", json!("c"), "either")]
     #[case::gold("/worker/lake/gold", json!("/gold"), "lake.gold")]
     #[case::no_tables("/worker/tables", json!([]), "tables")]
+    #[case::the_ledger("/worker/tables", json!([{"name": "medallion_ledger", "mode": "ReplaceTable"}]), "medallion_")]
     fn a_bad_field_is_named(#[case] pointer: &str, #[case] value: Value, #[case] words: &str) {
         let mut settings = settings();
         let (parent, field) = pointer.rsplit_once('/').expect("a pointer");

@@ -2,38 +2,20 @@
 //!
 //! Names are checked before they come here and are quoted; values are literals that cannot leave their quotes.
 
+mod ledger;
+
 use std::collections::BTreeSet;
 
-use jiff::Timestamp;
 use medallion_lake::PartitionValues;
 
 use crate::column::{Column, ColumnType, Evolution};
+use crate::failure::Lacking;
 use crate::identifier::{Identifier, literal};
 use crate::layout::Fill;
-use crate::ledger;
+use crate::ledger::Signature;
 use crate::plan::{Copy, Source, TablePlan};
+use crate::statement::Statement;
 use crate::touched::Touched;
-
-/// Type of the ledger's column for ids.
-const LEDGER_ID: &str = "VARCHAR(255)";
-
-/// One statement, and what it is for in the words of an error message.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Statement {
-    /// What it does.
-    pub title: String,
-    /// Its text.
-    pub sql: String,
-}
-
-impl Statement {
-    fn new(title: impl Into<String>, sql: impl Into<String>) -> Self {
-        Self {
-            title: title.into(),
-            sql: sql.into(),
-        }
-    }
-}
 
 /// The SQL for the tables of one schema.
 #[derive(Clone, Debug)]
@@ -55,10 +37,6 @@ impl Sql {
         format!("{}.{name}", self.schema)
     }
 
-    fn ledger(&self) -> String {
-        format!("{}.\"{}\"", self.schema, ledger::TABLE)
-    }
-
     /// All columns of all tables of the schema that the user sees.
     pub fn read_columns(&self) -> String {
         format!(
@@ -68,39 +46,38 @@ impl Sql {
         )
     }
 
-    /// The ledger's rows.
-    pub fn read_ledger(&self, tables: &[&Identifier]) -> String {
+    /// Counts the rows of tables, one row of name and count per table. `None`: there are no tables.
+    pub fn count_rows(&self, tables: &[&Identifier]) -> Option<String> {
+        let counts: Vec<String> = tables.iter().map(|table| self.count(table)).collect();
+        (!counts.is_empty()).then(|| counts.join(" UNION ALL "))
+    }
+
+    fn count(&self, table: &Identifier) -> String {
         format!(
-            "SELECT table_name, version, run_uid, attempt, row_count, table_id FROM {} WHERE table_name IN ({})",
-            self.ledger(),
-            names(tables)
+            "SELECT {} AS table_name, COUNT(*) AS row_count FROM {}",
+            literal(table.as_str()),
+            self.table(table)
         )
     }
 
-    /// Makes the ledger.
-    pub fn create_ledger(&self) -> Statement {
-        Statement::new(
-            "create the ledger",
-            format!(
-                "CREATE TABLE IF NOT EXISTS {} (table_name VARCHAR(63) NOT NULL, version BIGINT NOT NULL, \
-                 run_uid VARCHAR(64) NOT NULL, attempt INTEGER NOT NULL, row_count BIGINT NOT NULL, \
-                 loaded_at TIMESTAMPTZ NOT NULL, {} {LEDGER_ID})",
-                self.ledger(),
-                ledger::TABLE_ID
-            ),
-        )
+    /// Asks whose rights the statements have.
+    pub fn read_user() -> &'static str {
+        "SELECT CAST(CURRENT_USER AS VARCHAR(128)) AS user_name"
     }
 
-    /// Widens a ledger that was made before tables had ids in it.
-    pub fn widen_ledger(&self) -> Statement {
-        Statement::new(
-            "widen the ledger",
-            format!(
-                "ALTER TABLE {} ADD COLUMN {} {LEDGER_ID}",
-                self.ledger(),
-                ledger::TABLE_ID
-            ),
-        )
+    /// What lets a user do what it may not do.
+    pub fn grant(&self, lacking: Lacking<'_>, user: &str) -> String {
+        let user = format!("\"{}\"", user.replace('"', "\"\""));
+        match lacking {
+            Lacking::InSchema => format!("GRANT USAGE, CREATE ON SCHEMA {} TO {user}", self.schema),
+            Lacking::OnTable(table) => {
+                format!(
+                    "GRANT SELECT, INSERT, UPDATE, DELETE ON {}.\"{table}\" TO {user}",
+                    self.schema
+                )
+            }
+            Lacking::Ownership(table) => format!("ALTER TABLE {}.\"{table}\" OWNER TO {user}", self.schema),
+        }
     }
 
     /// Makes or widens the tables that need it. Columns are added one by one, because the warehouse takes no more.
@@ -193,94 +170,42 @@ impl Sql {
         )
     }
 
-    /// Counts the rows of the staging tables, one row of name and count per table. `None`: nothing was staged.
+    /// Counts the rows of the staging tables. `None`: nothing was staged.
     pub fn count_staged(&self, plans: &[TablePlan]) -> Option<String> {
-        let counts: Vec<String> = staged(plans)
-            .map(|plan| {
-                format!(
-                    "SELECT {} AS staging, COUNT(*) AS row_count FROM {}",
-                    literal(plan.staging.as_str()),
-                    self.table(&plan.staging)
-                )
-            })
-            .collect();
-        (!counts.is_empty()).then(|| counts.join(" UNION ALL "))
+        let tables: Vec<&Identifier> = staged(plans).map(|plan| &plan.staging).collect();
+        self.count_rows(&tables)
     }
 
-    /// The one transaction that makes the load visible. First the ledger is locked; then the two guards fail the
-    /// transaction (they divide by zero) if the ledger has moved or the staged rows are not the counted ones; the ledger's
-    /// new rows come last.
-    pub fn publish(&self, plans: &[TablePlan], run_uid: &str, attempt: i32, at: Timestamp) -> Vec<Statement> {
-        let mut statements = vec![
-            Statement::new("lock the ledger", format!("LOCK TABLE {}", self.ledger())),
-            self.ledger_guard(plans),
-        ];
+    /// The one transaction that makes the load visible. First the ledger is locked; then the guards fail the transaction
+    /// (they divide by zero) if the ledger has moved, if somebody's rows are in a table that was empty, or if the staged
+    /// rows are not the counted ones; the ledger's new rows come last.
+    pub fn publish(&self, plans: &[TablePlan], signature: &Signature) -> Vec<Statement> {
+        let mut statements = vec![self.lock_ledger(), self.ledger_guard(plans)];
+        statements.extend(self.vacancy_guard(plans));
         statements.extend(self.staging_guard(plans));
         for plan in plans {
             statements.extend(self.delete(plan));
             statements.extend(self.insert(plan));
         }
-        let tables: Vec<&Identifier> = plans.iter().map(|plan| &plan.target).collect();
-        statements.push(Statement::new(
-            "take the old rows out of the ledger",
-            format!("DELETE FROM {} WHERE table_name IN ({})", self.ledger(), names(&tables)),
-        ));
-        let rows: Vec<String> = plans
-            .iter()
-            .map(|plan| {
-                format!(
-                    "({}, {}, {}, {}, {attempt}, {}, TIMESTAMPTZ '{at}')",
-                    literal(plan.target.as_str()),
-                    plan.mark.table_id.as_deref().map_or_else(|| "NULL".to_owned(), literal),
-                    plan.mark.version,
-                    literal(run_uid),
-                    plan.rows(),
-                    at = at.strftime("%Y-%m-%d %H:%M:%S+00")
-                )
-            })
-            .collect();
-        statements.push(Statement::new(
-            "write the ledger",
-            format!(
-                "INSERT INTO {} (table_name, table_id, version, run_uid, attempt, row_count, loaded_at) VALUES {}",
-                self.ledger(),
-                rows.join(", ")
-            ),
-        ));
+        statements.extend(self.write_ledger(plans, signature));
         statements
     }
 
-    /// Holds if the tables have exactly the rows in the ledger that the run has started from.
-    fn ledger_guard(&self, plans: &[TablePlan]) -> Statement {
-        let tables: Vec<&Identifier> = plans.iter().map(|plan| &plan.target).collect();
-        let bases: Vec<String> = plans
+    fn vacancy_guard(&self, plans: &[TablePlan]) -> Option<Statement> {
+        let counts: Vec<String> = plans
             .iter()
-            .filter_map(|plan| {
-                let base = plan.base.as_ref()?;
-                let id = base.table_id.as_deref();
-                Some(format!(
-                    "table_name = {} AND version = {} AND table_id {}",
-                    literal(plan.target.as_str()),
-                    base.version,
-                    id.map_or_else(|| "IS NULL".to_owned(), |id| format!("= {}", literal(id)))
-                ))
-            })
+            .filter(|plan| plan.vacant)
+            .map(|plan| format!("(SELECT COUNT(*) FROM {}) = 0", self.table(&plan.target)))
             .collect();
-        let expected = bases.len();
-        let standing = if bases.is_empty() {
-            String::new()
-        } else {
-            format!(" AND COUNT(CASE WHEN {} THEN 1 END) = {expected}", bases.join(" OR "))
-        };
-        Statement::new(
-            "check that the ledger stands where this run began",
-            format!(
-                "SELECT 1 / CASE WHEN COUNT(*) = {expected}{standing} THEN 1 ELSE 0 END AS ledger_stands \
-                 FROM {} WHERE table_name IN ({})",
-                self.ledger(),
-                names(&tables)
-            ),
-        )
+        (!counts.is_empty()).then(|| {
+            Statement::new(
+                "check that tables of a first load hold nobody's rows",
+                format!(
+                    "SELECT 1 / CASE WHEN {} THEN 1 ELSE 0 END AS tables_are_vacant",
+                    counts.join(" AND ")
+                ),
+            )
+        })
     }
 
     fn staging_guard(&self, plans: &[TablePlan]) -> Option<Statement> {
@@ -302,6 +227,7 @@ impl Sql {
         let table = self.table(&plan.target);
         let sql = match &plan.touched {
             Touched::Nothing => return None,
+            Touched::Everything if plan.vacant => return None,
             Touched::Everything => format!("DELETE FROM {table}"),
             Touched::Partitions(partitions) => {
                 format!(

@@ -60,6 +60,15 @@ fn changed_partitions(loaded: &[DataFile], wanted: &[DataFile]) -> BTreeSet<Part
 }
 
 impl Touched {
+    /// In words for a log.
+    pub fn described(&self) -> String {
+        match self {
+            Self::Nothing => "nothing".to_owned(),
+            Self::Everything => "everything".to_owned(),
+            Self::Partitions(partitions) => format!("{} partitions", partitions.len()),
+        }
+    }
+
     /// The files to load, in the order of their names.
     pub fn files(&self, wanted: &[DataFile]) -> Vec<DataFile> {
         let mut files: Vec<DataFile> = match self {

@@ -21,7 +21,7 @@ use tokio::time::{Instant, sleep};
 use crate::error::{LoadError, said};
 use crate::failure::{self, Failure};
 use crate::names::{self, Names};
-use crate::sql::Statement;
+use crate::statement::Statement;
 
 /// The longest text of one statement.
 const MAX_STATEMENT_BYTES: usize = 100_000;
@@ -29,6 +29,8 @@ const MAX_STATEMENT_BYTES: usize = 100_000;
 const WAIT_SECONDS: i32 = 20;
 /// A Data API that does not hold the question open is asked no faster than this.
 const PACE: Duration = Duration::from_millis(200);
+/// A Data API that turns questions away, as it does after the SDK's own retries, is asked no faster than this.
+const THROTTLED_PACE: Duration = Duration::from_secs(2);
 /// One request, which may wait for [`WAIT_SECONDS`], and one call with its retries.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(40);
 const CALL_TIMEOUT: Duration = Duration::from_secs(90);
@@ -221,6 +223,8 @@ impl Warehouse {
                 Ok(found) if has_ended(found.status()) => return ended(&found, name, titles),
                 Ok(_) => {}
                 Err(error) if too_many_wait(&error) => hold_open = None,
+                // The statement runs on, whoever may not ask about it just now.
+                Err(error) if is_throttled(&error) => sleep(THROTTLED_PACE).await,
                 Err(error) => return Err(unreachable(format!("ask about statement {name}"), &error)),
             }
             sleep(PACE.saturating_sub(asked.elapsed())).await;
@@ -247,6 +251,14 @@ fn too_many_wait<R: Debug>(error: &SdkError<DescribeStatementError, R>) -> bool 
     error
         .as_service_error()
         .is_some_and(DescribeStatementError::is_active_waiting_requests_exceeded_exception)
+}
+
+fn is_throttled<R: Debug>(error: &SdkError<DescribeStatementError, R>) -> bool {
+    let code = error.as_service_error().and_then(ProvideErrorMetadata::code);
+    matches!(
+        code,
+        Some("ThrottlingException" | "Throttling" | "TooManyRequestsException")
+    )
 }
 
 /// What the end of a statement means. The failed one of a batch is told by its place.
@@ -280,6 +292,7 @@ fn ended(found: &DescribeStatementOutput, name: &str, titles: &[&str]) -> Result
     }
     Err(match failure::read(&message) {
         Failure::Conflict => LoadError::Conflict { name, message },
+        Failure::Permission => LoadError::Forbidden { name, title, message },
         Failure::Environment => LoadError::Unavailable { name, title, message },
         Failure::Statement => LoadError::Statement { name, title, message },
     })

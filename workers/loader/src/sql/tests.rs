@@ -8,11 +8,12 @@ use rstest::rstest;
 
 use super::*;
 use crate::layout::{Footer, GoldFile, loads};
-use crate::ledger::Mark;
+use crate::ledger::{ADDED, Entry, Mark};
 use crate::names::Names;
-use crate::plan::batches;
+use crate::statement::{MAX_STATEMENTS, batches};
 
 const RUN: &str = "0f1e2d3c-run";
+const OWNER: &str = "here/shop/purchase-orders";
 
 fn name(text: &str) -> Identifier {
     Identifier::new(text).expect("a name")
@@ -57,6 +58,27 @@ fn mark(table: &str, version: i64) -> Mark {
     }
 }
 
+fn entry(table: &str, version: i64) -> Entry {
+    Entry {
+        table: table.to_owned(),
+        mark: mark(table, version),
+        run_uid: "before".to_owned(),
+        attempt: 1,
+        rows: 9,
+        owner: Some(OWNER.to_owned()),
+        table_rows: Some(40),
+    }
+}
+
+fn signature(attempt: i32, at: &str) -> Signature {
+    Signature {
+        owner: OWNER.to_owned(),
+        run_uid: RUN.to_owned(),
+        attempt,
+        at: at.parse().expect("a time"),
+    }
+}
+
 fn plan(number: usize, table: &str, base: Option<i64>, touched: Touched, files: Vec<GoldFile>) -> TablePlan {
     let names = Names::new("pipeline", RUN, 2);
     let partition_columns = vec![name("part_date")];
@@ -71,7 +93,8 @@ fn plan(number: usize, table: &str, base: Option<i64>, touched: Touched, files: 
     );
     TablePlan {
         target,
-        base: base.map(|version| mark(table, version)),
+        base: base.map(|version| entry(table, version)),
+        vacant: base.is_none(),
         mark: mark(table, 7),
         columns: columns(),
         partition_columns,
@@ -127,10 +150,15 @@ fn load() -> Vec<TablePlan> {
         plan(2, "customer_value", Some(6), Touched::Everything, Vec::new()),
         TablePlan {
             evolution: Evolution::Add(vec![columns()[1].clone(), columns()[2].clone()]),
-            // Loaded before the ledger had ids.
-            base: Some(Mark {
-                table_id: None,
-                version: 6,
+            // Loaded before the ledger had ids and owners.
+            base: Some(Entry {
+                mark: Mark {
+                    table_id: None,
+                    version: 6,
+                },
+                owner: None,
+                table_rows: None,
+                ..entry("product_sales", 6)
             }),
             ..plan(3, "product_sales", Some(6), Touched::Nothing, Vec::new())
         },
@@ -161,27 +189,66 @@ fn rows_are_staged() {
 
 #[test]
 fn the_load_is_published_in_one_transaction() {
-    let at = "2026-01-02T03:04:05.678Z".parse().expect("a time");
-    insta::assert_snapshot!(text(&sql().publish(&load(), RUN, 2, at)));
+    insta::assert_snapshot!(text(&sql().publish(&load(), &signature(2, "2026-01-02T03:04:05.678Z"))));
 }
 
 #[test]
 fn the_first_load_expects_an_empty_ledger() {
     let plans = [plan(0, "orders", None, Touched::Everything, Vec::new())];
-    let at = "2026-01-02T03:04:05Z".parse().expect("a time");
-    insta::assert_snapshot!(text(&sql().publish(&plans, RUN, 1, at)));
+    insta::assert_snapshot!(text(&sql().publish(&plans, &signature(1, "2026-01-02T03:04:05Z"))));
 }
 
 #[test]
 fn reading_is_plain() {
     let read = [
         sql().read_columns(),
-        sql().read_ledger(&[&name("orders"), &name("daily_sales")]),
-        sql().create_ledger().sql,
-        sql().widen_ledger().sql,
+        sql().read_ledger(&[&name("orders"), &name("daily_sales")], &ADDED.map(|(name, _)| name)),
+        sql().read_ledger(&[&name("orders")], &["table_name", "table_id"]),
+        sql()
+            .count_rows(&[&name("orders"), &name("daily_sales")])
+            .expect("tables"),
         sql().count_staged(&load()).expect("staged"),
+        Sql::read_user().to_owned(),
     ];
     insta::assert_snapshot!(read.join("\n"));
+}
+
+#[test]
+fn a_ledger_is_made_and_widened() {
+    let made = text(&sql().prepare_ledger(None));
+    let widened = text(&sql().prepare_ledger(Some(&["table_name", "table_id"])));
+    insta::assert_snapshot!(format!("{made}{widened}"));
+    assert!(sql().prepare_ledger(Some(&ADDED.map(|(name, _)| name))).is_empty());
+}
+
+#[test]
+fn rows_that_were_not_there_at_the_first_look_are_not_deleted() {
+    let publish = |plan: TablePlan| text(&sql().publish(&[plan], &signature(1, "2026-01-02T03:04:05Z")));
+    let first = publish(plan(0, "orders", None, Touched::Everything, Vec::new()));
+    assert!(!first.contains("DELETE FROM \"gold\".\"orders\""), "{first}");
+    assert!(
+        first.contains("(SELECT COUNT(*) FROM \"gold\".\"orders\") = 0"),
+        "{first}"
+    );
+    let adopted = publish(TablePlan {
+        vacant: false,
+        ..plan(0, "orders", None, Touched::Everything, Vec::new())
+    });
+    assert!(adopted.contains("DELETE FROM \"gold\".\"orders\""), "{adopted}");
+}
+
+#[rstest]
+#[case(Lacking::InSchema, r#"GRANT USAGE, CREATE ON SCHEMA "gold" TO "IAMR:shop-loader""#)]
+#[case(
+    Lacking::OnTable("medallion_ledger"),
+    r#"GRANT SELECT, INSERT, UPDATE, DELETE ON "gold"."medallion_ledger" TO "IAMR:shop-loader""#
+)]
+#[case(
+    Lacking::Ownership("orders"),
+    r#"ALTER TABLE "gold"."orders" OWNER TO "IAMR:shop-loader""#
+)]
+fn what_must_be_granted_is_said(#[case] lacking: Lacking<'_>, #[case] expected: &str) {
+    assert_eq!(sql().grant(lacking, "IAMR:shop-loader"), expected);
 }
 
 #[test]
@@ -192,10 +259,10 @@ fn nothing_is_ever_truncated_and_a_batch_has_at_most_forty_statements() {
             plan(number, &format!("table_{number}"), Some(1), Touched::Everything, files)
         })
         .collect();
-    let publish = sql().publish(&plans, RUN, 1, Timestamp::UNIX_EPOCH);
-    assert!(publish.len() <= crate::plan::MAX_STATEMENTS, "{}", publish.len());
+    let publish = sql().publish(&plans, &signature(1, "2026-01-02T03:04:05Z"));
+    assert!(publish.len() <= MAX_STATEMENTS, "{}", publish.len());
     let staged = batches(plans.iter().flat_map(|plan| sql().stage(plan)));
-    assert!(staged.iter().all(|batch| batch.len() <= crate::plan::MAX_STATEMENTS));
+    assert!(staged.iter().all(|batch| batch.len() <= MAX_STATEMENTS));
     assert_eq!(staged.concat().len(), 36);
     assert!(
         publish

@@ -1,13 +1,15 @@
 //! The loader between the real lake and the warehouse's stand-in: what is in Gold stands in the warehouse, once. Talks to the stack.
 
+mod ownership;
 mod place;
+mod repair;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Result;
 use arrow::array::{ArrayRef, BooleanArray, Date32Array, Decimal128Array, RecordBatch, StringArray};
-use place::Place;
+use place::{Loading, Place};
 use serde_json::json;
 use tokio::sync::Mutex;
 use worker_kit::ErrorClass;
@@ -166,7 +168,14 @@ async fn a_new_column_is_added_and_older_files_have_nulls_in_it() -> Result<()> 
     // Loaded whole, files with and without the column go together.
     place.load("three", 1, &[("orders", BY_PARTITION, second)]).await?;
     place.rows("DELETE FROM medallion_ledger").await?;
-    place.load("four", 1, &[("orders", BY_PARTITION, second)]).await?;
+    let named = format!("{}.orders", place.name);
+    let adopting = Loading {
+        adopt: &[&named],
+        ..Loading::default()
+    };
+    place
+        .load_by(&adopting, "four", 1, &[("orders", BY_PARTITION, second)])
+        .await?;
     assert_eq!(place.rows(sql).await?, ["a 1.00 null", "b 2.00 t"]);
     Ok(())
 }
@@ -308,8 +317,12 @@ async fn an_overtaken_run_is_fenced() -> Result<()> {
     });
     place.met().await?;
     // Of a Pipeline made anew: it does not clean up after the old one, which therefore can still publish.
+    let anew = Loading {
+        uid: Some("anew"),
+        ..Loading::default()
+    };
     place
-        .load_for("anew", "newer", 1, &[("orders", BY_PARTITION, second)])
+        .load_by(&anew, "newer", 1, &[("orders", BY_PARTITION, second)])
         .await?;
     place.disarm().await?;
     let error = zombie.await?.expect_err("overtaken");
@@ -342,19 +355,46 @@ async fn a_table_made_anew_is_loaded_though_its_versions_begin_at_zero_again() -
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_ledger_from_before_there_were_ids_is_widened_and_its_tables_are_loaded_once_more() -> Result<()> {
+async fn a_ledger_of_an_earlier_version_is_widened_and_its_tables_are_loaded_once_more() -> Result<()> {
     let _alone = ONE_STORY_AT_A_TIME.lock().await;
     let place = Place::new("widened").await?;
     let version = place
         .replace("orders", &[("2010-12-01", Some(lines(1, &[("a", 100)])))])
         .await?;
     place.load("one", 1, &[("orders", BY_PARTITION, version)]).await?;
-    place.rows("ALTER TABLE medallion_ledger DROP COLUMN table_id").await?;
+    for column in ["table_id", "owner", "table_rows"] {
+        place
+            .rows(&format!("ALTER TABLE medallion_ledger DROP COLUMN {column}"))
+            .await?;
+    }
     let report = place.load("two", 1, &[("orders", BY_PARTITION, version)]).await?;
     assert!(!report.already_committed);
     let report = place.load("three", 1, &[("orders", BY_PARTITION, version)]).await?;
     assert!(report.already_committed);
     assert_eq!(place.rows("SELECT order_id FROM orders").await?, ["a"]);
+    let owned = "SELECT owner, table_rows FROM medallion_ledger";
+    assert_eq!(place.rows(owned).await?, ["here/shop/orders 1"]);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_throttled_warehouse_and_a_slow_list_cost_time_only() -> Result<()> {
+    let _alone = ONE_STORY_AT_A_TIME.lock().await;
+    let place = Place::new("throttled").await?;
+    let version = place
+        .replace("orders", &[("2010-12-01", Some(lines(1, &[("a", 100)])))])
+        .await?;
+    let run = place.run_uid("one");
+    for fault in [
+        json!({"target": "BatchExecuteStatement", "action": "throttle", "count": 2}),
+        json!({"target": "ListStatements", "action": "delay", "milliseconds": 2000, "contains": run}),
+        json!({"target": "COPY", "action": "delay", "milliseconds": 1000}),
+    ] {
+        place.arm(fault).await?;
+    }
+    let report = place.load("one", 1, &[("orders", BY_PARTITION, version)]).await;
+    place.disarm().await?;
+    assert_eq!(report?.rows, 1);
     Ok(())
 }
 

@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail, ensure};
 use arrow::array::RecordBatch;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
 use medallion_crds::launch::report::RunReport;
 use medallion_lake::{Change, Claim, LakeStore, Outcome, OwnedTable, PartitionValues};
 use serde_json::{Value, json};
@@ -22,6 +23,19 @@ pub struct Place {
     redshift: Value,
     lake: LakeStore,
     postgres: tokio_postgres::Client,
+}
+
+/// Who loads, where it is not the story's own Pipeline as the stack's own identity.
+#[derive(Clone, Copy, Default)]
+pub struct Loading<'l> {
+    /// Name of the Pipeline.
+    pub pipeline: Option<&'l str>,
+    /// Its UID.
+    pub uid: Option<&'l str>,
+    /// What it takes over.
+    pub adopt: &'l [&'l str],
+    /// The access key.
+    pub identity: Option<&'l str>,
 }
 
 impl Place {
@@ -131,13 +145,13 @@ impl Place {
 
     /// Runs one attempt of a load of tables at versions.
     pub async fn load(&self, run: &str, attempt: i32, tables: &[(&str, &str, i64)]) -> Result<RunReport, WorkerError> {
-        self.load_for(&self.name, run, attempt, tables).await
+        self.load_by(&Loading::default(), run, attempt, tables).await
     }
 
-    /// Runs one attempt of a load for a Pipeline of the given UID.
-    pub async fn load_for(
+    /// The same for another Pipeline, or as another identity.
+    pub async fn load_by(
         &self,
-        pipeline_uid: &str,
+        by: &Loading<'_>,
         run: &str,
         attempt: i32,
         tables: &[(&str, &str, i64)],
@@ -151,8 +165,11 @@ impl Place {
             .map(|(name, mode, _)| json!({"name": name, "mode": mode}))
             .collect();
         let bucket = bucket(&self.name);
+        let pipeline = by.pipeline.unwrap_or("orders");
         let settings = json!({
-            "pipeline": {"namespace": "shop", "name": self.name, "uid": pipeline_uid},
+            "pipeline": {"installation": "here", "namespace": "shop", "name": pipeline,
+                         "uid": by.uid.map_or_else(|| format!("{}-{pipeline}", self.name), str::to_owned)},
+            "adopt": by.adopt,
             "stage": "warehouse",
             "region": "eu-west-1",
             "worker": {
@@ -165,10 +182,20 @@ impl Place {
         });
         let settings = worker_kit::parse_settings(&settings.to_string())?;
         let progress = ProgressHandle::new(medallion_crds::progress::Identity::default(), jiff::Timestamp::now);
+        let warehouse = match by.identity {
+            None => self.warehouse_configuration.clone(),
+            Some(identity) => {
+                let credentials = Credentials::new(identity, "secret", None, None, "story");
+                let configuration = self.warehouse_configuration.to_builder();
+                configuration
+                    .credentials_provider(SharedCredentialsProvider::new(credentials))
+                    .build()
+            }
+        };
         loader::load(
             &settings,
             &self.lake_configuration,
-            &self.warehouse_configuration,
+            &warehouse,
             progress,
             &Metrics::default(),
         )
