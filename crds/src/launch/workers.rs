@@ -149,6 +149,9 @@ pub struct ProvisionerSettings {
     /// The warehouse; absent: the pipeline ends at Gold.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warehouse: Option<WarehouseSettings>,
+    /// Tables that the warehouse stage loads, which must be this pipeline's own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warehouse_tables: Vec<String>,
     /// Give up on a dependency that does not answer after so many seconds.
     pub timeout_seconds: i32,
 }

@@ -9,6 +9,7 @@ mod contract;
 mod finding;
 mod kafka;
 mod schema;
+mod statements;
 mod table;
 
 use std::time::Duration;
@@ -17,8 +18,8 @@ use aws_config::SdkConfig;
 use aws_config::timeout::TimeoutConfig;
 use futures::FutureExt;
 use futures::future::{BoxFuture, join, join_all};
-use medallion_crds::launch::ProvisionerSettings;
 use medallion_crds::launch::report::{ProvisionReport, Report};
+use medallion_crds::launch::{ProvisionerSettings, Settings};
 use medallion_crds::pipeline::{Dependency, DependencyKind};
 use worker_kit::{Context, WorkerError};
 
@@ -30,7 +31,7 @@ pub async fn run(context: Context<ProvisionerSettings>) -> Result<Option<Report>
     let services = Services::alike(&worker_kit::aws::configuration(&settings.region).await);
     context.ready.send_replace(true);
     let report = tokio::select! {
-        report = provision(&settings.worker, &services) => report,
+        report = provision(settings, &services) => report,
         () = context.shutdown.cancelled() => {
             let message = "asked to stop before everything was looked at: it is tried again";
             return Err(WorkerError::environment("Interrupted", message));
@@ -70,7 +71,8 @@ impl Services {
 }
 
 /// Creates what is missing, if the settings want it, and tells how everything is.
-pub async fn provision(settings: &ProvisionerSettings, services: &Services) -> ProvisionReport {
+pub async fn provision(settings: &Settings<ProvisionerSettings>, services: &Services) -> ProvisionReport {
+    let (owner, adopt, settings) = (settings.pipeline.owner(), &settings.adopt, &settings.worker);
     let limit = Duration::from_secs(u64::try_from(settings.timeout_seconds).unwrap_or_default().max(1));
     let (contract, contract_version) = contract::check(&settings.contract);
 
@@ -99,7 +101,13 @@ pub async fn provision(settings: &ProvisionerSettings, services: &Services) -> P
         );
     }
     if let Some(warehouse) = &settings.warehouse {
-        let schema = schema::Schemas::new(&in_time(&services.warehouse, limit), warehouse, settings.management);
+        let claimant = schema::Claimant {
+            owner: owner.to_string(),
+            adopt: adopt.clone(),
+            tables: settings.warehouse_tables.clone(),
+        };
+        let configuration = in_time(&services.warehouse, limit);
+        let schema = schema::Schemas::new(&configuration, warehouse, settings.management, claimant);
         let name = format!("Schema/{}.{}", warehouse.database, warehouse.schema);
         let look = within(limit, DependencyKind::WarehouseSchema, name, async move {
             schema.check().await

@@ -1,46 +1,54 @@
-//! The warehouse's schema: verified, or created. Talks to the Redshift Data API.
-
-use std::error::Error;
-use std::time::Duration;
+//! The warehouse's schema: verified, or created, with the rights that the loader needs in it. Talks to the Redshift Data API.
 
 use aws_config::SdkConfig;
-use aws_sdk_redshiftdata::Client;
-use aws_sdk_redshiftdata::config::http::HttpResponse;
-use aws_sdk_redshiftdata::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_redshiftdata::types::StatusString;
+use aws_sdk_redshiftdata::types::Field;
 use medallion_crds::launch::WarehouseSettings;
 use medallion_crds::pipeline::Management;
-use tokio::time::{Instant, sleep};
 
-use crate::finding::{Finding, OR_MANAGED, said};
+use crate::finding::{Finding, OR_MANAGED};
+use crate::statements::{Statements, Trouble, text};
 
-/// How long the Data API may hold a question about a statement open.
-const WAIT_SECONDS: i32 = 2;
-/// A Data API that does not hold the question open is asked no faster than this.
-const PACE: Duration = Duration::from_millis(200);
+/// The loader's table of what it has loaded for whom.
+const LEDGER: &str = "medallion_ledger";
+
+/// For whom the schema is looked at.
+#[derive(Clone, Debug)]
+pub struct Claimant {
+    /// The Pipeline, as the ledger names it.
+    pub owner: String,
+    /// Pipelines that it may displace.
+    pub adopt: Vec<String>,
+    /// The tables that it loads.
+    pub tables: Vec<String>,
+}
 
 /// The schema of one warehouse.
 pub struct Schemas {
-    client: Client,
+    statements: Statements,
     warehouse: WarehouseSettings,
     management: Management,
+    claimant: Claimant,
 }
 
-/// Why the warehouse could not be asked.
-enum Trouble {
-    /// It did not answer.
-    Unanswered(String),
-    /// It ran the statement and refused it.
-    Refused(String),
+/// A right that the loader's user must have: the question whether it has it, and the statement that gives it.
+struct Right {
+    question: String,
+    grant: String,
 }
 
 impl Schemas {
     /// The schema as the configuration reaches it.
-    pub fn new(configuration: &SdkConfig, warehouse: &WarehouseSettings, management: Management) -> Self {
+    pub fn new(
+        configuration: &SdkConfig,
+        warehouse: &WarehouseSettings,
+        management: Management,
+        claimant: Claimant,
+    ) -> Self {
         Self {
-            client: Client::new(configuration),
+            statements: Statements::new(configuration, warehouse),
             warehouse: warehouse.clone(),
             management,
+            claimant,
         }
     }
 
@@ -56,79 +64,239 @@ impl Schemas {
                 "{schema:?} is not a name: use lower-case letters, digits and underscores"
             ));
         }
-        match self.exists(schema).await {
-            Ok(true) => Finding::Exists,
-            Ok(false) if self.management == Management::Managed => {
-                match self.run(&format!("CREATE SCHEMA IF NOT EXISTS \"{schema}\"")).await {
-                    Ok(_) => Finding::Created("created".to_owned()),
-                    Err(Trouble::Refused(message)) => Finding::Missing(format!("it could not be created: {message}")),
-                    Err(Trouble::Unanswered(message)) => Finding::Unknown(message),
-                }
-            }
-            Ok(false) => Finding::Missing(format!(
-                "the schema is not there: CREATE SCHEMA {schema} in database {}, {OR_MANAGED}",
-                self.warehouse.database
-            )),
+        match self.look().await {
+            Ok(finding) => finding,
             Err(Trouble::Refused(message) | Trouble::Unanswered(message)) => Finding::Unknown(message),
         }
     }
 
-    async fn exists(&self, schema: &str) -> Result<bool, Trouble> {
-        let id = self
-            .run(&format!(
-                "SELECT nspname FROM pg_catalog.pg_namespace WHERE nspname = '{schema}'"
-            ))
-            .await?;
-        let result = self
-            .client
-            .get_statement_result()
-            .id(id)
-            .send()
-            .await
-            .map_err(|error| unanswered(&error))?;
-        Ok(!result.records().is_empty())
+    async fn look(&self) -> Result<Finding, Trouble> {
+        let schema = &self.warehouse.schema;
+        let mut done = Vec::new();
+        let found = format!("SELECT nspname FROM pg_catalog.pg_namespace WHERE nspname = '{schema}'");
+        if self.statements.texts(&found).await?.is_empty() {
+            if self.management != Management::Managed {
+                return Ok(Finding::Missing(format!(
+                    "the schema is not there: CREATE SCHEMA {schema} in database {}, {OR_MANAGED}",
+                    self.warehouse.database
+                )));
+            }
+            match self
+                .statements
+                .run(&format!("CREATE SCHEMA IF NOT EXISTS \"{schema}\""))
+                .await
+            {
+                Ok(_) => done.push("created".to_owned()),
+                Err(Trouble::Refused(message)) => {
+                    return Ok(Finding::Missing(format!("it could not be created: {message}")));
+                }
+                Err(trouble) => return Err(trouble),
+            }
+        }
+        let ledger = self.ledger_columns().await?;
+        if ledger.iter().any(|column| column == "owner")
+            && let Some(difference) = self.owned_by_others().await?
+        {
+            return Ok(Finding::Differs(difference));
+        }
+        if let Some(user) = &self.warehouse.loader_user
+            && let Err(difference) = self.permit(user, !ledger.is_empty(), &mut done).await?
+        {
+            return Ok(Finding::Differs(difference));
+        }
+        Ok(if done.is_empty() {
+            Finding::Exists
+        } else {
+            Finding::Created(done.join(", "))
+        })
     }
 
-    /// Runs a statement to its end and gives its id.
-    async fn run(&self, sql: &str) -> Result<String, Trouble> {
-        let answer = self
-            .client
-            .execute_statement()
-            .sql(sql)
-            .statement_name("medallion/provisioner")
-            .database(&self.warehouse.database)
-            .set_workgroup_name(self.warehouse.workgroup_name.clone())
-            .set_cluster_identifier(self.warehouse.cluster_identifier.clone())
-            .send()
-            .await
-            .map_err(|error| unanswered(&error))?;
-        let id = answer.id().unwrap_or_default();
-        loop {
-            let asked = Instant::now();
-            let found = self
-                .client
-                .describe_statement()
-                .id(id)
-                .wait_time_seconds(WAIT_SECONDS)
-                .send()
-                .await
-                .map_err(|error| unanswered(&error))?;
-            match found.status() {
-                Some(StatusString::Finished) => return Ok(id.to_owned()),
-                Some(StatusString::Failed | StatusString::Aborted) => {
-                    return Err(Trouble::Refused(
-                        found.error().unwrap_or("the warehouse gives no reason").to_owned(),
-                    ));
-                }
-                _ => sleep(PACE.saturating_sub(asked.elapsed())).await,
+    /// The ledger's columns, asked of the catalogue, which everybody may read; none: there is no ledger.
+    async fn ledger_columns(&self) -> Result<Vec<String>, Trouble> {
+        let sql = format!(
+            "SELECT attname FROM pg_catalog.pg_attribute JOIN pg_catalog.pg_class ON pg_class.oid = attrelid \
+             JOIN pg_catalog.pg_namespace ON pg_namespace.oid = relnamespace \
+             WHERE nspname = '{}' AND relname = '{LEDGER}' AND attnum > 0 AND NOT attisdropped",
+            self.warehouse.schema
+        );
+        self.statements.texts(&sql).await
+    }
+
+    /// Tables of the pipeline that the ledger says are another's.
+    async fn owned_by_others(&self) -> Result<Option<String>, Trouble> {
+        let Some(sql) = self.claimant.question(&self.warehouse.schema) else {
+            return Ok(None);
+        };
+        match self.statements.rows(&sql).await {
+            Ok(rows) => Ok(self.claimant.difference(&self.warehouse.schema, &rows)),
+            // The ledger is the loader's, and the loader itself looks whose the tables are.
+            Err(Trouble::Refused(message)) => {
+                tracing::info!(message, "the warehouse's ledger could not be read");
+                Ok(None)
             }
+            Err(trouble) => Err(trouble),
+        }
+    }
+
+    /// Gives the loader's user what it needs, or says what it lacks.
+    async fn permit(
+        &self,
+        user: &str,
+        has_ledger: bool,
+        done: &mut Vec<String>,
+    ) -> Result<Result<(), String>, Trouble> {
+        if user.contains(['\'', '\\', '"']) {
+            return Ok(Err(format!("{user:?} cannot be the name of a database user")));
+        }
+        let make = format!("CREATE USER \"{user}\" PASSWORD DISABLE");
+        let known = format!("SELECT usename FROM pg_catalog.pg_user WHERE usename = '{user}'");
+        // The warehouse makes a user with its first statement, which no loader has sent before the first run.
+        if self.statements.texts(&known).await?.is_empty()
+            && let Err(difference) = self.mend(user, &make, done).await?
+        {
+            return Ok(Err(difference));
+        }
+        for right in rights(&self.warehouse.schema, user, has_ledger) {
+            let has = self.statements.rows(&right.question).await?;
+            if has.first().and_then(|row| row.first()) != Some(&Field::BooleanValue(true))
+                && let Err(difference) = self.mend(user, &right.grant, done).await?
+            {
+                return Ok(Err(difference));
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    async fn mend(&self, user: &str, sql: &str, done: &mut Vec<String>) -> Result<Result<(), String>, Trouble> {
+        if self.management != Management::Managed {
+            return Ok(Err(format!(
+                "the loader's user {user} may not use it: {sql}, {OR_MANAGED}"
+            )));
+        }
+        match self.statements.run(sql).await {
+            Ok(_) => {
+                done.push(sql.to_owned());
+                Ok(Ok(()))
+            }
+            Err(Trouble::Refused(message)) => Ok(Err(format!(
+                "the loader's user {user} may not use it, and it could not be mended: {message}; let an administrator of \
+                 database {} run {sql}",
+                self.warehouse.database
+            ))),
+            Err(trouble) => Err(trouble),
         }
     }
 }
 
-fn unanswered<E: Error + ProvideErrorMetadata + 'static>(error: &SdkError<E, HttpResponse>) -> Trouble {
-    Trouble::Unanswered(format!(
-        "the redshift data api did not answer as it should: {}",
-        said(error)
-    ))
+impl Claimant {
+    /// Asks the ledger for the tables that are another's; `None`: there are no tables to ask for.
+    fn question(&self, schema: &str) -> Option<String> {
+        let tables: Vec<String> = self.tables.iter().map(|table| literal(table)).collect();
+        (!tables.is_empty()).then(|| {
+            format!(
+                "SELECT table_name, owner FROM \"{schema}\".\"{LEDGER}\" WHERE owner <> {} AND table_name IN ({}) \
+                 ORDER BY table_name",
+                literal(&self.owner),
+                tables.join(", ")
+            )
+        })
+    }
+
+    fn difference(&self, schema: &str, rows: &[Vec<Field>]) -> Option<String> {
+        let others: Vec<String> = rows
+            .iter()
+            .filter_map(|row| Some((text(row, 0)?, text(row, 1)?)))
+            .filter(|(_, owner)| !self.adopt.contains(owner))
+            .map(|(table, owner)| {
+                format!(
+                    "table {schema}.{table} belongs to Pipeline {owner}: load another schema or table, or, if that Pipeline \
+                     shall give it up, annotate this one with medallion.dev/adopt: {owner}"
+                )
+            })
+            .collect();
+        (!others.is_empty()).then(|| others.join("; "))
+    }
+}
+
+fn rights(schema: &str, user: &str, has_ledger: bool) -> Vec<Right> {
+    let mut rights = vec![Right {
+        question: format!(
+            "SELECT HAS_SCHEMA_PRIVILEGE('{user}', '{schema}', 'USAGE') AND HAS_SCHEMA_PRIVILEGE('{user}', '{schema}', 'CREATE')"
+        ),
+        grant: format!("GRANT USAGE, CREATE ON SCHEMA \"{schema}\" TO \"{user}\""),
+    }];
+    // A ledger that is there may have been made by the loader of another pipeline.
+    if has_ledger {
+        rights.push(Right {
+            question: format!(
+                "SELECT HAS_TABLE_PRIVILEGE('{user}', '{schema}.{LEDGER}', 'INSERT') AND HAS_TABLE_PRIVILEGE('{user}', \
+                 '{schema}.{LEDGER}', 'DELETE')"
+            ),
+            grant: format!("GRANT SELECT, INSERT, UPDATE, DELETE ON \"{schema}\".\"{LEDGER}\" TO \"{user}\""),
+        });
+    }
+    rights
+}
+
+fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\\', "").replace('\'', "''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn claimant(adopt: &[&str]) -> Claimant {
+        Claimant {
+            owner: "here/shop/orders".to_owned(),
+            adopt: adopt.iter().map(|owner| (*owner).to_owned()).collect(),
+            tables: vec!["orders".to_owned(), "daily_sales".to_owned()],
+        }
+    }
+
+    fn row(table: &str, owner: &str) -> Vec<Field> {
+        [table, owner].map(|text| Field::StringValue(text.to_owned())).to_vec()
+    }
+
+    #[test]
+    fn the_ledger_is_asked_for_the_pipelines_own_tables_only() {
+        let sql = claimant(&[]).question("gold").expect("a question");
+        assert!(sql.contains("table_name IN ('orders', 'daily_sales')"), "{sql}");
+        assert!(sql.contains("owner <> 'here/shop/orders'"), "{sql}");
+        let nothing = Claimant {
+            tables: Vec::new(),
+            ..claimant(&[])
+        };
+        assert_eq!(nothing.question("gold"), None);
+    }
+
+    #[test]
+    fn another_pipelines_table_is_named_with_the_ways_on_unless_that_pipeline_is_displaced() {
+        let rows = [row("orders", "here/shop/other")];
+        let words = claimant(&["here/shop/third"])
+            .difference("gold", &rows)
+            .expect("differs");
+        for part in [
+            "gold.orders",
+            "Pipeline here/shop/other",
+            "medallion.dev/adopt: here/shop/other",
+        ] {
+            assert!(words.contains(part), "{words}");
+        }
+        assert_eq!(claimant(&["here/shop/other"]).difference("gold", &rows), None);
+        assert_eq!(claimant(&[]).difference("gold", &[]), None);
+    }
+
+    #[test]
+    fn a_ledger_that_is_there_is_granted_too() {
+        let grants = |has_ledger| {
+            let rights = rights("gold", "IAMR:shop-loader", has_ledger);
+            rights.into_iter().map(|right| right.grant).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            grants(false),
+            [r#"GRANT USAGE, CREATE ON SCHEMA "gold" TO "IAMR:shop-loader""#]
+        );
+        assert!(grants(true)[1].contains(r#"ON "gold"."medallion_ledger" TO "IAMR:shop-loader""#));
+    }
 }

@@ -1,5 +1,7 @@
 //! The provisioner on real parts: what it makes can be used, what differs is said, and twice is the same as once. Talks to the stack.
 
+mod schema;
+
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context, Result};
@@ -10,8 +12,8 @@ use aws_sdk_dynamodb::types::{
 };
 use medallion_crds::launch::report::ProvisionReport;
 use medallion_crds::launch::{
-    ContractSettings, ContractVersionSettings, KafkaSettings, LakeSettings, LayerBuckets, ProvisionerSettings,
-    WarehouseSettings,
+    ContractSettings, ContractVersionSettings, KafkaSettings, LakeSettings, LayerBuckets, PipelineIdentity,
+    ProvisionerSettings, Settings, WarehouseSettings,
 };
 use medallion_crds::pipeline::{DependencyState, Management};
 use provisioner::{Services, provision};
@@ -106,6 +108,7 @@ impl Place {
                 loader_user: None,
                 copy_role_arn: "arn:aws:iam::123456789012:role/copy".to_owned(),
             }),
+            warehouse_tables: vec!["orders".to_owned()],
             timeout_seconds: 20,
         };
         Ok(Self {
@@ -116,7 +119,7 @@ impl Place {
     }
 
     async fn provision(&self) -> ProvisionReport {
-        provision(&self.settings, &self.services).await
+        provision(&self.of("orders", &[], self.settings.clone()), &self.services).await
     }
 
     async fn verify(&self) -> ProvisionReport {
@@ -124,7 +127,23 @@ impl Place {
             management: Management::External,
             ..self.settings.clone()
         };
-        provision(&settings, &self.services).await
+        provision(&self.of("orders", &[], settings), &self.services).await
+    }
+
+    /// The settings file of a Pipeline.
+    fn of(&self, name: &str, adopt: &[&str], worker: ProvisionerSettings) -> Settings<ProvisionerSettings> {
+        Settings {
+            pipeline: PipelineIdentity {
+                installation: "here".to_owned(),
+                namespace: "shop".to_owned(),
+                name: name.to_owned(),
+                uid: format!("{}-{name}", self.settings.table),
+            },
+            stage: None,
+            adopt: adopt.iter().map(|owner| (*owner).to_owned()).collect(),
+            region: "eu-west-1".to_owned(),
+            worker,
+        }
     }
 
     fn admin(&self) -> Result<AdminClient<DefaultClientContext>> {
