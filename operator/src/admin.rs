@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::time::Instant;
 
 use anyhow::Context as _;
 use axum::Router;
@@ -33,18 +33,19 @@ pub(crate) async fn serve(address: SocketAddr, context: Arc<Context>) -> anyhow:
 }
 
 async fn livez(State(context): State<Arc<Context>>) -> impl IntoResponse {
-    if context.broken.load(Ordering::Relaxed) {
-        (StatusCode::INTERNAL_SERVER_ERROR, "a watch has ended")
+    if context.health.is_broken() {
+        (StatusCode::INTERNAL_SERVER_ERROR, "a task has ended that never must")
     } else {
         (StatusCode::OK, "ok")
     }
 }
 
+/// One who has to leave the work to another is ready to take over.
 async fn readyz(State(context): State<Arc<Context>>) -> impl IntoResponse {
-    if context.scopes_to_fill.load(Ordering::Relaxed) == 0 {
-        (StatusCode::OK, "ok")
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "the stores are not filled yet")
+    match (context.health.obstacle(Instant::now()), context.leadership.words()) {
+        (Some(obstacle), _) => (StatusCode::SERVICE_UNAVAILABLE, obstacle),
+        (None, Some(words)) => (StatusCode::OK, format!("ok, but passive: {words}")),
+        (None, None) => (StatusCode::OK, "ok".to_owned()),
     }
 }
 

@@ -21,8 +21,8 @@ pub struct Arguments {
     /// Address of /livez, /readyz and /metrics.
     #[arg(long, default_value_t = SocketAddr::from(([0, 0, 0, 0], ADMIN_PORT)))]
     pub listen: SocketAddr,
-    /// How many Pipelines of a watched scope are worked on at once.
-    #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u16).range(1..))]
+    /// How many Pipelines are looked at side by side; each look waits for the API server most of the time.
+    #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..))]
     pub concurrency: u16,
 }
 
@@ -34,7 +34,7 @@ impl Arguments {
         parse(&text, &self.config)
     }
 
-    /// The scopes to watch: each namespace, or the whole cluster.
+    /// What to watch: each namespace, or the whole cluster.
     pub fn namespaces(&self) -> Vec<Option<String>> {
         let mut named: Vec<_> = self
             .watch_namespaces

@@ -1,56 +1,145 @@
 //! The operator: observe, plan, apply, report. The only code of the product with a Kubernetes client.
 //!
-//! All decisions are [`medallion_plan`]'s. Here is what carries them out: [`scope`] watches, [`observe`] gathers,
-//! [`apply`] writes children and runs, [`report`] writes status and events, [`progress`] asks the workers.
+//! All decisions are [`medallion_plan`]'s. Here is what carries them out: [`watch`] files what stands by pipeline, [`poll`]
+//! asks the workers, [`reconcile`] gathers, applies and reports, [`lease`] decides which operator works, [`api`] holds the calls.
 
 mod admin;
-mod apply;
+mod api;
 mod arguments;
 mod backoff;
-mod calls;
-mod children;
+mod cache;
 mod context;
-mod memory;
+mod failure;
+mod health;
+mod key;
+mod lease;
 mod metrics;
-mod observe;
-mod progress;
+mod poll;
 mod reconcile;
-mod report;
-mod scope;
+mod requests;
+mod watch;
 
 pub use arguments::Arguments;
 
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use futures::future;
+use kube::runtime::events::{Recorder, Reporter};
+use medallion_crds::launch::environment;
+use medallion_crds::{Owner, Pipeline, labels};
 use tokio_util::sync::CancellationToken;
 
+use crate::api::installation::installation;
+use crate::cache::Caches;
 use crate::context::Context;
-use crate::scope::Scope;
+use crate::health::Health;
+use crate::lease::claim::{Claim, Memory};
+use crate::lease::leadership::Leadership;
+use crate::metrics::Metrics;
+use crate::poll::ask::Clients;
+use crate::poll::board::Board;
+use crate::poll::turn::Poller;
+use crate::requests::Requests;
+use crate::watch::follow::Shared;
+use crate::watch::index::Index;
+use crate::watch::start::Start;
 
 /// Works until it is asked to stop.
 pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let config = arguments.configuration()?;
-    let client = calls::client().await.context("no client for the Kubernetes API")?;
-    let namespaces = arguments.namespaces();
-    let context = Arc::new(Context::new(client.clone(), config, namespaces.len()));
+    let mut config = arguments.configuration()?;
+    let files = api::files::raise_limit();
+    let client = api::client::client()
+        .await
+        .context("no client for the Kubernetes API")?;
+    config.installation = installation(&client, &config.installation).await?;
+    let watched = arguments.namespaces();
+    let (requests, asked) = Requests::channel();
+    let identity = std::env::var(environment::POD_NAME).unwrap_or_else(|_| format!("process-{}", std::process::id()));
+    let reporter = Reporter {
+        controller: labels::MANAGER.to_owned(),
+        instance: Some(identity.clone()),
+    };
+    let of_cluster = config.installation.clone();
+    let index = Index::new(move |pipeline| consumer_group(pipeline, &of_cluster));
+    let context = Arc::new(Context {
+        recorder: Recorder::new(client.clone(), reporter),
+        client: client.clone(),
+        config,
+        metrics: Arc::new(Metrics::default()),
+        health: Arc::new(Health::default()),
+        index: Arc::new(index),
+        board: Arc::new(Board::default()),
+        leadership: Arc::new(Leadership::new(&watched)),
+        caches: Caches::default(),
+    });
     let shutdown = shutdown_on_signal()?;
     admin::serve(arguments.listen, context.clone()).await?;
+    tracing::info!(
+        version = env!("CARGO_PKG_VERSION"),
+        installation = context.config.installation,
+        namespaces = ?watched,
+        files,
+        "started"
+    );
 
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), ?namespaces, "started");
-    let scopes: Vec<_> = namespaces
-        .into_iter()
-        .map(|namespace| Scope::new(client.clone(), namespace))
-        .collect();
-    let views: Vec<_> = scopes.iter().map(|(scope, _)| scope.clone()).collect();
-    context.for_ever("progress", progress::poll_for_ever(context.clone(), views));
-    let controllers = scopes.into_iter().map(|(scope, watches)| {
-        reconcile::control(context.clone(), scope, watches, arguments.concurrency, shutdown.clone())
-    });
-    future::join_all(controllers).await;
+    for namespace in watched.clone() {
+        let start = Start {
+            client: client.clone(),
+            namespace,
+            shared: Shared {
+                index: context.index.clone(),
+                health: context.health.clone(),
+                metrics: context.metrics.clone(),
+                requests: requests.clone(),
+            },
+        };
+        watch::all::watch(&start);
+    }
+    let poller = Poller {
+        index: context.index.clone(),
+        board: context.board.clone(),
+        clients: Clients::default(),
+        leadership: context.leadership.clone(),
+        metrics: context.metrics.clone(),
+        requests: requests.clone(),
+    };
+    context.health.for_ever("poll", poller.poll_for_ever());
+    let mut places = Vec::new();
+    for part in watched {
+        let claim = Claim {
+            client: client.clone(),
+            watched: part,
+            own_namespace: client.default_namespace().to_owned(),
+            identity: identity.clone(),
+            leadership: context.leadership.clone(),
+            index: context.index.clone(),
+            requests: requests.clone(),
+            recorder: context.recorder.clone(),
+            memory: Memory::default(),
+        };
+        places.push(claim.place());
+        let kept = claim.keep_for_ever(shutdown.clone());
+        tokio::spawn(kept);
+    }
+    reconcile::dispatch::dispatch(context, asked, usize::from(arguments.concurrency), shutdown).await;
+    for (namespace, name) in places {
+        Claim::release(&client, &namespace, name, &identity).await;
+    }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// The consumer group that a pipeline's consumers read with.
+fn consumer_group(pipeline: &Pipeline, installation: &str) -> Option<String> {
+    if let Some(named) = &pipeline.spec.kafka.consumer_group {
+        return Some(named.clone());
+    }
+    let owner = Owner {
+        installation: installation.to_owned(),
+        namespace: pipeline.metadata.namespace.clone()?,
+        name: pipeline.metadata.name.clone()?,
+    };
+    Some(owner.consumer_group())
 }
 
 fn shutdown_on_signal() -> anyhow::Result<CancellationToken> {

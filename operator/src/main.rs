@@ -7,7 +7,8 @@ use medallion_operator::{Arguments, run};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let level = std::env::var(EnvFilter::DEFAULT_ENV).unwrap_or_default();
+    let filter = EnvFilter::try_new(directives(&level)).unwrap_or_else(|_| EnvFilter::new(directives("info")));
     tracing_subscriber::fmt()
         .json()
         .flatten_event(true)
@@ -24,9 +25,15 @@ fn main() -> ExitCode {
 }
 
 fn start(arguments: Arguments) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(run(arguments))
+}
+
+/// A level alone is ours: it tells what happened, and libraries only warn. Directives with targets are taken as they are.
+fn directives(level: &str) -> String {
+    match level {
+        "" => directives("info"),
+        level if level.contains(['=', ',']) => level.to_owned(),
+        level => format!("warn,medallion_operator={level},medallion_plan={level}"),
+    }
 }

@@ -24,6 +24,7 @@ pub(crate) struct Metrics {
     pub reconciles: Family<Word, Counter>,
     pub reconcile_seconds: Histogram,
     pub writes: Family<Word, Counter>,
+    pub failures: Family<Word, Counter>,
     pub watch_errors: Family<Word, Counter>,
     pub polls: Family<Word, Counter>,
     pub pipelines: Gauge,
@@ -36,6 +37,7 @@ impl Default for Metrics {
             reconciles: Family::default(),
             reconcile_seconds: Histogram::new([0.005, 0.02, 0.1, 0.5, 2.0, 10.0]),
             writes: Family::default(),
+            failures: Family::default(),
             watch_errors: Family::default(),
             polls: Family::default(),
             pipelines: Gauge::default(),
@@ -48,6 +50,11 @@ impl Default for Metrics {
             metrics.reconcile_seconds.clone(),
         );
         registry.register("writes", "Writes to the Kubernetes API by kind", metrics.writes.clone());
+        registry.register(
+            "failures",
+            "Objects that could not be made, by reason",
+            metrics.failures.clone(),
+        );
         registry.register(
             "watch_errors",
             "Errors of watches by kind",

@@ -22,7 +22,7 @@ mount them, the operator never reads them), pod exec and logs, wildcards, Custom
 # Gateway, consumer and exporter.
 - apiGroups: [apps]
   resources: [deployments]
-  verbs: [list, watch, create, patch, delete]
+  verbs: [get, list, watch, create, patch, delete]
 # The provisioner, and one Job per attempt of a run. A Job is made once and never changed.
 - apiGroups: [batch]
   resources: [jobs]
@@ -31,14 +31,15 @@ mount them, the operator never reads them), pod exec and logs, wildcards, Custom
 - apiGroups: [""]
   resources: [configmaps]
   verbs: [get, list, watch, create, patch, delete]
-# The gateway is reached by a Service; each worker has an identity of its own, without rights in the cluster.
+# The gateway is reached by a Service; each worker has an identity of its own, without rights in the cluster. What has one of
+# their names already is looked at, so that nothing of others is taken over.
 - apiGroups: [""]
   resources: [services, serviceaccounts]
-  verbs: [list, watch, create, patch, delete]
+  verbs: [get, list, watch, create, patch, delete]
 # Node maintenance takes one gateway at a time.
 - apiGroups: [policy]
   resources: [poddisruptionbudgets]
-  verbs: [list, watch, create, patch, delete]
+  verbs: [get, list, watch, create, patch, delete]
 # Workers are asked for progress at their pods' addresses; ends and their reports stand in the pods' status.
 - apiGroups: [""]
   resources: [pods]

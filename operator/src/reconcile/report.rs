@@ -1,5 +1,6 @@
 //! Writes the pipeline's status, when it has changed, and tells what happened by events. Talks to the Kubernetes API.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kube::api::{Patch, PatchParams};
@@ -9,33 +10,61 @@ use medallion_crds::{Pipeline, labels};
 use medallion_plan::{Plan, PlannedEvent, Urgency, ValidatedPipeline, urgency};
 use serde_json::json;
 
-use crate::apply::MOVED;
-use crate::calls::{CallError, call};
+use crate::api::call::{CallError, call};
+use crate::cache::{Cache, rest};
 use crate::context::Context;
-use crate::memory::{Memory, rest};
 use crate::metrics::Metrics;
+use crate::reconcile::apply::MOVED;
 
 /// How often figures that move with the data are written at most.
 const PROGRESS: Duration = Duration::from_secs(5);
 
-/// Writes the status; tells how long a write was put off.
+/// What became of the status.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Reported {
+    /// It says what is true.
+    Stands,
+    /// Written.
+    Accepted,
+    /// Only figures have moved: it is written after a while.
+    PutOff(Duration),
+    /// Decided on an old picture: the next one decides.
+    Moved,
+    /// Deleted meanwhile: nothing is true of it any more.
+    Gone,
+}
+
+impl Reported {
+    /// When to look again because of it.
+    pub const fn again(self) -> Option<Duration> {
+        match self {
+            Self::PutOff(rest) => Some(rest),
+            Self::Moved => Some(MOVED),
+            Self::Stands | Self::Accepted | Self::Gone => None,
+        }
+    }
+}
+
+/// Writes the status, if it differs.
 pub(crate) async fn status(
     context: &Context,
     seen: &Pipeline,
     pipeline: &ValidatedPipeline,
-    memory: &mut Memory,
+    cache: &mut Cache,
     plan: &Plan,
-) -> Result<Option<Duration>, CallError> {
-    let Some(wanted) = &plan.status else { return Ok(None) };
+) -> Result<Reported, CallError> {
+    let Some(wanted) = &plan.status else {
+        return Ok(Reported::Stands);
+    };
     let urgency = match &seen.status {
         None => Urgency::Now,
         Some(stored) => urgency(stored, wanted),
     };
     match urgency {
-        Urgency::None => return Ok(None),
+        Urgency::None => return Ok(Reported::Stands),
         Urgency::Progress => {
-            if let Some(rest) = rest(memory.status_written, PROGRESS) {
-                return Ok(Some(rest));
+            if let Some(rest) = rest(cache.status_written, PROGRESS) {
+                return Ok(Reported::PutOff(rest));
             }
         }
         Urgency::Now => {}
@@ -55,23 +84,29 @@ pub(crate) async fn status(
     )
     .await;
     match answer {
-        Ok(written) => {
+        Ok(mut written) => {
             Metrics::count(&context.metrics.writes, "Pipeline/status");
-            memory.status_written = Some(Instant::now());
-            memory.written = Some((seen.resource_version(), written));
-            Ok(None)
+            written.metadata.managed_fields = None;
+            cache.status_written = Some(Instant::now());
+            cache.pipeline = Some((seen.resource_version(), Arc::new(written)));
+            Ok(Reported::Accepted)
         }
-        // Deleted meanwhile: nothing is true of it any more.
-        Err(error) if error.is_not_found() => Ok(None),
-        // Decided on an old picture: the next one decides.
-        Err(error) if error.is_conflict() => Ok(Some(MOVED)),
+        Err(error) if error.is_not_found() => Ok(Reported::Gone),
+        Err(error) if error.is_conflict() => Ok(Reported::Moved),
         Err(error) => Err(error),
     }
 }
 
-/// Publishes what happened. A lost event is not worth a second try: the status says the same.
-pub(crate) async fn events(context: &Context, pipeline: &Pipeline, events: &[PlannedEvent]) {
+/// Publishes what happened, once the write that it speaks of has been accepted. A lost event is not worth a second try: the
+/// status says the same.
+pub(crate) async fn events<'a>(context: &Context, pipeline: &Pipeline, events: impl Iterator<Item = &'a PlannedEvent>) {
     for event in events {
+        let (name, namespace) = (pipeline.name_any(), pipeline.namespace());
+        if event.warning {
+            tracing::warn!(pipeline = name, namespace, reason = %event.reason, "{}", event.note);
+        } else {
+            tracing::info!(pipeline = name, namespace, reason = %event.reason, "{}", event.note);
+        }
         publish(context, pipeline, event).await;
     }
 }

@@ -1,9 +1,8 @@
-//! The client and its deadlines: every call ends, and none is repeated behind our back. Talks to the Kubernetes API.
+//! Calls with deadlines: every call ends, and what went wrong can be told apart. Talks to the Kubernetes API.
 
 use std::future::Future;
 use std::time::Duration;
 
-use kube::{Client, Config};
 use thiserror::Error;
 
 /// No call takes longer; what was to be done is decided anew afterwards.
@@ -60,16 +59,6 @@ impl CallError {
         self.answer()
             .is_some_and(|status| matches!(status.code, 400 | 403 | 422))
     }
-}
-
-/// A client without retries of its own: a repeated create or a sleep inside a call would hide what happened.
-pub(crate) async fn client() -> anyhow::Result<Client> {
-    let mut config = Config::infer().await?;
-    config.default_retry = false;
-    config.connect_timeout = Some(Duration::from_secs(5));
-    // A little longer than the server lets a watch live: a silent connection is a dead one.
-    config.read_timeout = Some(Duration::from_mins(5));
-    Ok(Client::try_from(config)?)
 }
 
 /// The call's answer, or why there is none.

@@ -1,0 +1,295 @@
+//! Claims what is watched by a Lease, keeps the claim, and gives way to others. Talks to the Kubernetes API.
+//!
+//! An operator of named namespaces has a Lease in each of them; one of the whole cluster has a Lease in its own namespace.
+//! Replicas share a Lease, and so do installations that name the same namespace: who has it works, the others are passive.
+//! Two installations of the whole cluster in different namespaces find each other by label: the one whose Lease is older
+//! works. An operator of the whole cluster leaves out the namespaces that others have named.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use kube::api::{ListParams, PostParams};
+use kube::runtime::events::{Event, EventType, Recorder};
+use kube::{Api, Client, Resource, ResourceExt};
+use medallion_crds::labels;
+use tokio_util::sync::CancellationToken;
+
+use crate::api::call::{CallError, call};
+use crate::lease::leadership::{Leadership, Position, Watched};
+use crate::lease::record::{PERIOD, Sighting, Step, WORKS_ON, held, holder};
+use crate::requests::Requests;
+use crate::watch::index::Index;
+
+/// Name of a namespace's Lease.
+const NAMESPACE_LEASE: &str = "medallion-operator";
+/// Name of the Lease for the whole cluster.
+const CLUSTER_LEASE: &str = "medallion-operator-cluster";
+/// Label that tells what a Lease is a claim to.
+const WATCHES: &str = "medallion.dev/watches";
+/// After a claim is new, others get so long to see it and to stop.
+const OTHERS_STOP: Duration = Duration::from_secs(10);
+
+/// A claim to one watched part of the cluster.
+pub(crate) struct Claim {
+    pub client: Client,
+    pub watched: Watched,
+    /// The namespace of this process, which holds the Lease for the whole cluster.
+    pub own_namespace: String,
+    /// Who we are, among replicas and installations.
+    pub identity: String,
+    pub leadership: Arc<Leadership>,
+    pub index: Arc<Index>,
+    pub requests: Requests,
+    pub recorder: Recorder,
+    pub memory: Memory,
+}
+
+/// What is remembered from one turn to the next.
+#[derive(Default)]
+pub(crate) struct Memory {
+    own: Sighting,
+    others: HashMap<String, Sighting>,
+    /// Since when the claim stands, if others may have to stop first.
+    claimed: Option<Instant>,
+    /// What was last logged.
+    last_words: Option<String>,
+}
+
+impl Claim {
+    /// Keeps the claim until asked to stop; then gives it back, so that the next one need not wait.
+    pub async fn keep_for_ever(mut self, shutdown: CancellationToken) {
+        while !shutdown.is_cancelled() {
+            let begun = Instant::now();
+            match self.turn(begun).await {
+                Ok(position) => self.take_position(position).await,
+                Err(error) if error.is_conflict() => {}
+                // While nobody answers, the claim runs out by itself.
+                Err(error) => {
+                    self.log(&format!("the Lease cannot be read or written: {error}"));
+                }
+            }
+            tokio::select! {
+                () = tokio::time::sleep(PERIOD.saturating_sub(begun.elapsed())) => {}
+                () = shutdown.cancelled() => {}
+            }
+        }
+    }
+
+    /// One turn: looks at the Lease, renews or takes it, and looks at the others.
+    pub async fn turn(&mut self, now: Instant) -> Result<Position, CallError> {
+        let api = self.leases();
+        let name = self.lease_name();
+        let found = call(|| format!("get Lease {name}"), api.get_opt(name)).await?;
+        let parameters = PostParams {
+            field_manager: Some(labels::MANAGER.to_owned()),
+            ..PostParams::default()
+        };
+        let written = match found {
+            None => {
+                self.memory.claimed = Some(now);
+                let lease = self.new_lease();
+                call(|| format!("create Lease {name}"), api.create(&parameters, &lease)).await?
+            }
+            Some(mut lease) => {
+                let step = self.memory.own.decide(&lease, &self.identity, now);
+                if step == Step::Wait {
+                    self.memory.claimed = None;
+                    let holder = holder(&lease).unwrap_or_default();
+                    return Ok(Position::Passive(format!(
+                        "Lease {}/{name} is held by {holder}",
+                        lease.namespace().unwrap_or_default()
+                    )));
+                }
+                if step == Step::Take && !was_renewed_lately(&lease) {
+                    self.memory.claimed = Some(now);
+                }
+                lease.spec = Some(held(lease.spec.as_ref(), &self.identity, Timestamp::now()));
+                lease.metadata.labels = self.new_lease().metadata.labels;
+                call(|| format!("renew Lease {name}"), api.replace(name, &parameters, &lease)).await?
+            }
+        };
+        self.memory.own.see(&written, now);
+        self.among_others(&written, now).await
+    }
+
+    /// With the Lease held: whether others hold us off.
+    async fn among_others(&mut self, own: &Lease, now: Instant) -> Result<Position, CallError> {
+        let mut except = BTreeSet::new();
+        let mut has_rivals = self.watched.is_some();
+        if self.watched.is_none() {
+            let all: Api<Lease> = Api::all(self.client.clone());
+            let selector =
+                ListParams::default().labels(&format!("{}={},{WATCHES}", labels::MANAGED_BY, labels::MANAGER));
+            let found = call(|| "list Leases of operators".to_owned(), all.list(&selector)).await?;
+            let mut sightings = std::mem::take(&mut self.memory.others);
+            for lease in found
+                .items
+                .iter()
+                .filter(|lease| lease.metadata.uid != own.metadata.uid)
+            {
+                let uid = lease.uid().unwrap_or_default();
+                let mut sighting = sightings.remove(&uid).unwrap_or_default();
+                sighting.see(lease, now);
+                let lives = !sighting.has_expired(lease, now);
+                self.memory.others.insert(uid, sighting);
+                if !lives {
+                    continue;
+                }
+                let namespace = lease.namespace().unwrap_or_default();
+                if lease.labels().get(WATCHES).map(String::as_str) == Some("namespace") {
+                    except.insert(namespace);
+                } else if holder(lease).is_some() {
+                    if age(&lease.metadata) < age(&own.metadata) {
+                        self.memory.claimed = Some(now);
+                        return Ok(Position::Passive(format!(
+                            "another installation works in the whole cluster, Lease {namespace}/{} held by {}; remove one of them, or give each its own watchNamespaces",
+                            lease.name_any(),
+                            holder(lease).unwrap_or_default()
+                        )));
+                    }
+                    has_rivals = true;
+                }
+            }
+        }
+        let wait = self
+            .memory
+            .claimed
+            .filter(|_| has_rivals)
+            .and_then(|since| OTHERS_STOP.checked_sub(now.duration_since(since)))
+            .filter(|wait| !wait.is_zero());
+        Ok(match wait {
+            Some(_) => {
+                Position::Passive("the Lease is new; whoever worked here before is given time to stop".to_owned())
+            }
+            None => Position::Leads {
+                since: now,
+                until: now + WORKS_ON,
+                except,
+            },
+        })
+    }
+
+    /// Tells what has changed, and asks for a look at everything that is led now.
+    async fn take_position(&mut self, position: Position) {
+        let leads = matches!(position, Position::Leads { .. });
+        let before = self.leadership.set(&self.watched, position.clone());
+        let exceptions = |position: &Position| match position {
+            Position::Leads { except, .. } => Some(except.clone()),
+            _ => None,
+        };
+        if leads && exceptions(&before) != exceptions(&position) {
+            self.requests.ask_all(self.index.keys(self.watched.as_deref()));
+        }
+        let words = match &position {
+            Position::Leads { except, .. } if except.is_empty() => "works".to_owned(),
+            Position::Leads { except, .. } => {
+                format!("works, but not in {except:?}, which other operators have claimed")
+            }
+            Position::Passive(why) => format!("passive: {why}"),
+            Position::Unknown => return,
+        };
+        if self.log(&words) && !leads {
+            self.publish(&words).await;
+        }
+    }
+
+    /// Logs words that were not the last ones.
+    fn log(&mut self, words: &str) -> bool {
+        if self.memory.last_words.as_deref() == Some(words) {
+            return false;
+        }
+        self.memory.last_words = Some(words.to_owned());
+        let watched = self.watched.as_deref().unwrap_or("the whole cluster");
+        tracing::info!(watched, identity = self.identity, "{words}");
+        true
+    }
+
+    async fn publish(&self, words: &str) {
+        let lease = self.new_lease();
+        let event = Event {
+            type_: EventType::Normal,
+            reason: "Passive".to_owned(),
+            note: Some(format!("{} is {words}", self.identity)),
+            action: "Lead".to_owned(),
+            secondary: None,
+        };
+        let reference = lease.object_ref(&());
+        let published = self.recorder.publish(&event, &reference);
+        if let Err(error) = call(|| "publish event Passive".to_owned(), published).await {
+            tracing::warn!(%error, "event lost");
+        }
+    }
+
+    /// Gives the Lease back.
+    pub async fn release(client: &Client, namespace: &str, name: &str, identity: &str) {
+        let api: Api<Lease> = Api::namespaced(client.clone(), namespace);
+        let Ok(Some(mut lease)) = call(|| format!("get Lease {name}"), api.get_opt(name)).await else {
+            return;
+        };
+        if holder(&lease) != Some(identity) {
+            return;
+        }
+        if let Some(spec) = &mut lease.spec {
+            spec.holder_identity = None;
+        }
+        let parameters = PostParams::default();
+        let released = api.replace(name, &parameters, &lease);
+        if let Err(error) = call(|| format!("release Lease {name}"), released).await {
+            tracing::warn!(%error, "the Lease could not be given back");
+        }
+    }
+
+    /// Namespace and name of the Lease.
+    pub fn place(&self) -> (String, &'static str) {
+        let namespace = self.watched.clone().unwrap_or_else(|| self.own_namespace.clone());
+        (namespace, self.lease_name())
+    }
+
+    const fn lease_name(&self) -> &'static str {
+        if self.watched.is_some() {
+            NAMESPACE_LEASE
+        } else {
+            CLUSTER_LEASE
+        }
+    }
+
+    fn leases(&self) -> Api<Lease> {
+        Api::namespaced(self.client.clone(), &self.place().0)
+    }
+
+    fn new_lease(&self) -> Lease {
+        let watches = if self.watched.is_some() { "namespace" } else { "cluster" };
+        let (namespace, name) = self.place();
+        Lease {
+            metadata: ObjectMeta {
+                name: Some(name.to_owned()),
+                namespace: Some(namespace),
+                labels: Some(
+                    [(labels::MANAGED_BY, labels::MANAGER), (WATCHES, watches)]
+                        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+                        .into(),
+                ),
+                ..ObjectMeta::default()
+            },
+            spec: Some(held(None, &self.identity, Timestamp::now())),
+        }
+    }
+}
+
+/// The older claim wins; of two of one second, the one whose namespace comes first.
+fn age(metadata: &ObjectMeta) -> (Option<Time>, Option<String>) {
+    (metadata.creation_timestamp.clone(), metadata.namespace.clone())
+}
+
+/// Whether a Lease without a holder was given back by one of ours a moment ago: nobody else has had the time to begin.
+fn was_renewed_lately(lease: &Lease) -> bool {
+    let renewed = lease.spec.as_ref().and_then(|spec| spec.renew_time.clone());
+    renewed.is_some_and(|time| {
+        let ago = Timestamp::now().duration_since(time.0).as_secs();
+        (0..10).contains(&ago)
+    })
+}

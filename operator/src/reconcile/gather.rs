@@ -1,0 +1,271 @@
+//! Gathers what stands in the cluster for one pipeline: from its room, and live where a watch alone must not decide. Talks to the Kubernetes API.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::{ConfigMap, Event, Pod};
+use kube::api::ListParams;
+use kube::{Api, Client, Resource, ResourceExt};
+use medallion_crds::{Pipeline, StageRun};
+use medallion_plan::{Contract, Observed, ValidatedPipeline, digest, is_over, pod_has_ended};
+
+use crate::api::call::{CallError, call};
+use crate::cache::{Cache, KnownContract, is_recent};
+use crate::poll::board::Board;
+use crate::watch::room::{Room, Shelf};
+use crate::watch::slim::Slim;
+
+/// How long an answer about the contract's `ConfigMap` holds.
+const CONTRACT_FOUND: Duration = Duration::from_secs(20);
+const CONTRACT_MISSING: Duration = Duration::from_secs(2);
+/// How long a pod may take to start, or a Job to get one, before their events are asked.
+const SLOW_START_SECONDS: i64 = 5;
+/// How long an answer about a pod's events holds.
+const EVENTS: Duration = Duration::from_secs(8);
+
+/// What stands in the cluster.
+pub(crate) async fn gather(
+    client: &Client,
+    board: &Board,
+    room: &Room,
+    stored: &Pipeline,
+    pipeline: &ValidatedPipeline,
+    cache: &mut Cache,
+) -> Result<Observed, CallError> {
+    let runs = all(&room.runs);
+    let owners: HashSet<&str> = runs
+        .iter()
+        .filter_map(|run| run.metadata.uid.as_deref())
+        .chain([pipeline.uid.as_str()])
+        .collect();
+    let mut jobs = owned(&room.jobs, &owners);
+    let deployments = owned(&room.deployments, &owners);
+    let mut pods = all(&room.pods);
+    confirm_lost_jobs(client, pipeline, &runs, &mut jobs).await?;
+    confirm_lost_pods(client, pipeline, &runs, &jobs, &mut pods).await?;
+    let progress = board.of(pods.iter().map(Arc::as_ref), Instant::now());
+    let mut observed = Observed {
+        stored: stored.status.clone().unwrap_or_default(),
+        contract: contract(client, pipeline, cache).await,
+        deployments: deployments.iter().map(|object| object.as_ref().clone()).collect(),
+        jobs: jobs.iter().map(|object| object.as_ref().clone()).collect(),
+        pods: pods.iter().map(|object| object.as_ref().clone()).collect(),
+        runs: runs.iter().map(|object| object.as_ref().clone()).collect(),
+        progress: progress.into_iter().map(|(uid, (said, _))| (uid, said)).collect(),
+        warnings: BTreeMap::new(),
+        apply_failure: cache.apply_failure.clone(),
+    };
+    observed.warnings = warnings(client, pipeline, &observed, cache).await;
+    Ok(observed)
+}
+
+fn all<T>(shelf: &Shelf<T>) -> Vec<Arc<T>> {
+    shelf.values().cloned().collect()
+}
+
+fn owned<T: Resource>(shelf: &Shelf<T>, owners: &HashSet<&str>) -> Vec<Arc<T>> {
+    let is_owned = |object: &T| {
+        let references = object.meta().owner_references.as_deref().unwrap_or_default();
+        references.iter().any(|owner| owners.contains(owner.uid.as_str()))
+    };
+    shelf.values().filter(|object| is_owned(object)).cloned().collect()
+}
+
+/// Names of the Jobs that runs say they are at.
+fn current_jobs(runs: &[Arc<StageRun>]) -> HashSet<String> {
+    let under_way = runs.iter().filter(|run| !is_over(run));
+    under_way
+        .filter_map(|run| {
+            let status = run.status.as_ref().filter(|status| status.retry_time.is_none())?;
+            status.job.clone()
+        })
+        .collect()
+}
+
+/// A Job that the status names and the watch has not shown may only be late: the server decides.
+async fn confirm_lost_jobs(
+    client: &Client,
+    pipeline: &ValidatedPipeline,
+    runs: &[Arc<StageRun>],
+    jobs: &mut Vec<Arc<Job>>,
+) -> Result<(), CallError> {
+    let mut missing = current_jobs(runs);
+    missing.retain(|name| !jobs.iter().any(|job| job.metadata.name.as_ref() == Some(name)));
+    let api: Api<Job> = Api::namespaced(client.clone(), &pipeline.namespace);
+    for name in missing {
+        let found = call(|| format!("get Job {name}"), api.get_opt(&name)).await?;
+        jobs.extend(found.map(Arc::new));
+    }
+    Ok(())
+}
+
+/// The pod that holds an ended Job's report may only be late.
+async fn confirm_lost_pods(
+    client: &Client,
+    pipeline: &ValidatedPipeline,
+    runs: &[Arc<StageRun>],
+    jobs: &[Arc<Job>],
+    pods: &mut Vec<Arc<Pod>>,
+) -> Result<(), CallError> {
+    let current = current_jobs(runs);
+    let api: Api<Pod> = Api::namespaced(client.clone(), &pipeline.namespace);
+    for job in jobs
+        .iter()
+        .filter(|job| current.contains(&job.name_any()) && has_ended(job))
+    {
+        let is_its = |pod: &Pod| {
+            let owners = pod.owner_references();
+            owners.iter().any(|owner| Some(&owner.uid) == job.metadata.uid.as_ref())
+        };
+        if pods.iter().any(|pod| is_its(pod) && has_terminated(pod)) {
+            continue;
+        }
+        let selector = ListParams::default().labels(&format!("batch.kubernetes.io/job-name={}", job.name_any()));
+        let found = call(|| format!("list pods of Job {}", job.name_any()), api.list(&selector)).await?;
+        for mut pod in found {
+            pod.slim();
+            pods.retain(|known| known.metadata.uid != pod.metadata.uid);
+            pods.push(Arc::new(pod));
+        }
+    }
+    Ok(())
+}
+
+fn has_ended(job: &Job) -> bool {
+    let conditions = job
+        .status
+        .as_ref()
+        .and_then(|status| status.conditions.as_deref())
+        .unwrap_or_default();
+    conditions
+        .iter()
+        .any(|condition| condition.status == "True" && (condition.type_ == "Complete" || condition.type_ == "Failed"))
+}
+
+fn has_terminated(pod: &Pod) -> bool {
+    state_of(pod).is_some_and(|state| state.terminated.is_some())
+}
+
+fn state_of(pod: &Pod) -> Option<&k8s_openapi::api::core::v1::ContainerState> {
+    pod.status
+        .as_ref()?
+        .container_statuses
+        .as_ref()?
+        .first()?
+        .state
+        .as_ref()
+}
+
+async fn contract(client: &Client, pipeline: &ValidatedPipeline, cache: &mut Cache) -> Contract {
+    let reference = &pipeline.schema_ref;
+    let known = cache.contract(reference);
+    if let Some(known) = known {
+        let holds = if matches!(known.answer, Contract::Found { .. }) {
+            CONTRACT_FOUND
+        } else {
+            CONTRACT_MISSING
+        };
+        if known.asked.elapsed() < holds {
+            return known.answer.clone();
+        }
+    }
+    let api: Api<ConfigMap> = Api::namespaced(client.clone(), &pipeline.namespace);
+    let answer = match call(
+        || format!("get ConfigMap {}", reference.name),
+        api.get_opt(&reference.name),
+    )
+    .await
+    {
+        Ok(None) => Contract::Missing,
+        Ok(Some(found)) => {
+            let data = found.data.unwrap_or_default();
+            match data.get(&reference.key) {
+                Some(schema) => Contract::Found {
+                    digest: digest(&[&reference.name, schema]),
+                },
+                None => Contract::KeyMissing {
+                    keys: data.into_keys().collect(),
+                },
+            }
+        }
+        Err(error) => {
+            // What was known stays true until somebody says otherwise.
+            tracing::warn!(%error, pipeline = pipeline.name, "contract not readable");
+            return known.map(|known| known.answer.clone()).unwrap_or_default();
+        }
+    };
+    cache.contract = Some(KnownContract {
+        reference: reference.clone(),
+        asked: Instant::now(),
+        answer: answer.clone(),
+    });
+    answer
+}
+
+/// Why slow pods do not start and Jobs get none: a Secret that cannot be mounted and a quota that is full show in events alone.
+async fn warnings(
+    client: &Client,
+    pipeline: &ValidatedPipeline,
+    observed: &Observed,
+    cache: &mut Cache,
+) -> BTreeMap<String, String> {
+    let now = Timestamp::now();
+    let pods = observed
+        .pods
+        .iter()
+        .filter(|pod| waits(pod) && is_slow(*pod, now))
+        .filter_map(ResourceExt::uid);
+    let jobs = observed
+        .jobs_without_pods()
+        .filter(|job| is_slow(*job, now))
+        .filter_map(ResourceExt::uid);
+    let slow: Vec<String> = pods.chain(jobs).collect();
+    cache.warnings.retain(|uid, _| slow.contains(uid));
+    let api: Api<Event> = Api::namespaced(client.clone(), &pipeline.namespace);
+    let mut found = BTreeMap::new();
+    for uid in slow {
+        let known = cache.warnings.get(&uid);
+        if !is_recent(known.map(|(asked, _)| *asked), EVENTS) {
+            let selector = ListParams::default()
+                .fields(&format!("involvedObject.uid={uid},type=Warning"))
+                .limit(50);
+            match call(|| format!("list events of {uid}"), api.list(&selector)).await {
+                Ok(events) => {
+                    cache
+                        .warnings
+                        .insert(uid.clone(), (Instant::now(), newest(events.items)));
+                }
+                Err(error) => tracing::warn!(%error, "events not readable"),
+            }
+        }
+        if let Some((_, Some(message))) = cache.warnings.get(&uid) {
+            found.insert(uid, message.clone());
+        }
+    }
+    found
+}
+
+fn waits(pod: &Pod) -> bool {
+    !pod_has_ended(pod) && state_of(pod).is_none_or(|state| state.running.is_none() && state.terminated.is_none())
+}
+
+fn is_slow<K: Resource>(object: &K, now: Timestamp) -> bool {
+    let metadata = object.meta();
+    let created = metadata.creation_timestamp.as_ref().map_or(now, |time| time.0);
+    metadata.deletion_timestamp.is_none() && now.as_second() - created.as_second() >= SLOW_START_SECONDS
+}
+
+fn newest(events: Vec<Event>) -> Option<String> {
+    let time = |event: &Event| {
+        let last = event.last_timestamp.as_ref().map(|time| time.0);
+        last.or(event.event_time.as_ref().map(|time| time.0)).or(event
+            .metadata
+            .creation_timestamp
+            .as_ref()
+            .map(|time| time.0))
+    };
+    events.into_iter().max_by_key(time)?.message
+}

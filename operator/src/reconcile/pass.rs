@@ -1,0 +1,266 @@
+//! One look at one pipeline: gather, plan, apply, report. Talks to the Kubernetes API.
+
+use std::collections::HashSet;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures::FutureExt;
+use jiff::Timestamp;
+use kube::{Resource, ResourceExt};
+use medallion_crds::{Pipeline, Reason, Stage};
+use medallion_plan::{
+    Fault, Observed, PlanError, PlannedEvent, STAGES, ValidateError, ValidatedPipeline, is_over, plan,
+};
+use thiserror::Error;
+
+use crate::api::call::CallError;
+use crate::cache::{Cache, Pause};
+use crate::context::Context;
+use crate::failure;
+use crate::key::PipelineKey;
+use crate::metrics::Metrics;
+use crate::poll::ask::Target;
+use crate::reconcile::apply::{Applier, MOVED, Outcome, creates};
+use crate::reconcile::report::{self, Reported};
+use crate::reconcile::since::{Since, since};
+use crate::reconcile::{gather, unknown};
+use crate::watch::room::{GuardedPipeline, Room};
+
+/// After a restart, what workers say is heard before anything is said about them; but not longer than this.
+const HEAR: Duration = Duration::from_secs(5);
+/// How often it is looked whether they have been heard.
+const LISTEN: Duration = Duration::from_millis(200);
+/// How long a run of a pipeline that does not exist waits after a failed write of its status.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// Why a look failed; the next one starts from what stands.
+#[derive(Debug, Error)]
+pub(crate) enum PassError {
+    /// The object has no identity.
+    #[error(transparent)]
+    Validate(#[from] ValidateError),
+    /// The cluster could not be looked at.
+    #[error("cannot observe: {0}")]
+    Observe(#[source] CallError),
+    /// No plan.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The server does not work.
+    #[error("cannot apply: {0}")]
+    Apply(#[source] CallError),
+    /// The status could not be written.
+    #[error("cannot report: {0}")]
+    Report(#[source] CallError),
+    /// A bug; other pipelines go on.
+    #[error("the look panicked")]
+    Panicked,
+}
+
+impl PassError {
+    /// The word of the metric.
+    const fn word(&self) -> &'static str {
+        match self {
+            Self::Validate(_) => "invalid",
+            Self::Observe(_) => "observe_failed",
+            Self::Plan(_) => "plan_failed",
+            Self::Apply(_) => "apply_failed",
+            Self::Report(_) => "report_failed",
+            Self::Panicked => "panicked",
+        }
+    }
+}
+
+/// Looks at a pipeline; tells when to look again without any other reason to.
+pub(crate) async fn guarded(context: &Context, key: &PipelineKey) -> Option<Duration> {
+    let now = Instant::now();
+    // Whoever begins to lead is asked to look at everything.
+    let since = context.leadership.leads_since(&key.namespace, now)?;
+    let room = context.index.room(key).unwrap_or_default();
+    let Some(object) = room.pipeline.clone() else {
+        context.caches.forget(key);
+        return without_pipeline(context, key, &room).await;
+    };
+    if now.duration_since(since) < HEAR && has_unheard_workers(context, key, &room) {
+        return Some(LISTEN);
+    }
+    let uid = object.uid()?;
+    let cache = context.caches.of(key, &uid);
+    let mut cache = cache.lock().await;
+    let wish = wish(&object);
+    if let Some(rest) = cache.pause.as_ref().and_then(|pause| pause.rest(&wish, now)) {
+        return Some(rest);
+    }
+    // A panic harms the pipeline whose data caused it, no other.
+    let looked = AssertUnwindSafe(look(context, key, &room, &object, &mut cache))
+        .catch_unwind()
+        .await
+        .unwrap_or(Err(PassError::Panicked));
+    context.metrics.reconcile_seconds.observe(now.elapsed().as_secs_f64());
+    let word = looked.as_ref().err().map_or("ok", PassError::word);
+    Metrics::count(&context.metrics.reconciles, word);
+    match looked {
+        Ok(again) => {
+            if let Some(pause) = cache.pause.take() {
+                tracing::info!(pipeline = %key, failures = pause.failures, "looks succeed again");
+            }
+            again
+        }
+        Err(error) => {
+            let pause = Pause::after(cache.pause.as_ref(), wish, error.to_string(), Instant::now());
+            if cache.pause.as_ref().is_none_or(|before| before.error != pause.error) {
+                tracing::warn!(pipeline = %key, %error, "look failed, trying again");
+            }
+            let rest = pause.until.duration_since(Instant::now());
+            cache.pause = Some(pause);
+            Some(rest)
+        }
+    }
+}
+
+/// Things that name a pipeline that does not exist.
+async fn without_pipeline(context: &Context, key: &PipelineKey, room: &Room) -> Option<Duration> {
+    match unknown::tell(context, key, room).await {
+        Ok(()) => None,
+        Err(error) => {
+            tracing::warn!(pipeline = %key, %error, "runs of a missing Pipeline could not be told");
+            Some(RETRY)
+        }
+    }
+}
+
+/// What a user can change of a pipeline.
+fn wish(object: &GuardedPipeline) -> String {
+    let metadata = object.meta();
+    format!("{:?} {:?}", metadata.generation, metadata.annotations)
+}
+
+fn has_unheard_workers(context: &Context, key: &PipelineKey, room: &Room) -> bool {
+    room.pods.values().any(|pod| {
+        let target = Target::of(pod, key.clone(), String::new());
+        target.is_some_and(|target| !context.board.was_asked(&target.uid))
+    })
+}
+
+async fn look(
+    context: &Context,
+    key: &PipelineKey,
+    room: &Room,
+    object: &GuardedPipeline,
+    cache: &mut Cache,
+) -> Result<Option<Duration>, PassError> {
+    let stored = match &object.0 {
+        Ok(pipeline) => pipeline,
+        Err(invalid) => {
+            // Its workers go on and are heard, which is no reason to say it again.
+            if cache.unreadable != object.resource_version() {
+                cache.unreadable = object.resource_version();
+                tell_unreadable(context, object, &invalid.error).await;
+            }
+            return Ok(None);
+        }
+    };
+    let seen = newest(stored, cache);
+    let mut pipeline = ValidatedPipeline::new(&seen, &context.config)?;
+    pipeline.faults.extend(group_fault(context, key));
+    let client = &context.client;
+    let mut observed = gather::gather(client, &context.board, room, &seen, &pipeline, cache)
+        .await
+        .map_err(PassError::Observe)?;
+    let now = Timestamp::now();
+    let mut planned = plan(STAGES, &pipeline, &observed, &context.config, now)?;
+    if creates(room, &planned) {
+        match since(client, &seen).await.map_err(PassError::Observe)? {
+            Since::Same => {}
+            Since::Changed => return Ok(Some(MOVED)),
+            Since::Gone => return Ok(None),
+        }
+    }
+    let mut applier = Applier {
+        context,
+        room,
+        pipeline: &pipeline,
+        cache,
+        outcome: Outcome::default(),
+    };
+    applier.apply(&planned).await.map_err(PassError::Apply)?;
+    let outcome = applier.outcome;
+    let failure = failure::words(&outcome.failures, &pipeline.namespace);
+    if failure != observed.apply_failure {
+        // What could not be done is said at once: a status without it would call the pipeline ready.
+        cache.apply_failure.clone_from(&failure);
+        observed.apply_failure = failure;
+        planned = plan(STAGES, &pipeline, &observed, &context.config, now)?;
+    }
+    let reported = report::status(context, &seen, &pipeline, cache, &planned)
+        .await
+        .map_err(PassError::Report)?;
+    let happened = planned
+        .events
+        .iter()
+        .filter(|event| has_happened(event, reported, &outcome, &observed));
+    report::events(context, &seen, happened).await;
+    cache.tidy(&under_way(&observed), planned.keep.as_ref());
+    let Some(wake_at) = planned.wake_at else {
+        return Ok(None);
+    };
+    let planned = Duration::try_from(wake_at.duration_since(now)).unwrap_or_default();
+    let next = [reported.again(), outcome.again]
+        .into_iter()
+        .flatten()
+        .fold(planned, Duration::min);
+    Ok(Some(next))
+}
+
+/// An event speaks of a run's step or of the pipeline's status: it is told once that write has been accepted.
+fn has_happened(event: &PlannedEvent, reported: Reported, outcome: &Outcome, observed: &Observed) -> bool {
+    let speaks_of_run = observed
+        .runs
+        .iter()
+        .any(|run| run.metadata.name.as_deref() == Some(event.about.as_str()));
+    if speaks_of_run {
+        !outcome.refused_runs.contains(&event.about)
+    } else {
+        reported == Reported::Accepted
+    }
+}
+
+/// Two pipelines with one consumer group would each get half of the events: the older one keeps it.
+fn group_fault(context: &Context, key: &PipelineKey) -> Option<Fault> {
+    let (group, holder) = context.index.other_holder_of_group(key)?;
+    Some(Fault {
+        stage: Stage::Persist,
+        reason: Reason::GroupInUse,
+        message: format!(
+            "spec.kafka.consumerGroup: Pipeline {holder} reads with consumer group {group} already, and each would get only a part of the events; leave the field out or name another group"
+        ),
+    })
+}
+
+async fn tell_unreadable(context: &Context, object: &GuardedPipeline, error: &str) {
+    tracing::warn!(pipeline = object.name_any(), error, "pipeline not readable");
+    let event = PlannedEvent {
+        warning: true,
+        reason: Reason::NotReadable,
+        about: "Read".to_owned(),
+        note: format!("this operator cannot read the object: {error}"),
+    };
+    report::publish(context, object, &event).await;
+}
+
+/// UIDs of the runs that have not ended.
+fn under_way(observed: &Observed) -> HashSet<String> {
+    let runs = observed.runs.iter().filter(|run| !is_over(run));
+    runs.filter_map(|run| run.metadata.uid.clone()).collect()
+}
+
+/// The object as it is known best: what our last write made of it, until the watch has shown anything newer.
+fn newest(stored: &Pipeline, cache: &mut Cache) -> Arc<Pipeline> {
+    if let Some((before, written)) = &cache.pipeline {
+        if *before == stored.resource_version() {
+            return written.clone();
+        }
+        cache.pipeline = None;
+    }
+    Arc::new(stored.clone())
+}

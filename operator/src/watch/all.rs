@@ -1,0 +1,97 @@
+//! The list of everything that is watched: pipelines, runs, what they are made into, and the table of children. Talks to the Kubernetes API.
+
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::Pod;
+use kube::core::DeserializeGuard;
+use kube::runtime::watcher::{Config, watcher};
+use kube::{Resource, ResourceExt};
+use medallion_crds::{Pipeline, StageRun};
+
+use crate::key::PipelineKey;
+use crate::watch::follow::Filing;
+use crate::watch::kinds::KINDS;
+use crate::watch::room::GuardedPipeline;
+use crate::watch::slim::Slim;
+use crate::watch::start::{Start, ours};
+
+/// Starts all watches.
+pub(crate) fn watch(start: &Start) {
+    pipelines(start);
+    runs(start);
+    jobs(start);
+    pods(start);
+    for kind in &KINDS {
+        (kind.watch)(start);
+    }
+}
+
+fn pipelines(start: &Start) {
+    let filing = Filing {
+        kind: "Pipeline",
+        put: |index, mut object: GuardedPipeline| {
+            match &mut object.0 {
+                Ok(pipeline) => Pipeline::slim(pipeline),
+                Err(invalid) => invalid.metadata.managed_fields = None,
+            }
+            index.put_pipeline(object)
+        },
+        remove: |index, object| index.remove_pipeline(object),
+        retain: |index, namespace, listed| index.retain_pipelines(namespace, listed),
+    };
+    start.follow(watcher(start.api::<GuardedPipeline>(), Config::default()), filing);
+}
+
+/// A run made by a person has no label, only the reference in its spec.
+fn runs(start: &Start) {
+    let filing = Filing {
+        kind: "StageRun",
+        put: |index, object: DeserializeGuard<StageRun>| match object.0 {
+            Ok(mut run) => {
+                run.slim();
+                let home = run
+                    .namespace()
+                    .map(|namespace| PipelineKey::new(&namespace, &run.spec.pipeline_ref.name));
+                index.put("StageRun", home, run)
+            }
+            Err(invalid) => index.remove::<StageRun>("StageRun", &invalid.metadata),
+        },
+        remove: |index, object| index.remove::<StageRun>("StageRun", object.meta()),
+        retain: |index, namespace, listed| index.retain::<StageRun>("StageRun", namespace, listed),
+    };
+    start.follow(
+        watcher(start.api::<DeserializeGuard<StageRun>>(), Config::default()),
+        filing,
+    );
+}
+
+fn jobs(start: &Start) {
+    let filing = Filing {
+        kind: "Job",
+        put: |index, object: DeserializeGuard<Job>| match object.0 {
+            Ok(mut job) => {
+                job.slim();
+                index.put("Job", PipelineKey::by_label(&job), job)
+            }
+            Err(invalid) => index.remove::<Job>("Job", &invalid.metadata),
+        },
+        remove: |index, object| index.remove::<Job>("Job", object.meta()),
+        retain: |index, namespace, listed| index.retain::<Job>("Job", namespace, listed),
+    };
+    start.follow(watcher(start.api::<DeserializeGuard<Job>>(), ours()), filing);
+}
+
+fn pods(start: &Start) {
+    let filing = Filing {
+        kind: "Pod",
+        put: |index, object: DeserializeGuard<Pod>| match object.0 {
+            Ok(mut pod) => {
+                pod.slim();
+                index.put("Pod", PipelineKey::by_label(&pod), pod)
+            }
+            Err(invalid) => index.remove::<Pod>("Pod", &invalid.metadata),
+        },
+        remove: |index, object| index.remove::<Pod>("Pod", object.meta()),
+        retain: |index, namespace, listed| index.retain::<Pod>("Pod", namespace, listed),
+    };
+    start.follow(watcher(start.api::<DeserializeGuard<Pod>>(), ours()), filing);
+}

@@ -1,0 +1,93 @@
+//! What stands of one pipeline. No network.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::core::DeserializeGuard;
+use medallion_crds::{Pipeline, StageRun};
+
+/// A pipeline, readable or not.
+pub(crate) type GuardedPipeline = DeserializeGuard<Pipeline>;
+
+/// Objects of one kind by name.
+pub(crate) type Shelf<T> = BTreeMap<Arc<str>, Arc<T>>;
+
+/// What stands of one pipeline. A copy costs references only.
+#[derive(Clone, Default)]
+pub(crate) struct Room {
+    /// The wish; absent while only things that name it are there.
+    pub pipeline: Option<Arc<GuardedPipeline>>,
+    pub runs: Shelf<StageRun>,
+    pub deployments: Shelf<Deployment>,
+    pub jobs: Shelf<Job>,
+    pub pods: Shelf<Pod>,
+    /// Metadata of everything that was applied for it, by kind.
+    pub children: HashMap<&'static str, Shelf<StoredChild>>,
+}
+
+/// A child as the watch shows it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct StoredChild {
+    pub metadata: ObjectMeta,
+    /// Somebody else has written fields beside metadata and status.
+    pub has_other_writers: bool,
+    /// It was made by a plain create, which a later apply has to take over first.
+    pub was_created_plainly: bool,
+}
+
+impl Room {
+    /// A child that stands.
+    pub fn child(&self, kind: &str, name: &str) -> Option<&Arc<StoredChild>> {
+        self.children.get(kind)?.get(name)
+    }
+
+    /// Whether nothing is left of it.
+    pub fn is_empty(&self) -> bool {
+        self.pipeline.is_none()
+            && self.runs.is_empty()
+            && self.deployments.is_empty()
+            && self.jobs.is_empty()
+            && self.pods.is_empty()
+            && self.children.values().all(BTreeMap::is_empty)
+    }
+}
+
+/// A kind of object that rooms hold.
+pub(crate) trait Part: Sized {
+    /// Where a room keeps it.
+    fn shelf<'a>(room: &'a mut Room, kind: &'static str) -> &'a mut Shelf<Self>;
+    /// Its metadata.
+    fn metadata(&self) -> &ObjectMeta;
+}
+
+macro_rules! part {
+    ($type:ty, $shelf:ident) => {
+        impl Part for $type {
+            fn shelf<'a>(room: &'a mut Room, _: &'static str) -> &'a mut Shelf<Self> {
+                &mut room.$shelf
+            }
+            fn metadata(&self) -> &ObjectMeta {
+                &self.metadata
+            }
+        }
+    };
+}
+
+part!(StageRun, runs);
+part!(Deployment, deployments);
+part!(Job, jobs);
+part!(Pod, pods);
+
+impl Part for StoredChild {
+    fn shelf<'a>(room: &'a mut Room, kind: &'static str) -> &'a mut Shelf<Self> {
+        room.children.entry(kind).or_default()
+    }
+
+    fn metadata(&self) -> &ObjectMeta {
+        &self.metadata
+    }
+}

@@ -1,0 +1,181 @@
+//! Takes out of watched objects what nobody here reads: a thousand pipelines must fit into memory. No network.
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::api::core::v1::{Container, Pod, PodSpec, PodTemplateSpec, Volume};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::Resource;
+use medallion_crds::{Pipeline, StageRun, labels};
+
+use crate::watch::room::StoredChild;
+
+/// What `kubectl apply` keeps of itself.
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// Something that can be made smaller.
+pub(crate) trait Slim {
+    /// Drops what is not read.
+    fn slim(&mut self);
+}
+
+impl Slim for Pipeline {
+    fn slim(&mut self) {
+        metadata(&mut self.metadata);
+    }
+}
+
+impl Slim for StageRun {
+    fn slim(&mut self) {
+        metadata(&mut self.metadata);
+    }
+}
+
+impl Slim for Deployment {
+    fn slim(&mut self) {
+        metadata(&mut self.metadata);
+        if let Some(spec) = &mut self.spec {
+            spec.template = PodTemplateSpec::default();
+        }
+    }
+}
+
+impl Slim for Job {
+    fn slim(&mut self) {
+        metadata(&mut self.metadata);
+        if let Some(spec) = &mut self.spec {
+            spec.template = PodTemplateSpec::default();
+        }
+    }
+}
+
+impl Slim for Pod {
+    fn slim(&mut self) {
+        metadata(&mut self.metadata);
+        self.spec = self.spec.take().map(pod_spec);
+        if let Some(status) = &mut self.status {
+            status.host_ips = None;
+            status.pod_ips = None;
+        }
+    }
+}
+
+/// The names of its containers and the `ConfigMap`s it mounts.
+fn pod_spec(spec: PodSpec) -> PodSpec {
+    let name_of = |container: Container| Container {
+        name: container.name,
+        restart_policy: container.restart_policy,
+        ..Container::default()
+    };
+    let volumes = spec.volumes.map(|volumes| {
+        let mounted = volumes.into_iter().filter(|volume| volume.config_map.is_some());
+        mounted
+            .map(|volume| Volume {
+                name: volume.name,
+                config_map: volume.config_map,
+                ..Volume::default()
+            })
+            .collect()
+    });
+    PodSpec {
+        containers: spec.containers.into_iter().map(name_of).collect(),
+        init_containers: spec
+            .init_containers
+            .map(|containers| containers.into_iter().map(name_of).collect()),
+        node_name: spec.node_name,
+        volumes,
+        ..PodSpec::default()
+    }
+}
+
+fn metadata(metadata: &mut ObjectMeta) {
+    metadata.managed_fields = None;
+    if let Some(annotations) = &mut metadata.annotations {
+        annotations.remove(LAST_APPLIED);
+    }
+}
+
+/// What is remembered of a child, of whatever kind.
+pub(crate) fn child<K: Resource>(object: &K) -> StoredChild {
+    let mut small = object.meta().clone();
+    let writers = small.managed_fields.take().unwrap_or_default();
+    // What is written at a subresource (a status, an autoscaler's scale) is not the child as it was planned.
+    let direct = || writers.iter().filter(|writer| writer.subresource.is_none());
+    let stored = StoredChild {
+        has_other_writers: direct().any(|writer| {
+            let fields = writer.fields_v1.as_ref().and_then(|fields| fields.0.as_object());
+            writer.manager.as_deref() != Some(labels::MANAGER)
+                && fields.is_some_and(|fields| {
+                    fields
+                        .keys()
+                        .any(|field| !["f:metadata", "f:status"].contains(&field.as_str()))
+                })
+        }),
+        was_created_plainly: direct().any(|writer| {
+            writer.manager.as_deref() == Some(labels::MANAGER) && writer.operation.as_deref() == Some("Update")
+        }),
+        metadata: ObjectMeta::default(),
+    };
+    metadata(&mut small);
+    StoredChild {
+        metadata: small,
+        ..stored
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::core::v1::Service;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_pod_keeps_what_is_read_of_it() {
+        let mut pod: Pod = serde_json::from_value(json!({
+            "metadata": {"name": "p", "managedFields": [{"manager": "kubelet"}]},
+            "spec": {
+                "containers": [{"name": "worker", "image": "medallion:1", "env": [{"name": "A", "value": "b"}]}],
+                "volumes": [
+                    {"name": "settings", "configMap": {"name": "shop-gateway-1234"}},
+                    {"name": "scratch", "emptyDir": {}},
+                ],
+            },
+            "status": {"phase": "Running", "podIP": "10.0.0.1"},
+        }))
+        .unwrap();
+        pod.slim();
+        let spec = pod.spec.unwrap();
+        assert!(pod.metadata.managed_fields.is_none());
+        assert_eq!(
+            (spec.containers[0].name.as_str(), &spec.containers[0].env),
+            ("worker", &None)
+        );
+        let volumes = spec.volumes.unwrap();
+        assert_eq!(volumes.len(), 1);
+        assert_eq!(volumes[0].config_map.as_ref().unwrap().name, "shop-gateway-1234");
+        assert_eq!(pod.status.unwrap().pod_ip.as_deref(), Some("10.0.0.1"));
+    }
+
+    #[test]
+    fn a_change_by_somebody_else_shows_in_who_wrote_what() {
+        let written_by = |manager: &str, operation: &str, subresource: Option<&str>, field: &str| {
+            let service: Service = serde_json::from_value(json!({
+                "metadata": {"name": "s", "managedFields": [
+                    {"manager": manager, "operation": operation, "subresource": subresource, "fieldsV1": {field: {}}},
+                ]},
+            }))
+            .unwrap();
+            let child = child(&service);
+            (child.has_other_writers, child.was_created_plainly)
+        };
+        assert_eq!(written_by(labels::MANAGER, "Apply", None, "f:spec"), (false, false));
+        assert_eq!(written_by(labels::MANAGER, "Update", None, "f:spec"), (false, true));
+        assert_eq!(written_by("kubectl-edit", "Update", None, "f:spec"), (true, false));
+        assert_eq!(written_by("kubectl-edit", "Update", None, "f:data"), (true, false));
+        assert_eq!(
+            written_by("autoscaler", "Update", Some("scale"), "f:spec"),
+            (false, false)
+        );
+        assert_eq!(written_by("controller", "Update", None, "f:metadata"), (false, false));
+    }
+}
