@@ -7,7 +7,7 @@ use anyhow::{Result, bail};
 use crate::layout::Layout;
 use crate::pins::Pins;
 use crate::progress::Progress;
-use crate::stack::{self, Stack, namespaces};
+use crate::stack::{self, Extent, Stack, namespaces};
 
 /// What every command knows.
 pub struct Context {
@@ -19,6 +19,8 @@ pub struct Context {
     pub compile: bool,
     /// Whether `up` compiles the tests along.
     pub with_tests: bool,
+    /// What `up` starts.
+    pub extent: Extent,
 }
 
 impl Context {
@@ -33,6 +35,7 @@ impl Context {
             name: name.to_owned(),
             compile: true,
             with_tests: false,
+            extent: Extent::Whole,
         })
     }
 

@@ -31,9 +31,12 @@ use clap::{Parser, Subcommand};
 
 use crate::checks::Phase;
 use crate::context::Context;
+use crate::stack::Extent;
 
 /// Unless another is named.
 const STACK: &str = "demo";
+/// The stack of `bench operator`, which has no node.
+const CONTROL_PLANE: &str = "operator";
 
 #[derive(Parser)]
 #[command(
@@ -69,7 +72,7 @@ enum Command {
     },
     /// Every check and test, or only the phases named, on a stack of their own
     Test { phases: Vec<Phase> },
-    /// `up`, then the measurements; what follows goes to them
+    /// `up`, then the measurements; what follows goes to them. `bench operator` has a stack of its own without a node
     Bench {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
@@ -118,7 +121,12 @@ async fn act(arguments: Arguments) -> Result<ExitCode> {
         let stack = arguments.stack.as_deref().unwrap_or(checks::STACK);
         return Box::pin(checks::test(stack, phases, !arguments.no_build)).await;
     }
-    let mut context = Context::new(arguments.stack.as_deref().unwrap_or(STACK))?;
+    let alone = matches!(&arguments.command, Command::Bench { arguments } if arguments.first().is_some_and(|what| what == "operator"));
+    let stack = if alone { CONTROL_PLANE } else { STACK };
+    let mut context = Context::new(arguments.stack.as_deref().unwrap_or(stack))?;
+    if alone {
+        context.extent = Extent::ControlPlane;
+    }
     context.compile = !arguments.no_build;
     match arguments.command {
         Command::Up => commands::up::up(&context)

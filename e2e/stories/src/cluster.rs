@@ -52,6 +52,13 @@ impl Cluster {
         applied.with_context(|| format!("applying {} {name}", K::kind(&())))
     }
 
+    /// What the operator calls this installation, unless its chart names another word.
+    pub async fn installation(&self) -> Result<String> {
+        let namespaces: Api<Namespace> = Api::all(self.client.clone());
+        let system = namespaces.get("kube-system").await?;
+        system.uid().context("a namespace has a UID")
+    }
+
     /// A namespace under the restricted Pod Security Standard.
     pub async fn make_namespace(&self, name: &str) -> Result<()> {
         let api: Api<Namespace> = Api::all(self.client.clone());

@@ -130,8 +130,8 @@ pub async fn pass(shop: &Shop<'_>, purchases: &Purchases) -> Result<Passage> {
     }
     let mut rows = vec![("bronze".to_owned(), account.bronze.values().sum())];
     rows.extend(reference::load(&mut referee, shop).await?);
-    for table in &shop.plan.pipeline.spec.stages.warehouse.tables {
-        let name = format!("warehouse_{}", table.name);
+    for table in shop.warehouse_tables() {
+        let name = format!("warehouse_{table}");
         let count = referee.number(&format!("SELECT count(*) FROM {name}")).await?;
         rows.push((name, count));
     }

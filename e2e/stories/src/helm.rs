@@ -31,13 +31,25 @@ pub fn charts() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../charts")
 }
 
+/// Whether Helm waits until what it has installed runs.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub enum Wait {
+    Yes,
+    No,
+}
+
 /// Installs or upgrades both charts and waits until the operator runs.
 pub async fn install(stack: &Stack, installation: &Installation) -> Result<()> {
-    helm(stack, "medallion-crds", "default", None).await?;
+    apply(stack, &values(stack, installation)?, Wait::Yes).await
+}
+
+/// Installs or upgrades both charts, the operator's with these values.
+pub async fn apply(stack: &Stack, values: &Value, wait: Wait) -> Result<()> {
+    helm(stack, "medallion-crds", "default", None, Wait::Yes).await?;
     let file = stack.home().join("values.json");
     std::fs::create_dir_all(stack.home())?;
-    std::fs::write(&file, values(stack, installation)?.to_string())?;
-    helm(stack, "medallion-operator", NAMESPACE, Some(&file)).await
+    std::fs::write(&file, values.to_string())?;
+    helm(stack, "medallion-operator", NAMESPACE, Some(&file), wait).await
 }
 
 fn values(stack: &Stack, installation: &Installation) -> Result<Value> {
@@ -69,19 +81,15 @@ fn values(stack: &Stack, installation: &Installation) -> Result<Value> {
     }))
 }
 
-async fn helm(stack: &Stack, chart: &str, namespace: &str, values: Option<&Path>) -> Result<()> {
+async fn helm(stack: &Stack, chart: &str, namespace: &str, values: Option<&Path>, wait: Wait) -> Result<()> {
     // Releases are named so that the operator's objects are called medallion-operator.
     let release = chart.trim_end_matches("-operator");
     let mut helm = Command::new(&stack.bin.helm);
     helm.args(["upgrade", "--install", release]).arg(charts().join(chart));
-    helm.args([
-        "--namespace",
-        namespace,
-        "--create-namespace",
-        "--wait",
-        "--timeout",
-        "120s",
-    ]);
+    helm.args(["--namespace", namespace, "--create-namespace"]);
+    if wait == Wait::Yes {
+        helm.args(["--wait", "--timeout", "120s"]);
+    }
     if let Some(values) = values {
         helm.arg("--values").arg(values);
     }

@@ -60,27 +60,23 @@ pub async fn part(stack: &Stack, part: &str) -> Result<()> {
 /// Resident bytes and CPU seconds of all processes of a pod.
 pub fn usage(pod: &Pod) -> Result<(u64, f64)> {
     let mut total = (0, 0.0);
-    for process in processes(&pod.uid().context("a pod has a UID")?)? {
-        let Ok(statistics) = fs::read_to_string(format!("/proc/{process}/stat")) else {
-            continue;
-        };
-        // The name stands in brackets and may hold anything; the numbers follow it.
-        let fields: Vec<&str> = statistics
-            .rsplit_once(')')
-            .map_or("", |(_, rest)| rest)
-            .split_whitespace()
-            .collect();
-        let field = |index: usize| {
-            fields
-                .get(index)
-                .and_then(|field| field.parse::<u64>().ok())
-                .unwrap_or_default()
-        };
-        // Fields 14, 15 and 24 of proc(5), counted from the state, which is the third: ticks of 10 ms, pages of 4 KiB.
-        total.0 += field(21) * 4096;
-        #[expect(clippy::cast_precision_loss, reason = "ticks of a test are few")]
-        let seconds = (field(11) + field(12)) as f64 / 100.0;
+    let processes = processes(&pod.uid().context("a pod has a UID")?)?;
+    for (resident, seconds) in processes.into_iter().filter_map(usage_of) {
+        total.0 += resident;
         total.1 += seconds;
     }
     Ok(total)
+}
+
+/// Resident bytes and CPU seconds of a process; none of one that has ended.
+pub fn usage_of(process: i32) -> Option<(u64, f64)> {
+    let statistics = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // The name stands in brackets and may hold anything; the numbers follow it.
+    let (_, rest) = statistics.rsplit_once(')')?;
+    let fields: Vec<&str> = rest.split_whitespace().collect();
+    let field = |index: usize| fields.get(index)?.parse::<u64>().ok();
+    // Fields 14, 15 and 24 of proc(5), counted from the state, which is the third: ticks of 10 ms, pages of 4 KiB.
+    #[expect(clippy::cast_precision_loss, reason = "ticks of a test are few")]
+    let seconds = (field(11)? + field(12)?) as f64 / 100.0;
+    Some((field(21)? * 4096, seconds))
 }

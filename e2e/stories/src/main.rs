@@ -38,6 +38,19 @@ enum Command {
         /// Only the part of this name
         #[arg(long)]
         only: Vec<String>,
+        #[command(subcommand)]
+        alone: Option<Alone>,
+    },
+}
+
+/// Measurements that want a stack of their own.
+#[derive(Subcommand)]
+enum Alone {
+    /// The operator on one core before a real API server, with simulated pods
+    Operator {
+        /// Numbers of pipelines, growing
+        #[arg(long, value_delimiter = ',', default_values_t = [10, 100, 1000])]
+        pipelines: Vec<usize>,
     },
 }
 
@@ -61,6 +74,13 @@ async fn main() -> ExitCode {
 }
 
 async fn act(command: Command) -> Result<()> {
+    if let Command::Bench {
+        alone: Some(Alone::Operator { pipelines }),
+        ..
+    } = command
+    {
+        return Box::pin(bench::operator::bench(&pipelines)).await;
+    }
     let world = World::connect().await?;
     match command {
         Command::Demo { file } => demo::demo(&world, &file.unwrap_or_else(purchases::shipped)).await,
@@ -72,6 +92,6 @@ async fn act(command: Command) -> Result<()> {
             only,
             seed,
         } => tests::stories(&world, &only, seed).await,
-        Command::Bench { only } => bench::bench(&world, &only).await,
+        Command::Bench { only, .. } => bench::bench(&world, &only).await,
     }
 }

@@ -217,16 +217,7 @@ pub async fn compare_all(referee: &mut Referee, shop: &Shop<'_>, folder: &Path) 
 /// Compares each loaded table with Gold, whose tables the referee holds already.
 pub async fn compare_warehouse(referee: &mut Referee, shop: &Shop<'_>, folder: &Path) -> Result<Vec<String>> {
     let warehouse = shop.world.warehouse().await?;
-    let tables: Vec<String> = shop
-        .plan
-        .pipeline
-        .spec
-        .stages
-        .warehouse
-        .tables
-        .iter()
-        .map(|table| table.name.clone())
-        .collect();
+    let tables = shop.warehouse_tables();
     load_warehouse(referee, &warehouse, shop.schema(), &tables, folder).await?;
     let mut found = Vec::new();
     for table in &tables {

@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Secret, Service};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{Api, ListParams, Patch, PatchParams};
 use medallion_crds::pipeline::{StageState, StageStatus};
-use medallion_crds::{Pipeline, Stage, StageRun, labels};
+use medallion_crds::{Owner, Pipeline, Stage, StageRun, labels};
 use rand::distr::{Alphanumeric, SampleString};
 use serde_json::{Value, json};
 
@@ -20,8 +20,8 @@ use crate::waiting::{Look, in_the_end, until};
 use crate::world::World;
 
 /// The shipped example and the contract that it names.
-const EXAMPLE: &str = include_str!("../../../crds/examples/purchase-orders.yaml");
-const CONTRACT: &str = include_str!("../../../dbt/contract/purchase-contract-v1.schema.json");
+pub const EXAMPLE: &str = include_str!("../../../crds/examples/purchase-orders.yaml");
+pub const CONTRACT: &str = include_str!("../../../dbt/contract/purchase-contract-v1.schema.json");
 /// The Service by which the host reaches the gateway.
 const DOOR: &str = "stories-gateway";
 const READY: Duration = Duration::from_mins(4);
@@ -38,6 +38,12 @@ impl Plan {
         let mut pipeline: Pipeline = serde_saphyr::from_str(EXAMPLE).context("crds/examples/purchase-orders.yaml")?;
         pipeline.spec.stages.bronze.flush.max_age_seconds = 5;
         pipeline.spec.stages.silver.min_interval_seconds = 5;
+        pipeline.spec.stages.gold.min_interval_seconds = 0;
+        if let Some(warehouse) = &mut pipeline.spec.stages.warehouse {
+            warehouse.min_interval_seconds = 0;
+        }
+        // The stack has one broker.
+        pipeline.spec.kafka.replication_factor = 1;
         Ok(Self {
             pipeline,
             contract: CONTRACT.to_owned(),
@@ -60,10 +66,16 @@ impl Plan {
         ] {
             bucket.bucket = format!("story-{name}-{layer}");
         }
-        if let Some(redshift) = &mut spec.warehouse.redshift {
+        if let Some(redshift) = spec
+            .warehouse
+            .as_mut()
+            .and_then(|warehouse| warehouse.redshift.as_mut())
+        {
             redshift.schema = snake;
         }
-        spec.stages.ingest.replicas = Some(1);
+        if let Some(ingest) = &mut spec.stages.ingest {
+            ingest.replicas = Some(1);
+        }
         spec.stages.persist.replicas = Some(1);
         spec.stages.silver.min_interval_seconds = 1;
         plan.pipeline.metadata.namespace = Some(format!("story-{name}"));
@@ -76,7 +88,11 @@ impl Plan {
         spec.kafka.bootstrap_servers = vec![world.stack.kafka.bootstrap_servers.clone()];
         spec.aws.region.clone_from(&world.stack.aws.region);
         let found = world.stack.redshift()?;
-        if let Some(redshift) = &mut spec.warehouse.redshift {
+        if let Some(redshift) = spec
+            .warehouse
+            .as_mut()
+            .and_then(|warehouse| warehouse.redshift.as_mut())
+        {
             redshift.workgroup_name = Some(found.workgroup_name.clone());
             redshift.database.clone_from(&found.database);
         }
@@ -180,15 +196,8 @@ impl<'w> Shop<'w> {
     }
 
     fn tokens_secret(&self) -> Option<(String, String)> {
-        let tokens = self
-            .plan
-            .pipeline
-            .spec
-            .stages
-            .ingest
-            .authentication
-            .bearer_tokens
-            .as_ref()?;
+        let ingest = self.plan.pipeline.spec.stages.ingest.as_ref()?;
+        let tokens = ingest.authentication.bearer_tokens.as_ref()?;
         Some((tokens.secret_key_ref.name.clone(), tokens.secret_key_ref.key.clone()))
     }
 
@@ -228,7 +237,8 @@ impl<'w> Shop<'w> {
     }
 
     async fn put_contract(&self) -> Result<()> {
-        let reference = &self.plan.pipeline.spec.contract.schema_ref;
+        let admitting = self.plan.pipeline.spec.contract.admitting();
+        let reference = &admitting.context("a contract has a version")?.schema_ref;
         let api: Api<ConfigMap> = self.world.cluster.api(&self.namespace);
         let object = json!({
             "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": reference.name}, "immutable": true,
@@ -279,13 +289,23 @@ impl<'w> Shop<'w> {
     }
 
     pub fn schema(&self) -> &str {
-        self.plan
-            .pipeline
-            .spec
-            .warehouse
-            .redshift
-            .as_ref()
-            .map_or("", |redshift| redshift.schema.as_str())
+        let warehouse = self.plan.pipeline.spec.warehouse.as_ref();
+        let redshift = warehouse.and_then(|warehouse| warehouse.redshift.as_ref());
+        redshift.map_or("", |redshift| redshift.schema.as_str())
+    }
+
+    /// Names of the tables in the warehouse.
+    pub fn warehouse_tables(&self) -> Vec<String> {
+        let stage = self.plan.pipeline.spec.stages.warehouse.iter();
+        stage
+            .flat_map(|stage| &stage.tables)
+            .map(|table| table.name.clone())
+            .collect()
+    }
+
+    /// The consumer group of a pipeline that names none.
+    pub async fn consumer_group(&self) -> Result<String> {
+        consumer_group(self.world, &self.namespace, &self.name).await
     }
 
     pub async fn wait_until_ready(&self, step: &Step) -> Result<()> {
@@ -396,7 +416,7 @@ impl<'w> Shop<'w> {
         let step = world.progress.step(format!("wiping {namespace}"));
         let spec = &pipeline.spec;
         world.cluster.delete_namespace(&step, namespace).await?;
-        let group = format!("medallion-{namespace}-{name}");
+        let group = consumer_group(world, namespace, name).await?;
         world
             .kafka
             .forget(&[&spec.kafka.topic, &spec.kafka.dead_letter_topic], &group)
@@ -405,12 +425,22 @@ impl<'w> Shop<'w> {
         for bucket in [&spec.lake.bronze, &spec.lake.silver, &spec.lake.gold] {
             world.stores.forget_bucket(&bucket.bucket).await?;
         }
-        if let Some(redshift) = &spec.warehouse.redshift {
+        let warehouse = spec.warehouse.as_ref();
+        if let Some(redshift) = warehouse.and_then(|warehouse| warehouse.redshift.as_ref()) {
             world.warehouse().await?.drop_schema(&redshift.schema).await?;
         }
         step.done("");
         Ok(())
     }
+}
+
+async fn consumer_group(world: &World, namespace: &str, name: &str) -> Result<String> {
+    let owner = Owner {
+        installation: world.cluster.installation().await?,
+        namespace: namespace.to_owned(),
+        name: name.to_owned(),
+    };
+    Ok(owner.consumer_group())
 }
 
 pub fn condition(pipeline: &Pipeline, kind: &str) -> Option<Condition> {
@@ -442,8 +472,11 @@ pub fn in_words(pipeline: &Pipeline) -> String {
         if let Some(lag) = stage.lag.filter(|lag| *lag > 0) {
             let _ = write!(words, " lag {lag}");
         }
-        for text in [&stage.reason, &stage.message].into_iter().flatten() {
-            let _ = write!(words, " {text}");
+        if let Some(reason) = &stage.reason {
+            let _ = write!(words, " {reason}");
+        }
+        if let Some(message) = &stage.message {
+            let _ = write!(words, " {message}");
         }
         words.push_str(", ");
     }
@@ -463,7 +496,7 @@ mod tests {
     fn the_example_and_its_contract_are_what_the_dbt_project_is_made_for() {
         let plan = Plan::example().unwrap();
         let map: ConfigMap = serde_saphyr::from_str(include_str!("../../../crds/examples/contract.yaml")).unwrap();
-        let reference = &plan.pipeline.spec.contract.schema_ref;
+        let reference = &plan.pipeline.spec.contract.admitting().unwrap().schema_ref;
         assert_eq!(map.metadata.name.as_ref(), Some(&reference.name));
         assert_eq!(
             map.data.unwrap()[&reference.key].trim(),
@@ -478,7 +511,15 @@ mod tests {
         assert_ne!(demo.metadata.namespace, story.metadata.namespace);
         let outside = |spec: &medallion_crds::PipelineSpec| {
             let lake = [&spec.lake.bronze, &spec.lake.silver, &spec.lake.gold].map(|layer| layer.bucket.clone());
-            let schema = spec.warehouse.redshift.as_ref().unwrap().schema.clone();
+            let schema = spec
+                .warehouse
+                .as_ref()
+                .unwrap()
+                .redshift
+                .as_ref()
+                .unwrap()
+                .schema
+                .clone();
             [
                 spec.kafka.topic.clone(),
                 spec.kafka.dead_letter_topic.clone(),

@@ -19,7 +19,7 @@ use crate::parts::redshift;
 use crate::run;
 use crate::stack::document::{self, Images};
 use crate::stack::status::Status;
-use crate::stack::{self, REDSHIFT_PROGRAM, Stack, namespaces};
+use crate::stack::{self, Extent, REDSHIFT_PROGRAM, Stack, namespaces};
 use crate::toolchains;
 
 /// What the two lanes share.
@@ -70,6 +70,9 @@ async fn parts_and_start(context: &Context, shared: &Shared) -> Result<Stack> {
         .await?
         .clone();
     // The processors are often idle now: cargo's last crates take one, the parts wait for each other.
+    if context.extent == Extent::ControlPlane {
+        return start(context, shared, fetched).await;
+    }
     let base = shared.base.get_or_try_init(|| make_base(context));
     let (stack, _) = tokio::try_join!(start(context, shared, fetched), base)?;
     Ok(stack)
@@ -120,6 +123,7 @@ async fn describe(context: &Context, fetched: Fetched) -> Result<Stack> {
     };
     Ok(Stack {
         name: context.name.clone(),
+        extent: context.extent,
         index,
         home: context.home(),
         kubernetes_version: go::KUBERNETES.version(layout)?,
@@ -134,6 +138,10 @@ async fn describe(context: &Context, fetched: Fetched) -> Result<Stack> {
 async fn binaries_and_images(context: &Context, shared: &Shared) -> Result<Images> {
     if context.compile {
         cargo_build(context).await?;
+    }
+    if context.extent == Extent::ControlPlane {
+        // Nothing runs in containers.
+        return Ok(Images::default());
     }
     let [medallion, dbt_purchases] = build_images(context, shared).await?;
     let Some(stack) = shared.started.subscribe().wait_for(Option::is_some).await?.clone() else {

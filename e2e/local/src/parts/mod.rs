@@ -19,14 +19,23 @@ mod s3;
 
 pub use part::{Part, Run};
 
-use crate::stack::Stack;
+use crate::stack::{Extent, Stack};
 
 /// In the order in which people think of them.
 pub fn all(stack: &Stack) -> Vec<Part> {
-    vec![
+    let mut all = vec![
         etcd::part(stack),
         kube_apiserver::part(stack),
         kube_controller_manager::part(stack),
+    ];
+    if stack.extent == Extent::Whole {
+        all.extend(node_and_stores(stack));
+    }
+    all
+}
+
+fn node_and_stores(stack: &Stack) -> [Part; 11] {
+    [
         kube_scheduler::part(stack),
         containerd::part(stack),
         kubelet::part(stack),

@@ -38,11 +38,23 @@ pub const POSTGRES_USER: &str = "medallion";
 pub const POSTGRES_PASSWORD: &str = "localpassword";
 pub const DATABASE: &str = "analytics";
 
+/// Which parts run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Extent {
+    #[default]
+    Whole,
+    /// The API server with what it needs and the cluster's own controllers, without a node: pods are simulated.
+    ControlPlane,
+}
+
 /// What a stack is made of, written once before it starts; its own processes read it inside.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Stack {
     pub name: String,
+    #[serde(default)]
+    pub extent: Extent,
     /// Which four addresses of `LINKS` are its own.
     pub index: u8,
     pub home: PathBuf,
@@ -217,6 +229,7 @@ pub mod tests {
         let part = |name: &str| PathBuf::from("/cache").join(name);
         Stack {
             name: "example".to_owned(),
+            extent: Extent::Whole,
             index: 3,
             home: "/state/example".into(),
             fetched: Fetched {

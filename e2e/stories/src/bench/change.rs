@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use medallion_crds::{Stage, StageRun};
 use serde_json::{Value, json};
 
-use super::plan;
+use super::plan::plan;
 use super::table::Table;
 use crate::event::Event;
 use crate::reference::{GOLD, SILVER};
@@ -134,7 +134,11 @@ async fn snapshot(shop: &Shop<'_>) -> Result<Vec<(String, Vec<String>)>> {
 }
 
 async fn newest_run(shop: &Shop<'_>, stage: Stage) -> Result<StageRun> {
-    let of_stage = shop.all_runs().await?.into_iter().filter(|run| run.spec.stage == stage);
+    let of_stage = shop
+        .all_runs()
+        .await?
+        .into_iter()
+        .filter(|run| run.spec.stage == Some(stage));
     of_stage
         .max_by_key(|run| run.metadata.name.clone())
         .with_context(|| format!("no run of {stage}"))
@@ -153,8 +157,8 @@ fn seconds(run: &StageRun) -> Result<f64> {
 /// has measured them and kept beside the tables; nothing for a load.
 async fn apart(shop: &Shop<'_>, run: &StageRun) -> Result<(f64, f64)> {
     let folder = match run.spec.stage {
-        Stage::Silver => shop.silver("_runs"),
-        Stage::Gold => shop.gold("_runs"),
+        Some(Stage::Silver) => shop.silver("_runs"),
+        Some(Stage::Gold) => shop.gold("_runs"),
         _ => return Ok((0.0, 0.0)),
     };
     let uid = run.metadata.uid.as_deref().context("a run has a UID")?;

@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use futures::StreamExt;
 use futures::stream;
 
-use super::plan;
+use super::plan::plan;
 use super::table::{Table, rate};
 use crate::event::Event;
 use crate::gateway::Gateway;

@@ -2,7 +2,9 @@
 
 mod change;
 mod gateway;
-mod operator;
+mod idle;
+pub mod operator;
+mod plan;
 mod table;
 mod workers;
 
@@ -12,14 +14,15 @@ use futures::future::LocalBoxFuture;
 use crate::demo::pass;
 use crate::helm::Installation;
 use crate::purchases::{Purchases, shipped};
-use crate::shop::{Plan, Shop};
+use crate::shop::Shop;
 use crate::tests::check_names;
 use crate::visibility::quantile;
 use crate::world::World;
 
+use plan::plan;
 use table::Table;
 
-const PARTS: [&str; 5] = ["passage", "gateway", "workers", "operator", "change"];
+const PARTS: [&str; 5] = ["passage", "gateway", "workers", "idle", "change"];
 
 pub async fn bench(world: &World, only: &[String]) -> Result<()> {
     check_names(only, &PARTS)?;
@@ -34,20 +37,13 @@ pub async fn bench(world: &World, only: &[String]) -> Result<()> {
             "passage" => Box::pin(passage(world, &mut table)),
             "gateway" => Box::pin(gateway::measure(world, &mut table)),
             "workers" => Box::pin(workers::measure(world, &mut table)),
-            "operator" => Box::pin(operator::measure(world, &mut table)),
+            "idle" => Box::pin(idle::measure(world, &mut table)),
             _ => Box::pin(change::measure(world, &mut table)),
         };
         measurement.await?;
     }
     println!("\n{table}");
     Ok(())
-}
-
-/// A pipeline of the bench's own, with fresh stores: they slow down as they fill.
-fn plan(name: &str) -> Result<Plan> {
-    let mut plan = Plan::named(name)?;
-    plan.pipeline.metadata.namespace = Some(format!("bench-{name}"));
-    Ok(plan)
 }
 
 /// The demo's lines, the way a user sees them.

@@ -55,9 +55,37 @@ impl fmt::Display for Table {
     }
 }
 
+/// A limit and whether it is kept.
+pub struct Goal(String);
+
+impl Goal {
+    pub fn at_most(figure: f64, limit: f64, unit: &str) -> Self {
+        let word = if figure <= limit { "ok" } else { "MISSED" };
+        Self(format!("at most {limit} {unit}").trim_end().to_owned() + ": " + word)
+    }
+}
+
+impl From<Goal> for String {
+    fn from(goal: Goal) -> Self {
+        goal.0
+    }
+}
+
 /// How many a second.
 pub fn rate(count: usize, seconds: f64) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "counts of a bench are small")]
     let count = count as f64;
     if seconds > 0.0 { count / seconds } else { 0.0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_goal_says_whether_it_is_kept() {
+        let said = |figure| String::from(Goal::at_most(figure, 5.0, "s"));
+        assert_eq!(said(5.0), "at most 5 s: ok");
+        assert_eq!(said(5.1), "at most 5 s: MISSED");
+    }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use k8s_openapi::api::core::v1::Pod;
 
-use super::plan;
+use super::plan::plan;
 use super::table::{Table, rate};
 use crate::account::Account;
 use crate::kill::usage;
@@ -37,7 +37,7 @@ pub async fn measure(world: &World, table: &mut Table) -> Result<()> {
         .deliver_all(&events, 100, 16, LIMIT, |_| {})
         .await?;
     let kafka = &shop.plan.pipeline.spec.kafka;
-    let group = format!("medallion-{}-{}", shop.namespace, shop.name);
+    let group = shop.consumer_group().await?;
     let step = world.progress.step("the consumer works it off");
     in_the_end(&step, LIMIT, Duration::from_millis(250), async || {
         let open = world.kafka.lag(&kafka.topic, &group).await?;

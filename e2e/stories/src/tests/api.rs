@@ -141,6 +141,9 @@ fn refusals() -> Vec<Refusal> {
             json!(["http://kafka:9092"]),
             "should match",
         ),
+        ("/spec/contract/versions", json!([]), "at least 1"),
+        ("/spec/warehouse", Value::Null, "or neither of them"),
+        ("/spec/stages/ingest/size", json!("Small!"), "should match"),
         (
             "/spec/kafka/authentication",
             json!({"type": "Scram"}),
@@ -216,7 +219,7 @@ async fn refused(world: &World) -> Result<()> {
     let run = |stage: &str| {
         json!({
             "apiVersion": "medallion.dev/v1alpha1", "kind": "StageRun", "metadata": {"name": "by-hand", "namespace": PLACE},
-            "spec": {"pipelineRef": {"name": "p"}, "stage": stage, "type": "Process", "inputs": [{"name": "bronze", "version": 1}]},
+            "spec": {"pipelineRef": {"name": "p"}, "stage": stage, "type": "Process", "process": {"inputs": [{"name": "bronze", "version": 1}]}},
         })
     };
     refuses(
@@ -225,7 +228,7 @@ async fn refused(world: &World) -> Result<()> {
     )?;
     let other = changed(
         &run("silver"),
-        "/spec/inputs",
+        "/spec/process/inputs",
         &json!([{"name": "orders", "version": 1}]),
     )?;
     refuses(
@@ -283,10 +286,10 @@ async fn immutable(world: &World) -> Result<()> {
     // A person's run of a pipeline that is not there; nothing happens to it, and its spec never changes.
     let mut run = json!({
         "apiVersion": "medallion.dev/v1alpha1", "kind": "StageRun", "metadata": {"name": "fixed"},
-        "spec": {"pipelineRef": {"name": "nobody"}, "stage": "silver", "type": "Process", "inputs": [{"name": "bronze", "version": 1}]},
+        "spec": {"pipelineRef": {"name": "nobody"}, "stage": "silver", "type": "Process", "process": {"inputs": [{"name": "bronze", "version": 1}]}},
     });
     runs(world).patch("fixed", &apply, &Patch::Apply(&run)).await?;
-    run["spec"]["inputs"][0]["version"] = json!(2);
+    run["spec"]["process"]["inputs"][0]["version"] = json!(2);
     refuses(
         runs(world).patch("fixed", &apply, &Patch::Apply(&run)).await,
         "is immutable",

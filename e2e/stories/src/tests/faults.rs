@@ -76,7 +76,9 @@ pub async fn tell(world: &World) -> Result<()> {
     };
     spec.stages.silver.retry = quick.clone();
     spec.stages.gold.retry = quick.clone();
-    spec.stages.warehouse.retry = quick;
+    if let Some(warehouse) = &mut spec.stages.warehouse {
+        warehouse.retry = quick;
+    }
     let shop = Shop::open_afresh(world, plan).await?;
     let mut ledger = Ledger::default();
     let purchases = Purchases::read(&shipped())?;

@@ -94,16 +94,20 @@ fn plan() -> Result<Plan> {
     CONTRACT.clone_into(&mut plan.contract);
     plan.pipeline.metadata.name = Some("parcels".to_owned());
     let spec = &mut plan.pipeline.spec;
-    "shipment-contract".clone_into(&mut spec.contract.schema_ref.name);
+    for version in &mut spec.contract.versions {
+        "shipment-contract".clone_into(&mut version.schema_ref.name);
+    }
     "/consignment/number".clone_into(&mut spec.contract.key);
     "/scan".clone_into(&mut spec.contract.event_id);
     "/scanned_at".clone_into(&mut spec.contract.event_time);
     spec.contract.version = Some("/revision".to_owned());
     PROJECT.clone_into(&mut spec.dbt.project);
-    spec.stages.warehouse.tables = vec![WarehouseTable {
-        name: "depot_days".to_owned(),
-        mode: WarehouseMode::ReplacePartitions,
-    }];
+    if let Some(warehouse) = &mut spec.stages.warehouse {
+        warehouse.tables = vec![WarehouseTable {
+            name: "depot_days".to_owned(),
+            mode: WarehouseMode::ReplacePartitions,
+        }];
+    }
     Ok(plan)
 }
 

@@ -11,7 +11,9 @@ use crate::world::World;
 pub async fn tell(world: &World) -> Result<()> {
     world.install(Installation::default()).await?;
     let mut plan = Plan::named("purchases")?;
-    plan.pipeline.spec.stages.ingest.replicas = Some(2);
+    if let Some(ingest) = &mut plan.pipeline.spec.stages.ingest {
+        ingest.replicas = Some(2);
+    }
     plan.pipeline.spec.stages.persist.replicas = Some(2);
     let shop = Shop::open_afresh(world, plan).await?;
     let purchases = Purchases::read(&shipped())?;

@@ -1,4 +1,4 @@
-//! The operator: memory, and what it writes while nothing happens. Asks the API server for its own counters.
+//! The operator with one pipeline: memory, and what it writes while nothing happens. Asks the API server for its own counters.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use k8s_openapi::api::core::v1::Pod;
 use kube::api::ListParams;
 
-use super::plan;
+use super::plan::plan;
 use super::table::Table;
 use crate::helm::{DEPLOYMENT, NAMESPACE};
 use crate::kill::usage;
@@ -17,7 +17,7 @@ use crate::world::World;
 const IDLE: Duration = Duration::from_mins(1);
 
 pub async fn measure(world: &World, table: &mut Table) -> Result<()> {
-    let shop = Shop::open_afresh(world, plan("operator")?).await?;
+    let shop = Shop::open_afresh(world, plan("idle")?).await?;
     shop.gateway()
         .await?
         .deliver_all(&many("idle", 500, 3)?, 100, 4, IDLE, |_| {})
