@@ -261,6 +261,25 @@ async fn too_many_that_wait_is_a_reason_to_ask_without_waiting() {
 }
 
 #[tokio::test]
+async fn a_question_that_is_turned_away_is_asked_again_for_the_statement_runs_on() {
+    let api = DataApi::default();
+    api.answers("BatchExecuteStatement", 200, json!({"Id": "id-1"}));
+    // More often than the SDK itself asks again.
+    for _ in 0..3 {
+        let throttled = json!({"__type": "ThrottlingException", "Message": "Rate exceeded"});
+        api.answers("DescribeStatement", 400, throttled);
+    }
+    api.answers("DescribeStatement", 200, described("FINISHED"));
+    api.warehouse()
+        .await
+        .batch(&Known::new(), "publish", &statements())
+        .await
+        .expect("finished");
+    assert_eq!(api.asked("DescribeStatement").len(), 4);
+    assert_eq!(api.asked("BatchExecuteStatement").len(), 1);
+}
+
+#[tokio::test]
 async fn a_query_is_read_to_its_last_page() {
     let api = DataApi::default();
     api.answers("ExecuteStatement", 200, json!({"Id": "id-1"}));
