@@ -49,6 +49,12 @@ pub(crate) fn launch(settings: &LaunchSettings<'_>) -> Launch {
             },
             lake: settings.lake(),
             warehouse: pipeline.warehouse.as_ref().map(settings::warehouse),
+            warehouse_tables: pipeline
+                .warehouse
+                .iter()
+                .flat_map(|it| &it.tables)
+                .map(|it| it.name.clone())
+                .collect(),
             timeout_seconds: 60,
         },
     )
