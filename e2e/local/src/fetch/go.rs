@@ -18,6 +18,7 @@ pub struct GoPart {
     pub name: &'static str,
     /// The module whose version is the part's.
     module: &'static str,
+    /// Packages by name, or a folder beside `go.mod` that begins with `./`.
     programs: &'static [&'static str],
     tags: &'static str,
     /// The variable that takes the version at link time.
@@ -59,7 +60,8 @@ pub const CONTAINERD: GoPart = GoPart {
 pub const COREDNS: GoPart = GoPart {
     name: "coredns",
     module: "github.com/coredns/coredns",
-    programs: &["github.com/coredns/coredns"],
+    // A main of our own beside go.mod: the plugins that are used.
+    programs: &["./coredns"],
     tags: "",
     version_variable: "",
     rename: &[],
@@ -111,7 +113,11 @@ pub async fn build(layout: &Layout, progress: &Progress, part: &GoPart) -> Resul
     let version = module.version(part.module)?.to_owned();
     let flags = part.link_flags(&version);
     let compiler = run::output(Command::new("go").args(["env", "GOVERSION", "GOOS", "GOARCH"])).await?;
-    let digest = Digester::default()
+    let mut digester = Digester::default();
+    for own in part.programs.iter().filter(|program| program.starts_with("./")) {
+        digester = digester.folder(&module.folder.join(own))?;
+    }
+    let digest = digester
         .file(&module.folder.join("go.mod"))?
         .file(&module.folder.join("go.sum"))?
         .text(&part.programs.join(" "))
