@@ -216,7 +216,7 @@ impl Delivery {
 }
 
 impl Gateway {
-    /// Sends many events in batches, several at a time; `seen` is told how many have a fate.
+    /// Sends many events in batches, several at a time; `seen` gets how many have a fate.
     pub async fn deliver_all(
         &self,
         events: &[Event],

@@ -368,7 +368,7 @@ impl<'w> Shop<'w> {
         Ok(self.runs().list(&ListParams::default()).await?.items)
     }
 
-    /// Waits until the operator has heard of everything that stands in Bronze now.
+    /// Waits until the operator knows of everything that stands in Bronze now.
     pub async fn wait_until_bronze_is_known(&self, step: &Step, limit: Duration) -> Result<()> {
         let version = self.version_of(&self.bronze()).await?;
         let version = version.context("there is no Bronze table")?;

@@ -149,8 +149,8 @@ pub async fn test(stack: &str, mut phases: Vec<Phase>, compile: bool) -> Result<
     tokio::select! {
         () = run_all(&context, &phases, &outcomes) => {}
         () = interrupted() => {
-            let told = async { bail!("interrupted; what was not run is not listed") };
-            timed(&context, "interrupted", Duration::ZERO, &Tally::default(), told, &outcomes).await;
+            let why = async { bail!("interrupted; what was not run is not listed") };
+            timed(&context, "interrupted", Duration::ZERO, &Tally::default(), why, &outcomes).await;
         }
     }
     if needs_stack {

@@ -32,7 +32,7 @@ pub async fn wait(context: &Context, stack: &Stack) -> Result<()> {
         .progress
         .step("starting the parts", |step| async move {
             let begun = Instant::now();
-            let mut told = BTreeSet::new();
+            let mut shown = BTreeSet::new();
             loop {
                 let Some(outermost) = namespaces::running(&stack.home) else {
                     let log = stack.log("init");
@@ -44,7 +44,7 @@ pub async fn wait(context: &Context, stack: &Stack) -> Result<()> {
                 };
                 let status = Status::read(&stack.home);
                 for part in status.iter().flat_map(|status| &status.parts) {
-                    if part.state == State::Ready && told.insert(part.name.clone()) {
+                    if part.state == State::Ready && shown.insert(part.name.clone()) {
                         context.progress.line(format!("  {} ready", part.name));
                     }
                     if hopeless(part) {

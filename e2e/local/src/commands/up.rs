@@ -162,7 +162,7 @@ async fn build_images(context: &Context, shared: &Shared) -> Result<[Option<Buil
     let (layout, progress) = (&context.layout, &context.progress);
     if ![build::MEDALLION, build::DBT_PURCHASES]
         .iter()
-        .any(|recipe| layout.root.join(recipe.dockerfile).exists())
+        .any(|image| layout.root.join(image.dockerfile).exists())
     {
         progress.line("images: no Dockerfile in the tree yet, skipped");
         return Ok([None, None]);

@@ -17,7 +17,7 @@ use crate::progress::Progress;
 use crate::run;
 
 /// An image of the product: where its Dockerfile lies and what of the staging folder it wants.
-pub struct Recipe {
+pub struct Image {
     pub name: &'static str,
     pub dockerfile: &'static str,
     /// Release binaries, by their names in the workspace.
@@ -27,7 +27,7 @@ pub struct Recipe {
     wheels: bool,
 }
 
-pub const MEDALLION: Recipe = Recipe {
+pub const MEDALLION: Image = Image {
     name: "medallion",
     dockerfile: "workers/Dockerfile",
     binaries: &[
@@ -42,7 +42,7 @@ pub const MEDALLION: Recipe = Recipe {
     wheels: false,
 };
 
-pub const DBT_PURCHASES: Recipe = Recipe {
+pub const DBT_PURCHASES: Image = Image {
     name: "dbt-purchases",
     dockerfile: "dbt/Dockerfile",
     binaries: &["dbt-runner"],
@@ -67,30 +67,30 @@ const LEFT_OUT: [&str; 4] = ["target", "logs", "__pycache__", ".user.yml"];
 pub async fn image(
     layout: &Layout,
     progress: &Progress,
-    recipe: &Recipe,
+    image: &Image,
     base: &Base,
     wheels: &Path,
 ) -> Result<Option<Built>> {
-    let dockerfile = layout.root.join(recipe.dockerfile);
+    let dockerfile = layout.root.join(image.dockerfile);
     if !dockerfile.exists() {
-        progress.line(format!("image {}: no {}, skipped", recipe.name, recipe.dockerfile));
+        progress.line(format!("image {}: no {}, skipped", image.name, image.dockerfile));
         return Ok(None);
     }
-    let context = layout.cache.join("staging").join(recipe.name);
-    stage(layout, recipe, &context, wheels).await?;
+    let context = layout.cache.join("staging").join(image.name);
+    stage(layout, image, &context, wheels).await?;
     let digest = Digester::default()
         .text(&base.reference)
         .file(&dockerfile)?
         .folder(&context)?
         .short();
-    let reference = format!("localhost/medallion/{}:{digest}", recipe.name);
-    let name = format!("image-{}", recipe.name);
+    let reference = format!("localhost/medallion/{}:{digest}", image.name);
+    let name = format!("image-{}", image.name);
     let place = cache::once(layout, &name, &digest, |making| {
         let (reference, context) = (&reference, &context);
         async move {
             progress
-                .step(format!("image {}", recipe.name), |step| async move {
-                    let log = layout.build_log(&format!("image-{}", recipe.name));
+                .step(format!("image {}", image.name), |step| async move {
+                    let log = layout.build_log(&format!("image-{}", image.name));
                     let mut bud = buildah(layout)?;
                     bud.args([
                         "bud",
@@ -109,7 +109,7 @@ pub async fn image(
                     .arg(context);
                     run::logged(&bud, &log, &step).await?;
                     let to = format!("docker-archive:{}:{reference}", making.join(FILE).display());
-                    let log = layout.build_log(&format!("image-{}-export", recipe.name));
+                    let log = layout.build_log(&format!("image-{}-export", image.name));
                     run::logged(buildah(layout)?.args(["push", "--quiet", reference, &to]), &log, &step).await
                 })
                 .await
@@ -117,7 +117,7 @@ pub async fn image(
     })
     .await?;
     forget_exports(layout, &name, &place)?;
-    forget_images(layout, progress, recipe, &reference).await?;
+    forget_images(layout, progress, image, &reference).await?;
     Ok(Some(Built {
         reference,
         archive: place.join(FILE),
@@ -125,11 +125,11 @@ pub async fn image(
 }
 
 /// Lays out the build context: `bin/`, `dbt/`, `python/`, `wheels/`.
-async fn stage(layout: &Layout, recipe: &Recipe, context: &Path, wheels: &Path) -> Result<()> {
+async fn stage(layout: &Layout, image: &Image, context: &Path, wheels: &Path) -> Result<()> {
     cache::clear(context)?;
     let bin = context.join("bin");
     fs::create_dir_all(&bin)?;
-    for binary in recipe.binaries {
+    for binary in image.binaries {
         let from = layout.binaries().join(binary);
         if !from.exists() {
             bail!(
@@ -139,13 +139,13 @@ async fn stage(layout: &Layout, recipe: &Recipe, context: &Path, wheels: &Path) 
         }
         run::output(Command::new("strip").arg("-o").arg(bin.join(binary)).arg(&from)).await?;
     }
-    for (from, to) in recipe.folders {
+    for (from, to) in image.folders {
         let from = layout.root.join(from);
         if from.exists() {
             copy(&from, &context.join(to))?;
         }
     }
-    if recipe.wheels {
+    if image.wheels {
         copy(&wheels.join("dbt"), &context.join("wheels"))?;
     }
     Ok(())
@@ -170,8 +170,8 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
 }
 
 /// Removes what the builder's store holds of other versions.
-async fn forget_images(layout: &Layout, progress: &Progress, recipe: &Recipe, current: &str) -> Result<()> {
-    let prefix = format!("localhost/medallion/{}:", recipe.name);
+async fn forget_images(layout: &Layout, progress: &Progress, image: &Image, current: &str) -> Result<()> {
+    let prefix = format!("localhost/medallion/{}:", image.name);
     let known = run::output(buildah(layout)?.args(["images", "--format", "{{.Name}}:{{.Tag}}"])).await?;
     for old in known
         .lines()

@@ -1,4 +1,4 @@
-//! etcd: the cluster's memory, on loopback only. Touches only the stack's own network.
+//! etcd: the cluster's store, on loopback only. Touches only the stack's own network.
 
 use super::part::{Part, Run};
 use super::probe::Probe;

@@ -1,4 +1,4 @@
-//! What the supervisor inside tells the launcher outside, in one small file. Touches no network.
+//! What the supervisor inside reports to the launcher outside, in one small file. Touches no network.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -25,7 +25,7 @@ pub async fn measure(world: &World, table: &mut Table) -> Result<()> {
     let step = world.progress.step("coming to rest");
     tokio::time::sleep(Duration::from_secs(15)).await;
     shop.wait_until_idle(&step, Duration::from_mins(5)).await?;
-    // What has just ended is still told for a moment.
+    // What has just ended is still reported for a moment.
     tokio::time::sleep(Duration::from_secs(15)).await;
     step.done("");
     let step = world.progress.step(format!("watching {} s of nothing", IDLE.as_secs()));

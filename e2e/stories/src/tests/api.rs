@@ -8,14 +8,14 @@ use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams, PostParams}
 use medallion_crds::{Pipeline, StageRun};
 use serde_json::{Value, json};
 
-use super::{check_names, conclude};
+use super::{check_names, conclude, foreign};
 use crate::helm::{DEPLOYMENT, Installation, NAMESPACE};
 use crate::world::World;
 
 const PLACE: &str = "story-api";
 const SMALLEST: &str = include_str!("../../../../crds/examples/smallest.yaml");
 const FULL: &str = include_str!("../../../../crds/examples/purchase-orders.yaml");
-const CASES: [&str; 5] = ["accepted", "refused", "immutable", "shown", "rights"];
+const CASES: [&str; 6] = ["accepted", "refused", "immutable", "shown", "foreign", "rights"];
 
 /// Pointer, value (null removes), and what the message must say.
 type Refusal = (&'static str, Value, &'static str);
@@ -24,18 +24,19 @@ pub async fn all(world: &World, only: &[String]) -> Result<()> {
     check_names(only, &CASES)?;
     world.install(Installation::default()).await?;
     world.cluster.make_namespace(PLACE).await?;
-    let (mut told, mut failed) = (0, Vec::new());
+    let (mut count, mut failed) = (0, Vec::new());
     for case in CASES {
         if !only.is_empty() && !only.iter().any(|one| one == case) {
             continue;
         }
-        told += 1;
+        count += 1;
         let step = world.progress.step(format!("api {case}"));
         let shown = match case {
             "accepted" => accepted(world).await,
             "refused" => refused(world).await,
             "immutable" => immutable(world).await,
             "shown" => shown(world).await,
+            "foreign" => foreign::object(world, PLACE, &example(SMALLEST, "foreign")?).await,
             _ => rights(world).await,
         };
         match shown {
@@ -49,7 +50,7 @@ pub async fn all(world: &World, only: &[String]) -> Result<()> {
     let step = world.progress.step("wiping");
     world.cluster.delete_namespace(&step, PLACE).await?;
     step.done("");
-    conclude("cases of the API tier", told, &failed)
+    conclude("cases of the API tier", count, &failed)
 }
 
 fn pipelines(world: &World) -> Api<DynamicObject> {
@@ -207,7 +208,7 @@ async fn refused(world: &World) -> Result<()> {
         refuses(try_create(&api, &changed(&smallest, pointer, &value)?).await, message)
             .with_context(|| format!("{pointer} = {value}"))?;
     }
-    // What the schema cannot say is not stored, and a strict client is told.
+    // What the schema cannot say is not stored, and a strict client is refused.
     let mut object: Value = smallest.clone();
     object["spec"]["image"] = json!("evil");
     let parameters = PatchParams {

@@ -15,7 +15,7 @@ use crate::world::World;
 /// Enough for several batches and partitions.
 const LINES: usize = 600;
 
-pub async fn tell(world: &World) -> Result<()> {
+pub async fn run(world: &World) -> Result<()> {
     world.install(Installation::default()).await?;
     let shop = Shop::open_afresh(world, Plan::named("duplicates")?).await?;
     let purchases = Purchases::read(&shipped())?;

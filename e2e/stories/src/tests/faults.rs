@@ -33,7 +33,7 @@ const FORBIDDEN: &str = "FORBIDDEN";
 const STRICT_TEST: &str = "select * from {{ ref('order_lines') }} where product_id = 'FORBIDDEN'\n";
 const FAILURE: Duration = Duration::from_mins(3);
 
-pub async fn tell(world: &World) -> Result<()> {
+pub async fn run(world: &World) -> Result<()> {
     let base = world
         .stack
         .images

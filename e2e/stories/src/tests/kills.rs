@@ -71,7 +71,7 @@ const POINTS: [(&str, &str); 3] = [
     ("loader", "between-copy-and-ledger"),
 ];
 
-pub async fn tell(world: &World, seed: Option<u64>) -> Result<()> {
+pub async fn run(world: &World, seed: Option<u64>) -> Result<()> {
     let seed = seed.unwrap_or_else(|| rand::rng().random());
     world.progress.line(format!(
         "seed {seed}; the same kills again: stories test story --only kills --seed {seed}"

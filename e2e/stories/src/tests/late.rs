@@ -19,7 +19,7 @@ const THIRD_DAY: &str = "2010-12-03";
 /// Files by partition, for each table that is replaced by partitions.
 type Files = BTreeMap<String, BTreeMap<String, BTreeSet<String>>>;
 
-pub async fn tell(world: &World) -> Result<()> {
+pub async fn run(world: &World) -> Result<()> {
     world.install(Installation::default()).await?;
     let shop = Shop::open_afresh(world, Plan::named("late")?).await?;
     let purchases = Purchases::read(&shipped())?;

@@ -15,6 +15,7 @@ use medallion_crds::{Stage, StageRun, labels};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
+use super::foreign;
 use super::till::{Ledger, PATIENCE};
 use crate::account::Account;
 use crate::event::Event;
@@ -26,7 +27,7 @@ use crate::world::World;
 
 const DELETION: Duration = Duration::from_mins(1);
 
-pub async fn tell(world: &World) -> Result<()> {
+pub async fn run(world: &World) -> Result<()> {
     world.install(Installation::default()).await?;
     let shop = Shop::open_afresh(world, Plan::named("life")?).await?;
     let purchases = Purchases::read(&shipped())?;
@@ -35,6 +36,8 @@ pub async fn tell(world: &World) -> Result<()> {
     let mut ledger = Ledger::default();
     ledger.post(&shop, &part()?).await?;
     ledger.settle(&shop).await?;
+
+    foreign::tables(&shop).await?;
 
     world.progress.line("suspended: Bronze goes on, no run starts");
     shop.change(json!({"spec": {"suspend": true}})).await?;

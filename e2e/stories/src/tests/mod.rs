@@ -3,6 +3,7 @@
 pub mod api;
 mod duplicates;
 mod faults;
+mod foreign;
 mod kills;
 mod late;
 mod life;
@@ -19,13 +20,13 @@ use crate::world::World;
 
 pub use till::many;
 
-/// In the order in which they are told: the one that kills comes last.
+/// In the order in which they run: the one that kills comes last.
 const STORIES: [&str; 7] = ["purchases", "duplicates", "late", "life", "contract", "faults", "kills"];
 
 /// Runs the stories, or only those that are named; goes on after a failure and fails at the end.
 pub async fn stories(world: &World, only: &[String], seed: Option<u64>) -> Result<()> {
     check_names(only, &STORIES)?;
-    let (mut told, mut failed) = (0, Vec::new());
+    let (mut count, mut failed) = (0, Vec::new());
     for name in STORIES {
         if !only.is_empty() && !only.iter().any(|one| one == name) {
             continue;
@@ -33,15 +34,15 @@ pub async fn stories(world: &World, only: &[String], seed: Option<u64>) -> Resul
         world.progress.line(format!("story {name}"));
         let begun = Instant::now();
         let story: LocalBoxFuture<'_, Result<()>> = match name {
-            "purchases" => Box::pin(purchases::tell(world)),
-            "duplicates" => Box::pin(duplicates::tell(world)),
-            "late" => Box::pin(late::tell(world)),
-            "life" => Box::pin(life::tell(world)),
-            "contract" => Box::pin(other_contract::tell(world)),
-            "faults" => Box::pin(faults::tell(world)),
-            _ => Box::pin(kills::tell(world, seed)),
+            "purchases" => Box::pin(purchases::run(world)),
+            "duplicates" => Box::pin(duplicates::run(world)),
+            "late" => Box::pin(late::run(world)),
+            "life" => Box::pin(life::run(world)),
+            "contract" => Box::pin(other_contract::run(world)),
+            "faults" => Box::pin(faults::run(world)),
+            _ => Box::pin(kills::run(world, seed)),
         };
-        told += 1;
+        count += 1;
         let outcome = story.await;
         let seconds = begun.elapsed().as_secs();
         match outcome {
@@ -55,12 +56,12 @@ pub async fn stories(world: &World, only: &[String], seed: Option<u64>) -> Resul
             }
         }
     }
-    conclude("stories", told, &failed)
+    conclude("stories", count, &failed)
 }
 
 /// The closing line that programs count, and the error that names what failed.
-pub fn conclude(what: &str, told: usize, failed: &[&str]) -> Result<()> {
-    println!("{} passed, {} failed", told - failed.len(), failed.len());
+pub fn conclude(what: &str, count: usize, failed: &[&str]) -> Result<()> {
+    println!("{} passed, {} failed", count - failed.len(), failed.len());
     ensure!(
         failed.is_empty(),
         "{} of the {what} fail: {}",

@@ -23,7 +23,7 @@ const REFERENCE: &str = include_str!("../../projects/shipments/reference.sql");
 const CONSIGNMENTS: i64 = 120;
 const SCANS: i64 = 300;
 
-pub async fn tell(world: &World) -> Result<()> {
+pub async fn run(world: &World) -> Result<()> {
     let base = world
         .stack
         .images

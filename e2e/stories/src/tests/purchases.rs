@@ -8,7 +8,7 @@ use crate::purchases::{Purchases, shipped};
 use crate::shop::{Plan, Shop};
 use crate::world::World;
 
-pub async fn tell(world: &World) -> Result<()> {
+pub async fn run(world: &World) -> Result<()> {
     world.install(Installation::default()).await?;
     let mut plan = Plan::named("purchases")?;
     if let Some(ingest) = &mut plan.pipeline.spec.stages.ingest {

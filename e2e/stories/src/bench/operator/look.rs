@@ -18,25 +18,25 @@ const LIMIT: Duration = Duration::from_mins(15);
 const PERIOD: Duration = Duration::from_millis(500);
 
 /// Waits until every pipeline is ready and its status counts so many dead letters: what the workers say now.
-pub async fn all_told(client: &Client, step: &Step, pipelines: usize, dead_letters: i64) -> Result<Duration> {
+pub async fn all_reported(client: &Client, step: &Step, pipelines: usize, dead_letters: i64) -> Result<Duration> {
     let begun = Instant::now();
     let api: Api<Pipeline> = Api::all(client.clone());
     in_the_end(step, LIMIT, PERIOD, async || {
         let all = api.list(&ListParams::default()).await?.items;
-        let told = all.iter().filter(|one| is_told(one, dead_letters)).count();
-        Ok(if told == pipelines && all.len() == pipelines {
+        let reported = all.iter().filter(|one| is_reported(one, dead_letters)).count();
+        Ok(if reported == pipelines && all.len() == pipelines {
             Look::Done(())
         } else {
-            let other = all.iter().find(|one| !is_told(one, dead_letters));
+            let other = all.iter().find(|one| !is_reported(one, dead_letters));
             let words = other.map(crate::shop::in_words).unwrap_or_default();
-            Look::Waiting(format!("{told} of {pipelines}; one of the others: {words}"))
+            Look::Waiting(format!("{reported} of {pipelines}; one of the others: {words}"))
         })
     })
     .await?;
     Ok(begun.elapsed())
 }
 
-fn is_told(pipeline: &Pipeline, dead_letters: i64) -> bool {
+fn is_reported(pipeline: &Pipeline, dead_letters: i64) -> bool {
     let status = pipeline.status.as_ref();
     let counted = status
         .and_then(|status| status.dead_letters.as_ref())

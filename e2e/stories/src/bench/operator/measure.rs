@@ -29,7 +29,7 @@ const MINUTE: Duration = Duration::from_mins(1);
 const WARM: Duration = Duration::from_secs(30);
 const MEASURED: Duration = Duration::from_secs(90);
 const REST: Duration = Duration::from_mins(3);
-/// After everything has come to rest: what has just ended is still told for a moment.
+/// After everything has come to rest: what has just ended is still reported for a moment.
 const CALM: Duration = Duration::from_secs(20);
 const DELETED: usize = 200;
 /// At most a fifth of the fleet.
@@ -93,7 +93,7 @@ impl Bench {
         self.size = size;
         let step = self.progress.step(format!("{size} pipelines become ready"));
         self.start(&step).await?;
-        let took = self.all_told(&step).await?;
+        let took = self.all_reported(&step).await?;
         step.done("");
         table.row(self.of("all ready after the first start"), seconds(took), "");
         let commits = self.commit_once_a_minute();
@@ -200,11 +200,11 @@ impl Bench {
         self.stop().await?;
         let begun = Instant::now();
         self.start(&step).await?;
-        self.all_told(&step).await?;
+        self.all_reported(&step).await?;
         let took = begun.elapsed();
         step.done("");
         table.row(
-            self.of("all told again after a restart"),
+            self.of("all reported again after a restart"),
             seconds(took),
             Goal::at_most(took.as_secs_f64(), 60.0, "s"),
         );
@@ -243,7 +243,7 @@ impl Bench {
         self.stop().await?;
         self.start(&step).await?;
         look::all_rolled_out(&self.cluster.client, &step, ":2").await?;
-        self.all_told(&step).await?;
+        self.all_reported(&step).await?;
         step.done("");
         table.row(
             self.of("all ready after a Helm upgrade, every pod replaced"),
@@ -313,7 +313,7 @@ impl Bench {
     }
 
     async fn start(&mut self, step: &Step) -> Result<()> {
-        // While nobody listens, every consumer finds one more dead letter: who tells of it has asked anew.
+        // While nobody listens, every consumer finds one more dead letter: who reports it has asked anew.
         self.dead_letters = self.simulator.fleet.add_dead_letter();
         self.operator = Some(Operator::start(&self.stack, &self.cluster, step).await?);
         Ok(())
@@ -330,8 +330,8 @@ impl Bench {
         self.operator.as_ref().context("the operator runs")
     }
 
-    async fn all_told(&self, step: &Step) -> Result<Duration> {
-        look::all_told(&self.cluster.client, step, self.size, self.dead_letters).await
+    async fn all_reported(&self, step: &Step) -> Result<Duration> {
+        look::all_reported(&self.cluster.client, step, self.size, self.dead_letters).await
     }
 
     /// Every pipeline at its own moment of the minute.
