@@ -49,11 +49,20 @@ impl Obstacle {
                 Reason::ServiceAccountMissing,
                 format!("create the ServiceAccount in namespace {namespace}"),
             )
+        } else if lower.contains("failed quota") && lower.contains("must specify") {
+            (Reason::QuotaExceeded, unspecified(message, namespace))
         } else if lower.contains("exceeded quota") {
             (
                 Reason::QuotaExceeded,
                 format!(
-                    "raise the ResourceQuota of namespace {namespace}, or lower the worker's resources in the Helm values"
+                    "raise the ResourceQuota of namespace {namespace}, or lower sizes.<size>.resources of the worker's size in the operator's Helm values"
+                ),
+            )
+        } else if lower.contains("usage per container") || lower.contains("usage per pod") {
+            (
+                Reason::QuotaExceeded,
+                format!(
+                    "change the LimitRange of namespace {namespace}, or sizes.<size>.resources of the worker's size in the operator's Helm values"
                 ),
             )
         } else if lower.contains("violates podsecurity") {
@@ -72,5 +81,58 @@ impl Obstacle {
     /// Why no pod is made at all, in the words of what should make it; no pod can tell.
     pub fn refused(message: &str, namespace: &str) -> Self {
         Self::explained("PodRefused", message, namespace)
+    }
+}
+
+/// A quota on a resource refuses pods that do not say how much of it they want: `must specify limits.cpu for: gateway; cpu for: gateway`.
+fn unspecified(message: &str, namespace: &str) -> String {
+    let (_, rest) = message.split_once("must specify").unwrap_or_default();
+    let values: Vec<_> = rest
+        .split([';', ','])
+        .filter_map(|part| part.trim().split([' ', ':']).next())
+        .filter(|resource| resource.contains(['.']) || ["cpu", "memory", "ephemeral-storage"].contains(resource))
+        .map(|resource| {
+            let (kind, name) = resource.split_once('.').unwrap_or(("requests", resource));
+            format!("sizes.<size>.resources.{kind}.{name}")
+        })
+        .collect();
+    let values = if values.is_empty() {
+        "sizes.<size>.resources".to_owned()
+    } else {
+        values.join(" and ")
+    };
+    format!(
+        "the ResourceQuota of namespace {namespace} counts what the pod does not name: set {values} of the worker's size in the operator's Helm values"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quota_on_what_a_pod_does_not_name_is_told_with_the_helm_value() {
+        for (resources, values) in [
+            ("limits.cpu for: gateway", "set sizes.<size>.resources.limits.cpu of"),
+            ("limits.cpu", "set sizes.<size>.resources.limits.cpu of"),
+            (
+                "cpu for: gateway; limits.memory for: gateway,proxy",
+                "set sizes.<size>.resources.requests.cpu and sizes.<size>.resources.limits.memory of",
+            ),
+        ] {
+            let message = format!("pods \"p-gateway-x\" is forbidden: failed quota: compute: must specify {resources}");
+            let obstacle = Obstacle::refused(&message, "shop");
+            assert_eq!(obstacle.reason, Reason::QuotaExceeded);
+            assert!(obstacle.message.contains(values), "{}", obstacle.message);
+            assert!(obstacle.message.contains("namespace shop"), "{}", obstacle.message);
+        }
+    }
+
+    #[test]
+    fn a_range_of_limits_is_told_with_the_helm_value() {
+        let message = "pods \"x\" is forbidden: maximum memory usage per Container is 64Mi, but limit is 1Gi";
+        let obstacle = Obstacle::refused(message, "shop");
+        assert_eq!(obstacle.reason, Reason::QuotaExceeded);
+        assert!(obstacle.message.contains("LimitRange") && obstacle.message.contains("sizes.<size>"));
     }
 }
