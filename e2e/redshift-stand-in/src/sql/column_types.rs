@@ -145,8 +145,16 @@ fn check(first: &Token<'_>, family: Family, numbers: &[u32]) -> Result<(), SqlEr
         (Family::Decimal, [precision, scale]) if scale > precision || *scale > MOST_DECIMALS => Err(SqlError::Column {
             problem: format!("DECIMAL scale {scale} must be between 0 and precision {precision}"),
         }),
-        (Family::Date | Family::Timestamp | Family::Time | Family::Boolean, [_, ..])
-        | (Family::SmallInt | Family::Integer | Family::BigInt, [_, ..]) => Err(SqlError::Column {
+        (
+            Family::Date
+            | Family::Timestamp
+            | Family::Time
+            | Family::Boolean
+            | Family::SmallInt
+            | Family::Integer
+            | Family::BigInt,
+            [_, ..],
+        ) => Err(SqlError::Column {
             problem: format!(
                 "type modifier is not allowed for type \"{}\"",
                 first.text.to_lowercase()
