@@ -12,8 +12,31 @@ pub fn everything() -> Value {
         "replicas": 2,
         "dbtProjects": {"purchases": "dbt:1"},
         "sizes": {"tiny": {"resources": {"limits": {"cpu": 1, "memory": "256Mi"}}, "tolerations": [{"operator": "Exists"}]}},
-        "workers": {"gateway": {"size": "tiny", "podLabels": {"mesh": "on"}, "imagePullSecrets": ["other"]}},
-        "limits": [{"namespaces": ["shop"], "topics": ["purchase*"]}, {"namespaces": ["team-*"], "buckets": []}],
+        "workers": {
+            "environment": {"AWS_ENDPOINT_URL_S3": "http://s3:7070"},
+            "awsCredentialsSecret": "aws",
+            "gateway": {
+                "size": "tiny",
+                "podLabels": {"mesh": "on"},
+                "podAnnotations": {"a": "b"},
+                "serviceAccountAnnotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::123456789012:role/gateway"},
+                "awsCredentialsSecret": "gateway-aws",
+                "imagePullSecrets": ["other"],
+                "environment": {"A": "b"},
+            },
+        },
+        "limits": [
+            {
+                "namespaces": ["shop", "shop-*"],
+                "topics": ["purchase*"],
+                "buckets": ["shop-*"],
+                "schemas": ["gold"],
+                "roles": ["arn:aws:iam::*:role/shop-*"],
+                "brokers": ["kafka:9092"],
+                "dbtProjects": ["purchases"],
+            },
+            {"namespaces": ["team-*"], "buckets": []},
+        ],
         "networkPolicies": {
             "enabled": true,
             "defaultDeny": true,

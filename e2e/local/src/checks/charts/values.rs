@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Map, Value, json};
 
 use super::everything::everything;
@@ -106,6 +106,16 @@ async fn contents(helm: &Helm, operator: &Path) -> Result<()> {
         "Prometheus is sent to another port than the pod listens on: {service}"
     );
     let config = config(&objects)?;
+    let known = operator.join("../../operator/tests/data/config.json");
+    if config != serde_json::from_str::<Value>(&fs::read_to_string(&known)?)? {
+        let rendered = helm.home.with_file_name("config.json");
+        fs::write(&rendered, format!("{config:#}\n"))?;
+        bail!(
+            "the operator's tests read another configuration than the chart renders: copy {} over {} and run them",
+            rendered.display(),
+            known.display()
+        );
+    }
     for (worker, settings) in config["workers"].as_object().context("no workers")? {
         ensure!(
             settings["podAnnotations"]["prometheus.io/port"] == "9090",
