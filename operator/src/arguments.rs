@@ -4,16 +4,24 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use clap::Parser;
+use clap::{Parser, Subcommand};
+use hyper::Uri;
 use medallion_crds::launch::ADMIN_PORT;
 use medallion_plan::OperatorConfig;
 
 /// Runs the Pipelines of a Kubernetes cluster.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "medallion-operator", version)]
+#[command(name = "medallion-operator", version, args_conflicts_with_subcommands = true)]
 pub struct Arguments {
+    /// Something else than running Pipelines.
+    #[command(subcommand)]
+    pub task: Option<Task>,
     /// Configuration file (YAML or JSON): images, resources, environment.
-    #[arg(long, env = "MEDALLION_OPERATOR_CONFIG")]
+    #[arg(
+        long,
+        env = "MEDALLION_OPERATOR_CONFIG",
+        default_value = "/etc/medallion/config.json"
+    )]
     pub config: PathBuf,
     /// Namespaces whose Pipelines are run, separated by commas; none: all.
     #[arg(long, value_delimiter = ',')]
@@ -24,6 +32,17 @@ pub struct Arguments {
     /// How many Pipelines are looked at side by side; each look waits for the API server most of the time.
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..))]
     pub concurrency: u16,
+}
+
+/// Something else than running Pipelines.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Task {
+    /// Looks whether an operator is ready, and whether the API server serves the kinds of its version.
+    Check {
+        /// The operator's /readyz; left out: only the kinds are looked at.
+        #[arg(long)]
+        url: Option<Uri>,
+    },
 }
 
 impl Arguments {
@@ -82,6 +101,16 @@ workers:
     fn a_misspelt_field_is_refused_by_name() {
         let error = parse("images: {workers: m}\nimagePullPolice: Never\n", Path::new("c.yaml")).unwrap_err();
         assert!(format!("{error:#}").contains("imagePullPolice"), "{error:#}");
+    }
+
+    #[test]
+    fn a_check_needs_no_configuration() {
+        let arguments = Arguments::parse_from(["operator", "check", "--url=http://operator:9090/readyz"]);
+        let Some(Task::Check { url: Some(url) }) = &arguments.task else {
+            panic!("no check: {arguments:?}");
+        };
+        assert_eq!(url.path(), "/readyz");
+        assert!(Arguments::parse_from(["operator", "--config=c"]).task.is_none());
     }
 
     #[test]

@@ -8,10 +8,12 @@ mod api;
 mod arguments;
 mod backoff;
 mod cache;
+mod check;
 mod context;
 mod failure;
 mod health;
 mod key;
+mod kinds;
 mod lease;
 mod metrics;
 mod poll;
@@ -19,7 +21,7 @@ mod reconcile;
 mod requests;
 mod watch;
 
-pub use arguments::Arguments;
+pub use arguments::{Arguments, Task};
 
 use std::sync::Arc;
 
@@ -44,13 +46,16 @@ use crate::watch::follow::Shared;
 use crate::watch::index::Index;
 use crate::watch::start::Start;
 
-/// Works until it is asked to stop.
+/// Works until it is asked to stop, or does the task it is started for.
 pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let mut config = arguments.configuration()?;
-    let files = api::files::raise_limit();
     let client = api::client::client()
         .await
         .context("no client for the Kubernetes API")?;
+    if let Some(Task::Check { url }) = &arguments.task {
+        return check::check(&client, url.as_ref()).await;
+    }
+    let mut config = arguments.configuration()?;
+    let files = api::files::raise_limit();
     config.installation = installation(&client, &config.installation).await?;
     let watched = arguments.namespaces();
     let (requests, asked) = Requests::channel();
@@ -81,6 +86,10 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
         files,
         "started"
     );
+    // With other kinds it works as well as it can: fields that it does not know are pruned or not seen.
+    for misfit in kinds::misfits(&client).await {
+        tracing::warn!("{misfit}");
+    }
 
     for namespace in watched.clone() {
         let start = Start {
