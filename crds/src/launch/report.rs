@@ -1,5 +1,7 @@
 //! What a Job leaves behind: its termination message, JSON of at most 4 KiB. No network.
 
+use std::iter;
+
 use serde::{Deserialize, Serialize};
 
 use super::TERMINATION_BYTES;
@@ -64,16 +66,19 @@ pub struct FailureReport {
 }
 
 impl Report {
-    /// The JSON text, cut to what a termination message may hold: words are shortened, never what must be read back.
+    /// The JSON text, cut to what a termination message may hold: words are shortened or left out, never what must be
+    /// read back. Always whole JSON.
     pub fn to_termination_message(&self) -> String {
-        let mut limit = MESSAGE_BYTES;
-        loop {
-            let text = serde_json::to_string(&self.shortened(limit)).unwrap_or_default();
-            if text.len() <= TERMINATION_BYTES || limit < 16 {
-                return text;
+        let limits = iter::successors(Some(MESSAGE_BYTES), |limit| (*limit >= 32).then_some(limit / 2));
+        let ways = limits.map(|limit| self.shortened(limit)).chain(self.barest());
+        let mut text = String::new();
+        for way in ways {
+            text = serde_json::to_string(&way).unwrap_or_default();
+            if text.len() <= TERMINATION_BYTES {
+                break;
             }
-            limit /= 2;
         }
+        text
     }
 
     fn shortened(&self, limit: usize) -> Self {
@@ -86,11 +91,12 @@ impl Report {
             }
             Self::Provision(mut report) => {
                 for dependency in &mut report.dependencies {
-                    // A met dependency needs no words; the room belongs to the others.
+                    // Words about a met dependency are for the curious; the room belongs to the others.
+                    let limit = if dependency.state.is_met() { limit / 4 } else { limit };
                     dependency.message = dependency
                         .message
                         .take()
-                        .filter(|_| !dependency.state.is_met())
+                        .filter(|_| limit >= 16)
                         .map(|text| cut(&text, limit));
                 }
                 Self::Provision(report)
@@ -100,5 +106,102 @@ impl Report {
                 message: cut(&report.message, limit.max(64) * 2),
             }),
         }
+    }
+
+    /// What remains to be said of very many dependencies, the fullest first: no words, then those alone that are not met,
+    /// then their names cut.
+    fn barest(&self) -> Vec<Self> {
+        let Self::Provision(report) = self else {
+            return Vec::new();
+        };
+        let with = |dependencies: Vec<Dependency>| {
+            Self::Provision(ProvisionReport {
+                dependencies,
+                contract_version: report.contract_version.clone(),
+            })
+        };
+        let named = |dependency: &Dependency, limit: usize| Dependency {
+            name: cut(&dependency.name, limit),
+            message: None,
+            ..dependency.clone()
+        };
+        let all = report.dependencies.iter();
+        let unmet: Vec<&Dependency> = all.clone().filter(|found| !found.state.is_met()).collect();
+        let mut ways = vec![with(all.map(|found| named(found, usize::MAX)).collect())];
+        for limit in [usize::MAX, 128, 64, 32, 16, 8] {
+            ways.push(with(unmet.iter().map(|found| named(found, limit)).collect()));
+        }
+        ways
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::{DependencyKind, DependencyState};
+
+    /// Sixty dependencies with names of this length and long words; every `step`-th is not met.
+    fn sixty(length: usize, step: usize) -> Vec<Dependency> {
+        (0..60)
+            .map(|number| Dependency {
+                kind: DependencyKind::WarehouseSchema,
+                name: format!("{number:02}{}", "n".repeat(length - 2)),
+                state: if number % step == 0 {
+                    DependencyState::Missing
+                } else {
+                    DependencyState::Exists
+                },
+                message: Some("ä \"quoted\"\n".repeat(100)),
+            })
+            .collect()
+    }
+
+    fn read_back(dependencies: Vec<Dependency>) -> Vec<Dependency> {
+        let report = Report::Provision(ProvisionReport {
+            dependencies,
+            contract_version: Some("c".repeat(64)),
+        });
+        let text = report.to_termination_message();
+        assert!(text.len() <= TERMINATION_BYTES, "{} bytes", text.len());
+        match serde_json::from_str(&text).expect("whole JSON") {
+            Report::Provision(report) => {
+                assert_eq!(report.contract_version, Some("c".repeat(64)));
+                report.dependencies
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn unmet(dependencies: &[Dependency]) -> Vec<&str> {
+        let unmet = dependencies.iter().filter(|found| !found.state.is_met());
+        unmet.map(|found| found.name.as_str()).collect()
+    }
+
+    #[test]
+    fn what_is_not_met_keeps_its_name_however_much_there_is_to_say() {
+        for (length, step) in [(10, 1), (60, 2), (60, 5), (250, 6)] {
+            let dependencies = sixty(length, step);
+            let read = read_back(dependencies.clone());
+            assert_eq!(unmet(&read), unmet(&dependencies), "names of {length}, one in {step}");
+        }
+    }
+
+    #[test]
+    fn names_that_cannot_all_be_carried_are_cut_and_none_is_left_out() {
+        let read = read_back(sixty(250, 1));
+        assert_eq!(read.len(), 60);
+        for (number, dependency) in read.iter().enumerate() {
+            assert!(dependency.name.starts_with(&format!("{number:02}")), "{dependency:?}");
+        }
+    }
+
+    #[test]
+    fn words_about_what_is_met_are_carried_where_there_is_room() {
+        let mut dependencies = sixty(20, 60);
+        dependencies.truncate(8);
+        for dependency in &mut dependencies {
+            dependency.message = Some("it has 9 partitions, spec.kafka.partitions says 6".to_owned());
+        }
+        assert_eq!(read_back(dependencies.clone()), dependencies);
     }
 }

@@ -1,14 +1,20 @@
 //! Which partitions are ours: where to begin in new ones, and how to leave lost ones. Asks the brokers for offsets; commits.
 //!
-//! All of this runs inside the consumer's poll, on the polling thread.
+//! All of this runs on the polling thread, most of it inside the consumer's poll. Every offset is committed with a stamp: whose it is and of
+//! which topic. Brokers forget the offsets of a topic that is deleted, and the stamps with them; so one stamp more, the
+//! *anchor*, is committed for the dead-letter topic, which remembers the topic across its deletion.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use kafka_admin::Stamp;
+use medallion_crds::Owner;
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, RebalanceProtocol};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::metadata::MetadataTopic;
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList, TopicPartitionListElem};
 use rdkafka::types::RDKafkaRespErr;
 use tokio_util::sync::CancellationToken;
@@ -16,7 +22,8 @@ use worker_kit::WorkerError;
 
 use crate::ledger::Ledger;
 use crate::metrics::ConsumerMetrics;
-use crate::start::{GO_ON, Start, start};
+use crate::start::{Committed, Halt, Log, Reader, Start, start};
+use crate::topic::ReadTopic;
 use crate::trouble::{Place, Troubles};
 
 /// One question to the brokers.
@@ -28,32 +35,71 @@ const ASK_FOR: Duration = Duration::from_mins(1);
 /// A revoked partition's records have so long to be settled and committed; what remains is read again by its next owner.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// The partition of the dead-letter topic for which the anchor is committed; its offset means nothing.
+const ANCHOR_PARTITION: i32 = 0;
+/// How often the anchor is committed again: brokers forget what nobody has committed for days.
+const ANCHOR_EVERY: Duration = Duration::from_hours(1);
+/// Between two attempts to commit the anchor.
+const ANCHOR_AGAIN: Duration = Duration::from_secs(5);
+
+/// Who reads what.
+#[derive(Clone)]
+pub(crate) struct Reading {
+    pub(crate) topic: String,
+    pub(crate) dead_letter_topic: String,
+    pub(crate) group: String,
+    pub(crate) owner: Owner,
+    pub(crate) adopt: Vec<String>,
+    /// The topic by its id.
+    pub(crate) read: ReadTopic,
+}
+
 /// The consumer's context.
 pub(crate) struct Assignment {
-    topic: String,
+    reading: Reading,
     ledger: Ledger,
     metrics: ConsumerMetrics,
     troubles: Troubles,
     shutdown: CancellationToken,
     failure: Mutex<Option<WorkerError>>,
+    /// When the anchor is due; `None` before partitions were begun.
+    anchor: Mutex<Option<Instant>>,
 }
 
 impl Assignment {
     pub(crate) fn new(
-        topic: String,
+        reading: Reading,
         ledger: Ledger,
         metrics: ConsumerMetrics,
         troubles: Troubles,
         shutdown: CancellationToken,
     ) -> Self {
         Self {
-            topic,
+            reading,
             ledger,
             metrics,
             troubles,
             shutdown,
             failure: Mutex::default(),
+            anchor: Mutex::default(),
         }
+    }
+
+    /// Why this member must not even join the group, as far as the brokers tell: joining takes partitions from the others.
+    pub(crate) fn refusal(&self, consumer: &BaseConsumer<Self>) -> KafkaResult<Option<WorkerError>> {
+        let topic = &self.reading.topic;
+        let metadata = consumer.fetch_metadata(Some(topic), ASK_TIMEOUT)?;
+        let mut all = TopicPartitionList::new();
+        for partition in metadata.topics().iter().flat_map(MetadataTopic::partitions) {
+            all.add_partition(topic, partition.id());
+        }
+        let starts = self.starts(consumer, &all)?;
+        let halts = starts.into_iter().filter_map(|(_, start)| match start {
+            // Its partitions may be another member's, and that one says it.
+            Start::At(_) | Start::Halt(Halt::OffsetsLost(_)) => None,
+            Start::Halt(halt) => Some(halt),
+        });
+        Ok(Halt::error(topic, &self.reading.group, halts.collect()))
     }
 
     /// Why the worker cannot go on, once.
@@ -94,33 +140,73 @@ impl Assignment {
     fn offsets(&self, marks: &[(i32, i64)]) -> KafkaResult<TopicPartitionList> {
         let mut offsets = TopicPartitionList::with_capacity(marks.len());
         for (partition, mark) in marks {
-            offsets.add_partition_offset(&self.topic, *partition, Offset::Offset(*mark))?;
+            offsets.add_partition_offset(&self.reading.topic, *partition, Offset::Offset(*mark))?;
         }
+        self.stamp(&offsets);
         Ok(offsets)
+    }
+
+    /// The id is the one that was begun with, and never one that was seen later: so whatever is committed, no successor
+    /// takes it for an offset of a topic that was made anew meanwhile.
+    fn stamp(&self, offsets: &TopicPartitionList) {
+        let stamp = Stamp::new(&self.reading.owner, self.reading.read.known()).to_metadata();
+        for mut element in offsets.elements() {
+            element.set_metadata(&stamp);
+        }
+    }
+
+    /// Commits the anchor when it is due.
+    pub(crate) fn commit_anchor(&self, consumer: &BaseConsumer<Self>) {
+        let mut due = self.anchor.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        if due.is_none_or(|due| now < due) {
+            return;
+        }
+        // The callback sets it off when the brokers have stored it.
+        *due = Some(now + ANCHOR_AGAIN);
+        drop(due);
+        let mut offsets = TopicPartitionList::with_capacity(1);
+        let committed = offsets
+            .add_partition_offset(&self.reading.dead_letter_topic, ANCHOR_PARTITION, Offset::Offset(0))
+            .and_then(|()| {
+                self.stamp(&offsets);
+                consumer.commit(&offsets, CommitMode::Async)
+            });
+        if let Err(error) = committed {
+            tracing::debug!(%error, "anchor not committed; trying again");
+        }
     }
 
     fn take(&self, consumer: &BaseConsumer<Self>, offered: &mut TopicPartitionList) {
         match self.starts_in_time(consumer, offered) {
             Ok(starts) => {
                 self.ledger.rebalanced();
-                let mut risks = Vec::new();
+                let mut halts = Vec::new();
+                let mut begun = Vec::new();
                 for (partition, start) in starts {
                     match start {
                         Start::At(offset) => {
-                            tracing::info!(partition, offset, "assigned");
+                            begun.push(format!("{partition} at {offset}"));
                             self.ledger.assign(partition, offset);
                             if let Err(error) =
-                                offered.set_partition_offset(&self.topic, partition, Offset::Offset(offset))
+                                offered.set_partition_offset(&self.reading.topic, partition, Offset::Offset(offset))
                             {
                                 self.fail(WorkerError::environment("AssignmentFailed", error.to_string()));
                             }
                         }
-                        Start::LossRisk(message) => risks.push(message),
+                        Start::Halt(halt) => halts.push(halt),
                     }
                 }
-                if !risks.is_empty() {
-                    let message = format!("topic {}: {}; {GO_ON}", self.topic, risks.join("; "));
-                    self.fail(WorkerError::loss_risk("OffsetsLost", message));
+                if !begun.is_empty() {
+                    tracing::info!(partitions = begun.join(", "), "assigned");
+                }
+                match Halt::error(&self.reading.topic, &self.reading.group, halts) {
+                    Some(error) => self.fail(error),
+                    None if begun.is_empty() => {}
+                    None => {
+                        let mut anchor = self.anchor.lock().unwrap_or_else(PoisonError::into_inner);
+                        anchor.get_or_insert_with(Instant::now);
+                    }
                 }
             }
             Err(error) => self.fail(error),
@@ -133,7 +219,7 @@ impl Assignment {
         if let Err(error) = answered {
             self.fail(WorkerError::environment(
                 "AssignmentFailed",
-                format!("topic {}: {error}", self.topic),
+                format!("topic {}: {error}", self.reading.topic),
             ));
         }
     }
@@ -152,13 +238,13 @@ impl Assignment {
                     return Ok(starts);
                 }
                 Err(error) if self.shutdown.is_cancelled() || begun.elapsed() > ASK_FOR => {
-                    let message = format!("topic {}: cannot learn where to begin: {error}", self.topic);
+                    let message = format!("topic {}: cannot learn where to begin: {error}", self.reading.topic);
                     return Err(WorkerError::environment("KafkaUnavailable", message));
                 }
                 Err(error) => {
                     let message = format!(
                         "topic {}: cannot learn where to begin: {error}; trying again",
-                        self.topic
+                        self.reading.topic
                     );
                     self.troubles.set(Place::Kafka, "KafkaUnavailable", message);
                     std::thread::sleep(ASK_AGAIN);
@@ -172,26 +258,44 @@ impl Assignment {
         consumer: &BaseConsumer<Self>,
         offered: &TopicPartitionList,
     ) -> Result<Vec<(i32, Start)>, KafkaError> {
-        let mut asked = TopicPartitionList::with_capacity(offered.count());
-        for element in offered.elements() {
-            asked.add_partition(&self.topic, element.partition());
-        }
-        if asked.count() == 0 {
+        let Reading { topic, owner, .. } = &self.reading;
+        if offered.count() == 0 {
             return Ok(Vec::new());
         }
+        // Before offsets and ends are asked for: a topic that is made anew in between is then seen at the next look.
+        let reader = Reader {
+            stamp: Stamp::new(owner, self.reading.read.begin()?),
+            adopt: self.reading.adopt.clone(),
+        };
+        let mut asked = TopicPartitionList::with_capacity(offered.count() + 1);
+        for element in offered.elements() {
+            asked.add_partition(topic, element.partition());
+        }
+        asked.add_partition(&self.reading.dead_letter_topic, ANCHOR_PARTITION);
         let answered = consumer.committed_offsets(asked, ASK_TIMEOUT)?;
-        answered
-            .elements()
-            .iter()
+        let elements = answered.elements();
+        let (offsets, anchor): (Vec<_>, Vec<_>) = elements.iter().partition(|element| element.topic() == topic);
+        let anchor = anchor
+            .first()
+            .filter(|element| element.error().is_ok())
+            .and_then(|element| stamp_of(element));
+        offsets
+            .into_iter()
             .map(|element| {
                 element.error()?;
                 let committed = match element.offset() {
-                    Offset::Offset(offset) => Some(offset),
-                    _ => None,
+                    Offset::Offset(offset) => Committed {
+                        offset: Some(offset),
+                        stamp: stamp_of(element),
+                    },
+                    _ => Committed {
+                        offset: None,
+                        stamp: anchor.clone(),
+                    },
                 };
                 let partition = element.partition();
-                let (first, next) = consumer.fetch_watermarks(&self.topic, partition, ASK_TIMEOUT)?;
-                Ok((partition, start(partition, committed, first, next)))
+                let (first, next) = consumer.fetch_watermarks(topic, partition, ASK_TIMEOUT)?;
+                Ok((partition, start(partition, &committed, Log { first, next }, &reader)))
             })
             .collect()
     }
@@ -260,6 +364,14 @@ impl ConsumerContext for Assignment {
     }
 
     fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
+        let elements = offsets.elements();
+        if elements.iter().any(|element| element.topic() != self.reading.topic) {
+            if result.is_ok() && elements.iter().all(|element| element.error().is_ok()) {
+                let mut anchor = self.anchor.lock().unwrap_or_else(PoisonError::into_inner);
+                *anchor = Some(Instant::now() + ANCHOR_EVERY);
+            }
+            return;
+        }
         if let Err(error) = result {
             // The next commit carries the same marks, and one that comes while the group is being balanced is refused.
             if is_being_balanced(&error) {
@@ -269,12 +381,18 @@ impl ConsumerContext for Assignment {
             }
             return;
         }
-        for element in offsets.elements() {
+        for element in elements {
             if let (Ok(()), Offset::Offset(mark)) = (element.error(), element.offset()) {
                 self.note_committed(&[(element.partition(), mark)]);
             }
         }
     }
+}
+
+/// What stands beside a committed offset. Somebody else's words may be no text, which the client library cannot take.
+fn stamp_of(element: &TopicPartitionListElem<'_>) -> Option<Stamp> {
+    let metadata = catch_unwind(AssertUnwindSafe(|| element.metadata().to_owned())).ok()?;
+    Stamp::read(&metadata)
 }
 
 /// Whether the group has moved on without this member, which the next assignment mends.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use medallion_crds::Stage;
-use rdkafka::ClientConfig;
+use medallion_crds::launch::KafkaSettings;
 use rdkafka::Message;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, Headers, OwnedHeaders, OwnedMessage};
@@ -44,23 +44,14 @@ pub struct KafkaDeadLetters {
 
 impl KafkaDeadLetters {
     /// A producer for the topic; it connects in the background.
-    pub fn new(bootstrap_servers: &[String], topic: &str, group: &str) -> Result<Self, KafkaError> {
-        let producer = ClientConfig::new()
-            .set("bootstrap.servers", bootstrap_servers.join(","))
-            .set("client.id", "medallion-consumer")
-            .set("acks", "all")
-            .set("enable.idempotence", "true")
-            // A topic that is missing must be missed: brokers would make one that forgets its letters after a week.
-            .set("allow.auto.create.topics", "false")
-            .set("compression.type", "zstd")
-            .set("linger.ms", "5")
+    pub fn new(kafka: &KafkaSettings, group: &str) -> Result<Self, KafkaError> {
+        let producer = kafka_client::producer(kafka, "consumer")
             .set("message.timeout.ms", "20000")
             .set("message.max.bytes", MAX_RECORD_BYTES)
-            .set("partitioner", "murmur2_random")
             .create()?;
         Ok(Self {
             producer,
-            topic: topic.to_owned(),
+            topic: kafka.dead_letter_topic.clone(),
             group: group.to_owned(),
         })
     }

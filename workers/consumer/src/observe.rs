@@ -1,21 +1,24 @@
 //! Measures what the consumer's own thread cannot: lag, and the dead letters that wait for a person. Asks the brokers; reads the dead-letter topic.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use medallion_crds::pipeline::DeadLetterReason;
+use medallion_crds::launch::KafkaSettings;
+use medallion_crds::pipeline::{DeadLetterReason, Retention};
 use medallion_crds::progress::DeadLetters;
-use rdkafka::ClientConfig;
 use rdkafka::Message;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::BorrowedMessage;
 use rdkafka::metadata::{MetadataPartition, MetadataTopic};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::dead_letter::header;
 use crate::ledger::Standing;
+use crate::retention::{Kept, retention};
+use crate::topic::Names;
 
 /// One question to the brokers.
 const ASK_TIMEOUT: Duration = Duration::from_secs(3);
@@ -29,12 +32,14 @@ const MESSAGE_BYTES: usize = 512;
 /// Looks at the topics from outside the consumer group.
 pub(crate) struct Observer {
     /// Its group holds, by committed offsets, up to where a person has acknowledged dead letters.
-    client: BaseConsumer,
+    client: Arc<BaseConsumer>,
     topic: String,
     dead_letter_topic: String,
     waiting: Waiting,
     /// Ends of the dead-letter partitions when the newest were last read, and what was read.
     shown: (Vec<Span>, Vec<DeadLetterReason>),
+    kept: Kept,
+    acknowledged: Acknowledged,
 }
 
 /// What was seen.
@@ -43,6 +48,8 @@ pub(crate) struct Observation {
     /// `None` before the first assignment.
     pub(crate) lag: Option<i64>,
     pub(crate) oldest_pending: Option<Timestamp>,
+    /// `None` also if the topic keeps its records for ever.
+    pub(crate) retention: Option<Retention>,
     pub(crate) dead_letters: DeadLetters,
 }
 
@@ -55,30 +62,27 @@ struct Span {
 }
 
 impl Observer {
-    pub(crate) fn new(
-        bootstrap_servers: &[String],
-        topic: &str,
-        dead_letter_topic: &str,
-        group: &str,
-    ) -> Result<Self, KafkaError> {
-        let client = ClientConfig::new()
-            .set("bootstrap.servers", bootstrap_servers.join(","))
-            .set("client.id", "medallion-consumer-observer")
-            .set("group.id", format!("{group}.dead-letters"))
-            .set("enable.auto.commit", "false")
-            .set("enable.auto.offset.store", "false")
+    pub(crate) fn new(kafka: &KafkaSettings, group: &str) -> Result<Self, KafkaError> {
+        let client: BaseConsumer = kafka_client::consumer(kafka, "consumer-observer", &format!("{group}.dead-letters"))
             .set("auto.offset.reset", "earliest")
             // Says where a partition ends, also when its last offsets hold no records.
             .set("enable.partition.eof", "true")
             .set("queued.max.messages.kbytes", "2048")
             .create()?;
         Ok(Self {
-            client,
-            topic: topic.to_owned(),
-            dead_letter_topic: dead_letter_topic.to_owned(),
+            client: Arc::new(client),
+            topic: kafka.topic.clone(),
+            dead_letter_topic: kafka.dead_letter_topic.clone(),
             waiting: Waiting::default(),
             shown: (Vec::new(), Vec::new()),
+            kept: Kept::new(kafka),
+            acknowledged: Acknowledged::default(),
         })
+    }
+
+    /// Answers questions about names by the same client.
+    pub(crate) fn names(&self) -> Arc<dyn Names> {
+        self.client.clone()
     }
 
     /// Looks once. Blocks for some seconds at most.
@@ -111,6 +115,7 @@ impl Observer {
         Ok(Observation {
             lag: assigned.then_some(lag),
             oldest_pending,
+            retention: retention(self.kept.seconds(), oldest_pending, assigned, now),
             dead_letters,
         })
     }
@@ -137,26 +142,32 @@ impl Observer {
     }
 
     /// Of each dead-letter partition, what stands after the acknowledged offset.
-    fn unacknowledged(&self) -> Result<Vec<Span>, ObserveError> {
+    fn unacknowledged(&mut self) -> Result<Vec<Span>, ObserveError> {
         let mut asked = TopicPartitionList::new();
         for partition in self.partitions(&self.dead_letter_topic)? {
             asked.add_partition(&self.dead_letter_topic, partition);
         }
+        let id = self.client.topic_id(&self.dead_letter_topic)?;
         let committed = self.client.committed_offsets(asked, ASK_TIMEOUT)?;
-        let spans = committed.elements().into_iter().map(|element| {
+        let mut spans = Vec::new();
+        for element in committed.elements() {
             element.error()?;
             let partition = element.partition();
             let (first, end) = self
                 .client
                 .fetch_watermarks(&self.dead_letter_topic, partition, ASK_TIMEOUT)?;
-            let from = element.offset().to_raw().unwrap_or(first).max(first).min(end);
-            Ok(Span {
+            let offset = match element.offset() {
+                Offset::Offset(offset) => Some(offset),
+                _ => None,
+            };
+            let from = self.acknowledged.from(partition, id.as_deref(), offset, first, end);
+            spans.push(Span {
                 partition,
                 from,
                 to: end,
-            })
-        });
-        spans.collect::<KafkaResult<_>>().map_err(ObserveError::Kafka)
+            });
+        }
+        Ok(spans)
     }
 
     /// The newest unacknowledged dead letters of all partitions, newest first, and whether all were read in time.
@@ -264,8 +275,31 @@ impl Waiting {
     }
 }
 
+/// Up to where a person has acknowledged dead letters, in the dead-letter topic that is there now.
+#[derive(Debug, Default)]
+struct Acknowledged(BTreeMap<i32, (Option<String>, i64)>);
+
+impl Acknowledged {
+    /// The first offset that waits for a person. An acknowledgement holds for the topic in which it was first seen: brokers
+    /// forget those of a topic that is deleted, but not at once. One beyond the end is of a topic that is no more.
+    fn from(&mut self, partition: i32, topic_id: Option<&str>, offset: Option<i64>, first: i64, end: i64) -> i64 {
+        let Some(offset) = offset.filter(|offset| *offset <= end) else {
+            return first;
+        };
+        let seen = self.0.entry(partition).or_insert_with(|| (topic_id.map(str::to_owned), offset));
+        if seen.1 != offset {
+            *seen = (topic_id.map(str::to_owned), offset);
+        }
+        match (seen.0.as_deref(), topic_id) {
+            (Some(was), Some(is)) if was != is => first,
+            _ => offset.max(first),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use rdkafka::ClientConfig;
     use rdkafka::message::{Header, OwnedHeaders};
     use rdkafka::mocking::MockCluster;
     use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
@@ -314,6 +348,18 @@ mod tests {
     }
 
     #[test]
+    fn an_acknowledgement_holds_for_the_topic_in_which_it_was_seen() {
+        let mut acknowledged = Acknowledged::default();
+        assert_eq!(acknowledged.from(0, Some("a"), None, 2, 30), 2, "nobody has acknowledged any");
+        assert_eq!(acknowledged.from(0, Some("a"), Some(20), 2, 30), 20);
+        assert_eq!(acknowledged.from(0, Some("b"), Some(20), 0, 25), 0, "the topic was made anew");
+        assert_eq!(acknowledged.from(0, Some("b"), Some(21), 0, 25), 21, "a person has acknowledged these");
+        assert_eq!(acknowledged.from(1, Some("b"), Some(20), 0, 5), 0, "more than there are");
+        assert_eq!(acknowledged.from(1, Some("b"), Some(1), 3, 5), 3, "the others were deleted");
+        assert_eq!(acknowledged.from(2, None, Some(4), 0, 5), 4, "topics without ids");
+    }
+
+    #[test]
     fn the_newest_dead_letters_are_shown_with_their_reasons() {
         let cluster = MockCluster::new(1).expect("mock brokers");
         cluster.create_topic("orders", 2, 1).expect("a topic");
@@ -340,7 +386,13 @@ mod tests {
         }
         producer.flush(Duration::from_secs(30)).expect("produced");
 
-        let mut observer = Observer::new(&servers, "orders", "dlq.orders", "group").expect("a client");
+        let kafka = KafkaSettings {
+            bootstrap_servers: servers.clone(),
+            topic: "orders".to_owned(),
+            dead_letter_topic: "dlq.orders".to_owned(),
+            tls: None,
+        };
+        let mut observer = Observer::new(&kafka, "group").expect("a client");
         let seen = observer.observe(&[], false).expect("seen");
         assert_eq!((seen.lag, seen.dead_letters.count), (None, 30));
         let reasons: Vec<&str> = seen

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use rdkafka::ClientConfig;
+use medallion_crds::Owner;
+use medallion_crds::launch::KafkaSettings;
 use rdkafka::Message;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -13,17 +14,22 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use worker_kit::WorkerError;
 
-use crate::assignment::Assignment;
+use crate::assignment::{Assignment, Reading};
 use crate::ledger::Ledger;
 use crate::settings::Limits;
 use crate::settle::Settler;
-use crate::start::GO_ON;
+use crate::start::{GO_ON, Halt, another};
+use crate::topic::{Names, ReadTopic};
 use crate::trouble::Place;
 
 /// How long a poll waits for a record.
 const POLL: Duration = Duration::from_millis(100);
 /// How often marks are committed.
 const COMMIT_EVERY: Duration = Duration::from_millis(500);
+/// How often it is looked whether the topic is still the same.
+const LOOK_EVERY: Duration = Duration::from_secs(2);
+/// So many looks at the topic to one at the group.
+const LOOKS_AT_GROUP: u64 = 5;
 /// How long the thread waits for memory before it pauses the partitions, so that it can go on polling.
 const MEMORY_WAIT: Duration = Duration::from_millis(200);
 /// At the end records in flight have so long to be settled; what remains is read again.
@@ -31,15 +37,28 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// Compressed bytes of one partition in one fetch; a batch that is longer comes whole all the same.
 const PARTITION_FETCH_BYTES: &str = "262144";
 
+/// From where is consumed, and for whom.
+#[derive(Clone)]
+pub struct Source {
+    /// Brokers and topics.
+    pub kafka: KafkaSettings,
+    /// Consumer group.
+    pub group: String,
+    /// Whose the group must be.
+    pub owner: Owner,
+    /// The values of the annotation `medallion.dev/adopt`.
+    pub adopt: Vec<String>,
+    /// Tells topics of one name apart, and readers of one group.
+    pub names: Arc<dyn Names>,
+}
+
 /// What is consumed, and what happens to it.
 #[derive(Clone)]
 pub struct Consumption {
-    /// host:port of the brokers.
-    pub bootstrap_servers: Vec<String>,
-    /// Topic of the events.
-    pub topic: String,
-    /// Consumer group.
-    pub group: String,
+    /// Brokers and topics.
+    kafka: KafkaSettings,
+    reading: Reading,
+    names: Arc<dyn Names>,
     /// What bounds work and memory.
     pub limits: Limits,
     /// Settles records.
@@ -52,19 +71,26 @@ pub struct Consumption {
 
 impl Consumption {
     /// Nothing consumed yet.
-    pub fn new(
-        bootstrap_servers: Vec<String>,
-        topic: impl Into<String>,
-        group: impl Into<String>,
-        limits: Limits,
-        settler: Arc<Settler>,
-        shutdown: CancellationToken,
-    ) -> Self {
-        let (topic, group) = (topic.into(), group.into());
-        Self {
-            bootstrap_servers,
-            topic,
+    pub fn new(source: Source, limits: Limits, settler: Arc<Settler>, shutdown: CancellationToken) -> Self {
+        let Source {
+            kafka,
             group,
+            owner,
+            adopt,
+            names,
+        } = source;
+        let reading = Reading {
+            topic: kafka.topic.clone(),
+            dead_letter_topic: kafka.dead_letter_topic.clone(),
+            group,
+            owner,
+            adopt,
+            read: ReadTopic::new(kafka.topic.clone(), names.clone()),
+        };
+        Self {
+            kafka,
+            reading,
+            names,
             limits,
             settler,
             shutdown,
@@ -72,26 +98,62 @@ impl Consumption {
         }
     }
 
+    /// Id of the topic that is read, once it is known.
+    pub fn topic_id(&self) -> Option<String> {
+        self.reading.read.known()
+    }
+
+    /// Why reading must not go on, if another topic has the name by now. What the brokers do not tell is asked again.
+    fn replaced(&self) -> Option<WorkerError> {
+        match self.reading.read.look() {
+            Ok(Ok(())) => None,
+            Ok(Err(halt)) => Halt::error(&self.reading.topic, &self.reading.group, vec![halt]),
+            Err(error) => {
+                tracing::debug!(%error, "the topic's id was not told");
+                None
+            }
+        }
+    }
+
+    /// Changes whenever partitions come or go; 0 before the first.
+    pub fn generation(&self) -> u64 {
+        self.ledger.generation()
+    }
+
     /// Whether the group has said which partitions are ours, be it none.
     pub fn is_assigned(&self) -> bool {
         self.ledger.generation() > 0
     }
 
+    /// Why reading must not go on, if somebody else's offsets stand among the group's: two who begin at the same moment
+    /// find none of the other's when they begin.
+    fn shared(&self) -> Option<WorkerError> {
+        let Reading {
+            topic,
+            group,
+            owner,
+            adopt,
+            ..
+        } = &self.reading;
+        match self.names.owners(group, topic) {
+            Ok(owners) => another(&owners, owner, adopt).and_then(|halt| Halt::error(topic, group, vec![halt])),
+            Err(error) => {
+                tracing::debug!(%error, "the group's offsets were not told");
+                None
+            }
+        }
+    }
+
     fn consumer(&self) -> Result<BaseConsumer<Assignment>, KafkaError> {
         let settler = &self.settler;
         let context = Assignment::new(
-            self.topic.clone(),
+            self.reading.clone(),
             self.ledger.clone(),
             settler.metrics.clone(),
             settler.troubles.clone(),
             self.shutdown.clone(),
         );
-        let consumer: BaseConsumer<Assignment> = ClientConfig::new()
-            .set("bootstrap.servers", self.bootstrap_servers.join(","))
-            .set("client.id", "medallion-consumer")
-            .set("group.id", &self.group)
-            .set("enable.auto.commit", "false")
-            .set("enable.auto.offset.store", "false")
+        kafka_client::consumer(&self.kafka, "consumer", &self.reading.group)
             // Where to begin is decided at assignment; librdkafka must never decide it.
             .set("auto.offset.reset", "error")
             .set("isolation.level", "read_committed")
@@ -112,10 +174,7 @@ impl Consumption {
             .set("fetch.wait.max.ms", "100")
             // A topic that is made while the worker waits for it is seen soon.
             .set("topic.metadata.refresh.interval.ms", "10000")
-            .set("socket.keepalive.enable", "true")
-            .create_with_context(context)?;
-        consumer.subscribe(&[&self.topic])?;
-        Ok(consumer)
+            .create_with_context(context)
     }
 }
 
@@ -123,7 +182,16 @@ impl Consumption {
 pub fn consume(consumption: &Consumption, runtime: &Handle) -> Result<(), WorkerError> {
     let consumer = consumption
         .consumer()
-        .map_err(|error| WorkerError::settings("BadSettings", format!("kafka consumer: {error}")))?;
+        .map_err(|error| bad_client(&error))?;
+    match consumer.context().refusal(&consumer) {
+        Ok(None) => {}
+        Ok(Some(error)) => return Err(error),
+        // It is decided again, partition by partition, when the group gives some.
+        Err(error) => tracing::debug!(%error, "the group's offsets are not known yet"),
+    }
+    consumer
+        .subscribe(&[&consumption.reading.topic])
+        .map_err(|error| bad_client(&error))?;
     let outcome = poll_until_stopped(consumption, &consumer, runtime);
     if !consumption.ledger.wait_settled(None, DRAIN_TIMEOUT) {
         tracing::warn!("stopped with records in flight; they are read again");
@@ -136,6 +204,29 @@ pub fn consume(consumption: &Consumption, runtime: &Handle) -> Result<(), Worker
     outcome
 }
 
+/// Looks again and again whether the topic is still the one that is read, and the group ours alone; ends the consumption
+/// if not. Blocks.
+pub fn watch_names(consumption: &Consumption, runtime: &Handle) -> Result<(), WorkerError> {
+    let stop = &consumption.shutdown;
+    for look in 1_u64.. {
+        if stop.is_cancelled() {
+            break;
+        }
+        let shared = || (look % LOOKS_AT_GROUP == 0).then(|| consumption.shared()).flatten();
+        if let Some(error) = consumption.replaced().or_else(shared) {
+            stop.cancel();
+            return Err(error);
+        }
+        let pause = tokio::time::timeout(LOOK_EVERY, stop.cancelled());
+        let _ = runtime.block_on(pause);
+    }
+    Ok(())
+}
+
+fn bad_client(error: &KafkaError) -> WorkerError {
+    WorkerError::settings("BadSettings", format!("kafka consumer: {error}"))
+}
+
 fn poll_until_stopped(
     consumption: &Consumption,
     consumer: &BaseConsumer<Assignment>,
@@ -144,9 +235,11 @@ fn poll_until_stopped(
     let mut committed = Instant::now();
     let mut pressure = Pressure::default();
     while !consumption.shutdown.is_cancelled() {
+        consumption.settler.progress.beat();
         if committed.elapsed() >= COMMIT_EVERY {
             committed = Instant::now();
             consumer.context().commit(consumer, None, CommitMode::Async);
+            consumer.context().commit_anchor(consumer);
         }
         if consumption.ledger.is_broken() {
             let message = "working on a record ended in a panic, which is a bug of this worker; its log says where";
@@ -160,11 +253,18 @@ fn poll_until_stopped(
         match polled {
             None => {}
             Some(Ok(message)) => begin(consumption, message.detach(), runtime),
-            Some(Err(error)) => match reaction(&error, &consumption.topic, &consumption.ledger) {
-                Reaction::Nothing => {}
-                Reaction::Wait(reason, message) => consumption.settler.troubles.set(Place::Kafka, reason, message),
-                Reaction::End(error) => return Err(error),
-            },
+            Some(Err(error)) => {
+                if hints_at_another_topic(&error)
+                    && let Some(error) = consumption.replaced()
+                {
+                    return Err(error);
+                }
+                match reaction(&error, &consumption.reading.topic, &consumption.ledger) {
+                    Reaction::Nothing => {}
+                    Reaction::Wait(reason, message) => consumption.settler.troubles.set(Place::Kafka, reason, message),
+                    Reaction::End(error) => return Err(error),
+                }
+            }
         }
     }
     Ok(())
@@ -255,6 +355,23 @@ fn next_offsets(ledger: &Ledger) -> String {
     all.collect::<Vec<_>>().join(", ")
 }
 
+/// Whether an error is what a topic that was made anew looks like at first.
+fn hints_at_another_topic(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode as Code;
+
+    matches!(
+        error.rdkafka_error_code(),
+        Some(
+            Code::OffsetOutOfRange
+                | Code::AutoOffsetReset
+                | Code::UnknownTopicId
+                | Code::UnknownTopicOrPartition
+                | Code::UnknownTopic
+                | Code::UnknownPartition
+        )
+    )
+}
+
 fn reaction(error: &KafkaError, topic: &str, ledger: &Ledger) -> Reaction {
     use RDKafkaErrorCode as Code;
 
@@ -291,7 +408,7 @@ fn reaction(error: &KafkaError, topic: &str, ledger: &Ledger) -> Reaction {
                 "topic {topic}: the group has given this member up because it did not poll in time; a new process joins again"
             ),
         )),
-        Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition => Reaction::Wait(
+        Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition | Code::UnknownTopicId => Reaction::Wait(
             "TopicMissing",
             format!("topic {topic} does not exist; create it, or correct spec.kafka.topic"),
         ),

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::join_all;
 use medallion_contract::Contract;
 use medallion_crds::launch::ConsumerSettings;
 use medallion_crds::launch::report::Report;
@@ -18,7 +19,7 @@ use crate::dead_letter::KafkaDeadLetters;
 use crate::dynamo::DynamoTable;
 use crate::metrics::ConsumerMetrics;
 use crate::observe::{Observation, Observer};
-use crate::poll::{Consumption, consume};
+use crate::poll::{Consumption, Source, consume, watch_names};
 use crate::settings::{Limits, pointers};
 use crate::settle::Settler;
 use crate::trouble::{Place, Troubles};
@@ -38,8 +39,7 @@ pub async fn run(context: Context<ConsumerSettings>) -> Result<Option<Report>, W
     )
     .map_err(|error| WorkerError::settings("BadContract", error.to_string()))?;
     let kafka = &settings.kafka;
-    let dead_letters = KafkaDeadLetters::new(&kafka.bootstrap_servers, &kafka.dead_letter_topic, &settings.group)
-        .map_err(|error| bad_client(&error))?;
+    let dead_letters = KafkaDeadLetters::new(kafka, &settings.group).map_err(|error| bad_client(&error))?;
     let dead_letters = Arc::new(dead_letters);
     let client = aws_sdk_dynamodb::Client::new(&aws::configuration(&context.settings.region).await);
     let troubles = Troubles::new(context.progress.clone());
@@ -52,23 +52,24 @@ pub async fn run(context: Context<ConsumerSettings>) -> Result<Option<Report>, W
         troubles: troubles.clone(),
         progress: context.progress.clone(),
     });
-    let outlook = Observer::new(
-        &kafka.bootstrap_servers,
-        &kafka.topic,
-        &kafka.dead_letter_topic,
-        &settings.group,
-    )
-    .map_err(|error| bad_client(&error))?;
-    let consumption = Consumption::new(
-        kafka.bootstrap_servers.clone(),
-        &kafka.topic,
-        &settings.group,
-        limits,
-        settler,
-        context.shutdown.child_token(),
+    let outlook = Observer::new(kafka, &settings.group).map_err(|error| bad_client(&error))?;
+    let source = Source {
+        kafka: kafka.clone(),
+        group: settings.group.clone(),
+        owner: context.settings.pipeline.owner(),
+        adopt: context.settings.adopt.clone(),
+        names: outlook.names(),
+    };
+    tracing::info!(
+        topic = source.kafka.topic,
+        group = source.group,
+        owner = %source.owner,
+        table = settings.table,
+        "consumes"
     );
+    let consumption = Consumption::new(source, limits, settler, context.shutdown.child_token());
 
-    // Blocking threads of their own: one that only polls, one that only looks.
+    // Blocking threads of their own: one that only polls, one that only measures, one that only looks at names.
     let polling = tokio::task::spawn_blocking({
         let consumption = consumption.clone();
         move || consume(&consumption, &Handle::current())
@@ -79,7 +80,12 @@ pub async fn run(context: Context<ConsumerSettings>) -> Result<Option<Report>, W
         move || observe(outlook, &consumption, &dead_letters, &progress, &ready)
     });
 
-    let ended = both(polling, watching, &consumption.shutdown).await;
+    let naming = tokio::task::spawn_blocking({
+        let consumption = consumption.clone();
+        move || watch_names(&consumption, &Handle::current())
+    });
+
+    let ended = all([polling, watching, naming], &consumption.shutdown).await;
     context.ready.send_replace(false);
     tokio::task::spawn_blocking(move || dead_letters.flush(FLUSH_TIMEOUT))
         .await
@@ -89,15 +95,14 @@ pub async fn run(context: Context<ConsumerSettings>) -> Result<Option<Report>, W
 
 type Thread = JoinHandle<Result<(), WorkerError>>;
 
-/// Waits for both threads; whichever ends first, in whatever way, ends the other.
-async fn both(polling: Thread, watching: Thread, stop: &CancellationToken) -> Result<(), WorkerError> {
-    let end = async |thread: Thread| {
+/// Waits for all threads; whichever ends first, in whatever way, ends the others. The first error in their order counts.
+async fn all<const N: usize>(threads: [Thread; N], stop: &CancellationToken) -> Result<(), WorkerError> {
+    let ends = threads.map(async |thread: Thread| {
         let outcome = thread.await.unwrap_or_else(|error| Err(ended_badly(&error)));
         stop.cancel();
         outcome
-    };
-    let (consumed, observed) = tokio::join!(end(polling), end(watching));
-    consumed.and(observed)
+    });
+    join_all(ends).await.into_iter().collect()
 }
 
 /// Measures until shutdown; ends the consumption if the dead-letter producer can send no more.
@@ -127,6 +132,7 @@ fn observe(
                 // What is not known is absent, never the last value for ever.
                 progress.update(|work| {
                     work.lag = None;
+                    work.retention = None;
                     work.dead_letters = None;
                 });
             }
@@ -145,6 +151,8 @@ fn report(observation: &Observation, consumption: &Consumption, progress: &Progr
     }
     progress.update(|work| {
         work.lag = observation.lag;
+        work.retention = observation.retention;
+        work.topic_id = consumption.topic_id();
         work.oldest_pending_time = observation.oldest_pending;
         work.dead_letters = Some(observation.dead_letters.clone());
     });
@@ -168,7 +176,7 @@ mod tests {
     #[case::polling(true)]
     #[case::watching(false)]
     #[tokio::test]
-    async fn a_thread_that_panics_ends_the_other_and_the_worker(#[case] polling_panics: bool) {
+    async fn a_thread_that_panics_ends_the_others_and_the_worker(#[case] polling_panics: bool) {
         let stop = CancellationToken::new();
         let panics = tokio::spawn(async { panic!("on purpose") });
         let waits = tokio::spawn({
@@ -183,7 +191,7 @@ mod tests {
         } else {
             (waits, panics)
         };
-        let error = both(polling, watching, &stop).await.expect_err("it must end");
+        let error = all([polling, watching], &stop).await.expect_err("it must end");
         assert_eq!(error.reason, "ThreadFailed");
     }
 }

@@ -1,7 +1,7 @@
 //! The consumer's limits, checked once. No network.
 
 use medallion_contract::Pointers;
-use medallion_crds::launch::{ConsumerSettings, ContractSettings, ContractVersionSettings};
+use medallion_crds::launch::{ConsumerSettings, ContractSettings};
 use worker_kit::{Faults, WorkerError};
 
 /// The smallest buffer that holds a few of the largest records.
@@ -58,7 +58,7 @@ pub(crate) fn pointers(contract: &ContractSettings) -> Pointers<'_> {
 
 #[cfg(test)]
 mod tests {
-    use medallion_crds::launch::KafkaSettings;
+    use medallion_crds::launch::{ContractVersionSettings, KafkaSettings};
 
     use super::*;
 

@@ -4,22 +4,17 @@ use std::path::Path;
 
 use medallion_contract::{Contract, Pointers};
 use medallion_crds::launch::ContractSettings;
-use medallion_crds::pipeline::{Dependency, DependencyKind};
 
 use crate::finding::Finding;
 
-/// What the contract is like, and its version if it is valid.
-pub fn check(settings: &ContractSettings) -> (Dependency, Option<String>) {
-    let path = Path::new(settings.schema_path());
-    let file = path.file_name().unwrap_or_default().to_string_lossy();
-    let (finding, version) = compile(settings);
-    (
-        finding.of(DependencyKind::Contract, format!("Contract/{file}")),
-        version,
-    )
+/// Name of the contract as a dependency: that of the version that admits new events.
+pub fn name(settings: &ContractSettings) -> String {
+    let version = settings.versions.last().map_or("", |version| &version.name);
+    format!("Contract/{version}")
 }
 
-fn compile(settings: &ContractSettings) -> (Finding, Option<String>) {
+/// What the contract is like by itself, and the contract if it is valid.
+pub fn check(settings: &ContractSettings) -> (Finding, Option<Contract>) {
     let text = match std::fs::read_to_string(settings.schema_path()) {
         Ok(text) => text,
         Err(error) => {
@@ -37,7 +32,7 @@ fn compile(settings: &ContractSettings) -> (Finding, Option<String>) {
         version: settings.version.as_deref(),
     };
     match Contract::compile(&text, &pointers) {
-        Ok(contract) => (Finding::Exists, Some(contract.version().to_owned())),
+        Ok(contract) => (Finding::Exists, Some(contract)),
         Err(error) => (
             Finding::Differs(format!("{error}; a corrected contract is a new ConfigMap")),
             None,
@@ -48,8 +43,6 @@ fn compile(settings: &ContractSettings) -> (Finding, Option<String>) {
 #[cfg(test)]
 mod tests {
     use medallion_crds::launch::ContractVersionSettings;
-    use medallion_crds::pipeline::DependencyState;
-
     use super::*;
 
     fn settings(schema: Option<&str>, key: &str) -> (tempfile::TempDir, ContractSettings) {
@@ -77,31 +70,26 @@ mod tests {
     #[test]
     fn a_valid_contract_has_a_version() {
         let (_folder, settings) = settings(Some(SCHEMA), "/sku");
-        let (dependency, version) = check(&settings);
-        assert_eq!(
-            (dependency.name.as_str(), dependency.state),
-            ("Contract/schema.json", DependencyState::Exists)
-        );
-        assert_eq!(version.map(|version| version.len()), Some(64));
+        let (finding, contract) = check(&settings);
+        assert_eq!((name(&settings).as_str(), finding), ("Contract/v1", Finding::Exists));
+        assert_eq!(contract.map(|contract| contract.version().len()), Some(64));
     }
 
     #[test]
     fn a_pointer_that_leads_nowhere_is_said() {
         let (_folder, settings) = settings(Some(SCHEMA), "/article");
-        let (dependency, version) = check(&settings);
-        assert_eq!((dependency.state, version), (DependencyState::Differs, None));
-        assert!(dependency.message.is_some_and(|message| message.contains("/article")));
+        let (Finding::Differs(message), None) = check(&settings) else {
+            panic!("it is not valid");
+        };
+        assert!(message.contains("/article"), "{message}");
     }
 
     #[test]
     fn a_missing_file_names_where_it_should_come_from() {
         let (_folder, settings) = settings(None, "/sku");
-        let (dependency, _) = check(&settings);
-        assert_eq!(dependency.state, DependencyState::Missing);
-        assert!(
-            dependency
-                .message
-                .is_some_and(|message| message.contains("spec.contract.versions[].schemaRef"))
-        );
+        let (Finding::Missing(message), None) = check(&settings) else {
+            panic!("it is not there");
+        };
+        assert!(message.contains("spec.contract.versions[].schemaRef"), "{message}");
     }
 }

@@ -12,6 +12,8 @@ use medallion_crds::pipeline::{Dependency, DependencyKind, DependencyState};
 pub enum Finding {
     /// There, and as it must be.
     Exists,
+    /// There, and workers can rely on it; but somebody should know this.
+    Noted(String),
     /// Made just now.
     Created(String),
     /// Not there.
@@ -23,10 +25,20 @@ pub enum Finding {
 }
 
 impl Finding {
+    /// There, with what somebody should know, if there is anything.
+    pub fn with_notes(notes: &[String]) -> Self {
+        if notes.is_empty() {
+            Self::Exists
+        } else {
+            Self::Noted(notes.join("; "))
+        }
+    }
+
     /// As the report has it.
     pub fn of(self, kind: DependencyKind, name: String) -> Dependency {
         let (state, message) = match self {
             Self::Exists => (DependencyState::Exists, None),
+            Self::Noted(message) => (DependencyState::Exists, Some(message)),
             Self::Created(message) => (DependencyState::Created, Some(message)),
             Self::Missing(message) => (DependencyState::Missing, Some(message)),
             Self::Differs(message) => (DependencyState::Differs, Some(message)),
@@ -50,12 +62,17 @@ pub async fn within(
 ) -> Dependency {
     let finding = match tokio::time::timeout(limit, look).await {
         Ok(finding) => finding,
-        Err(_) => Finding::Unknown(format!(
-            "no answer within {} s: check that it can be reached",
-            limit.as_secs()
-        )),
+        Err(_) => late(limit),
     };
     finding.of(kind, name)
+}
+
+/// What did not answer in time.
+pub fn late(limit: Duration) -> Finding {
+    Finding::Unknown(format!(
+        "no answer within {} s: check that it can be reached",
+        limit.as_secs()
+    ))
 }
 
 /// What an AWS service said; if it did not answer, the error and its causes, of which the error itself says only the

@@ -1,13 +1,13 @@
 //! The topic and its dead-letter topic: verified, or created. Talks to Kafka.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use medallion_contract::MAX_EVENT_BYTES;
 use medallion_crds::launch::KafkaSettings;
-use medallion_crds::pipeline::{Dependency, DependencyKind, Management};
-use rdkafka::ClientConfig;
+use medallion_crds::pipeline::Management;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -15,8 +15,6 @@ use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::finding::{Finding, OR_MANAGED};
 
-/// Lets the broker decide how many replicas a topic has.
-const BROKER_DEFAULT: TopicReplication<'static> = TopicReplication::Fixed(-1);
 /// Partitions of a dead-letter topic that is created: dead letters are few, and one partition shows them in order.
 const DEAD_LETTER_PARTITIONS: i32 = 1;
 /// What an event needs beside its own bytes: key, headers and the record's frame.
@@ -30,11 +28,14 @@ const PACE: Duration = Duration::from_millis(250);
 
 const MAX_MESSAGE_BYTES: &str = "max.message.bytes";
 const CLEANUP_POLICY: &str = "cleanup.policy";
+const MIN_IN_SYNC: &str = "min.insync.replicas";
 
 /// What a topic is like.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 struct Topic {
     partitions: usize,
+    /// Copies of each record, of the partition with the fewest.
+    replicas: usize,
     /// Whether every partition has a leader.
     led: bool,
     /// Absent if the broker does not tell us.
@@ -45,35 +46,39 @@ impl Topic {
     fn longest_record(&self) -> Option<i64> {
         self.settings.get(MAX_MESSAGE_BYTES)?.parse().ok()
     }
+
+    fn min_in_sync(&self) -> Option<i32> {
+        self.settings.get(MIN_IN_SYNC)?.parse().ok()
+    }
 }
 
 /// What a topic must be like.
 #[derive(Clone, Copy, Debug)]
 struct Wanted {
-    /// `None`: any number.
+    /// At least so many; `None`: any number.
     partitions: Option<i32>,
+    replication_factor: i32,
     longest_record: i64,
+}
+
+/// With how many copies a record is acknowledged: with all but one, so that one broker may be lost or be away. With fewer
+/// than three copies that would be all or one, and then a broker that is away must not stop everything.
+const fn min_in_sync(replication_factor: i32) -> i32 {
+    if replication_factor >= 3 { replication_factor - 1 } else { 1 }
 }
 
 /// Verifies both topics, or creates them.
 pub async fn check(
-    settings: &KafkaSettings,
+    kafka: &KafkaSettings,
     partitions: i32,
+    replication_factor: i32,
     management: Management,
     limit: Duration,
-) -> [Dependency; 2] {
-    let brokers = settings.bootstrap_servers.join(",");
-    let [topic, dead_letters] = match Brokers::new(&brokers, management, limit) {
-        Ok(brokers) => brokers.check(settings, partitions).await,
+) -> [Finding; 2] {
+    match Brokers::new(kafka, management, limit) {
+        Ok(brokers) => brokers.check(kafka, partitions, replication_factor).await,
         Err(error) => [Finding::Unknown(error.to_string()), Finding::Unknown(error.to_string())],
-    };
-    [
-        topic.of(DependencyKind::Topic, format!("Topic/{}", settings.topic)),
-        dead_letters.of(
-            DependencyKind::DeadLetterTopic,
-            format!("Topic/{}", settings.dead_letter_topic),
-        ),
-    ]
+    }
 }
 
 struct Brokers {
@@ -85,31 +90,32 @@ struct Brokers {
 }
 
 impl Brokers {
-    fn new(addresses: &str, management: Management, limit: Duration) -> Result<Self, KafkaError> {
-        let client = ClientConfig::new()
-            .set("bootstrap.servers", addresses)
-            .set("client.id", "medallion-provisioner")
+    fn new(kafka: &KafkaSettings, management: Management, limit: Duration) -> Result<Self, KafkaError> {
+        let client = kafka_client::client(kafka, "provisioner")
             .set("socket.timeout.ms", limit.as_millis().to_string())
             .create()?;
         let until = Instant::now() + limit;
         Ok(Self {
             client: Arc::new(client),
-            addresses: addresses.to_owned(),
+            addresses: kafka.bootstrap_servers.join(","),
             management,
             limit,
             until,
         })
     }
 
-    async fn check(mut self, settings: &KafkaSettings, partitions: i32) -> [Finding; 2] {
+    async fn check(mut self, settings: &KafkaSettings, partitions: i32, replication_factor: i32) -> [Finding; 2] {
         let least = i64::try_from(MAX_EVENT_BYTES)
             .unwrap_or(i64::MAX)
             .saturating_add(RECORD_OVERHEAD);
         let wanted = Wanted {
             partitions: Some(partitions),
+            replication_factor,
             longest_record: least,
         };
-        let topic = self.verify_or_create(&settings.topic, wanted, &[]).await;
+        let in_sync = min_in_sync(replication_factor).to_string();
+        let settings_of_new = [(MIN_IN_SYNC, in_sync.as_str())];
+        let topic = self.verify_or_create(&settings.topic, wanted, &settings_of_new).await;
         if topic.is_ok() {
             // Brokers that answer get the whole time for the second topic too.
             self.until = Instant::now() + self.limit;
@@ -121,6 +127,7 @@ impl Brokers {
             .unwrap_or(KAFKA_DEFAULT);
         let wanted = Wanted {
             partitions: None,
+            replication_factor,
             longest_record: longest.saturating_add(RECORD_OVERHEAD),
         };
         let bytes = longest.saturating_add(DEAD_LETTER_ROOM).to_string();
@@ -129,6 +136,7 @@ impl Brokers {
             (MAX_MESSAGE_BYTES, bytes.as_str()),
             ("retention.ms", "-1"),
             (CLEANUP_POLICY, "delete"),
+            (MIN_IN_SYNC, in_sync.as_str()),
         ];
         let dead_letters = self
             .verify_or_create(&settings.dead_letter_topic, wanted, &settings_of_new)
@@ -152,15 +160,17 @@ impl Brokers {
                 .iter()
                 .map(|(name, value)| format!(" --config {name}={value}"));
             return Err(Finding::Missing(format!(
-                "the topic is not there: kafka-topics.sh --bootstrap-server {} --create --topic {name} --partitions {count}{}, \
-                 {OR_MANAGED}",
+                "the topic is not there: kafka-topics.sh --bootstrap-server {} --create --topic {name} --partitions {count} \
+                 --replication-factor {}{}, {OR_MANAGED}",
                 self.addresses,
+                wanted.replication_factor,
                 options.collect::<String>()
             )));
         }
+        let copies = TopicReplication::Fixed(wanted.replication_factor);
         let new = settings_of_new
             .iter()
-            .fold(NewTopic::new(name, count, BROKER_DEFAULT), |topic, (name, value)| {
+            .fold(NewTopic::new(name, count, copies), |topic, (name, value)| {
                 topic.set(name, value)
             });
         let refusal = self.create(new).await;
@@ -169,7 +179,11 @@ impl Brokers {
             match (self.look(name).await?, &refusal) {
                 (Some(found), None) if found.led => {
                     let created = match self.judge(name, &found, wanted) {
-                        Finding::Exists => Finding::Created(format!("created, partitions: {count}")),
+                        Finding::Exists => Finding::Created(format!(
+                            "created, partitions: {count}, copies of each record: {}, acknowledged with {}",
+                            wanted.replication_factor,
+                            min_in_sync(wanted.replication_factor)
+                        )),
                         other => other,
                     };
                     return Ok((found, created));
@@ -198,7 +212,13 @@ impl Brokers {
             Ok(Ok(results)) => results
                 .into_iter()
                 .find_map(Result::err)
-                .map(|(_, code)| code.to_string()),
+                .map(|(_, code)| match code {
+                    RDKafkaErrorCode::InvalidReplicationFactor => format!(
+                        "{code}: there are fewer brokers than copies; add brokers, or say in spec.kafka.replicationFactor \
+                         with how many copies records are safe enough, 1 for a single broker that may be lost"
+                    ),
+                    code => code.to_string(),
+                }),
             Ok(Err(error)) => Some(error.to_string()),
             Err(_) => Some(format!("no answer within {} s", self.limit.as_secs())),
         }
@@ -222,6 +242,12 @@ impl Brokers {
         };
         Ok(Some(Topic {
             partitions: found.partitions().len(),
+            replicas: found
+                .partitions()
+                .iter()
+                .map(|partition| partition.replicas().len())
+                .min()
+                .unwrap_or_default(),
             led: !found.partitions().is_empty() && found.partitions().iter().all(|partition| partition.leader() >= 0),
             settings: self.settings(name).await?,
         }))
@@ -262,14 +288,23 @@ impl Brokers {
 
     /// What a topic that is there is like.
     fn judge(&self, name: &str, found: &Topic, wanted: Wanted) -> Finding {
-        if let Some(count) = wanted.partitions
-            && usize::try_from(count) != Ok(found.partitions)
-        {
-            return Finding::Differs(format!(
-                "it has {} partitions, spec.kafka.partitions says {count}; the count is never changed, for keys would change \
-                 their partition: use another topic, or make the Pipeline anew with partitions: {}",
-                found.partitions, found.partitions
-            ));
+        let mut notes = Vec::new();
+        if let Some(count) = wanted.partitions {
+            match found.partitions.cmp(&usize::try_from(count).unwrap_or_default()) {
+                Ordering::Less => {
+                    return Finding::Differs(format!(
+                        "it has {} partitions, spec.kafka.partitions says {count}; the count is never changed, for keys \
+                         would change their partition: use another topic, or make the Pipeline anew with partitions: {}",
+                        found.partitions, found.partitions
+                    ));
+                }
+                Ordering::Greater => notes.push(format!(
+                    "it has {} partitions, spec.kafka.partitions says {count}: all are read; where they were added later, \
+                     events of one key from before and after may pass each other",
+                    found.partitions
+                )),
+                Ordering::Equal => {}
+            }
         }
         let alter = |setting: String| {
             format!(
@@ -296,8 +331,30 @@ impl Brokers {
                 alter(format!("{MAX_MESSAGE_BYTES}={}", wanted.longest_record))
             ));
         }
-        Finding::Exists
+        notes.extend(safety(found, wanted.replication_factor, &alter));
+        Finding::with_notes(&notes)
     }
+}
+
+/// What somebody should know about how safe an acknowledged record is; nothing where the spec asks for one copy.
+fn safety(found: &Topic, replication_factor: i32, alter: &impl Fn(String) -> String) -> Option<String> {
+    if replication_factor < 2 {
+        return None;
+    }
+    if found.replicas == 1 {
+        return Some(format!(
+            "it has one copy of each record, spec.kafka.replicationFactor says {replication_factor}: what is acknowledged is \
+             lost with its broker; give it more by kafka-reassign-partitions.sh, or say replicationFactor: 1"
+        ));
+    }
+    let wanted = min_in_sync(replication_factor);
+    let acknowledged_with = found.min_in_sync().filter(|count| *count < wanted)?;
+    Some(format!(
+        "it acknowledges a record when {acknowledged_with} of {} brokers have it, so what is acknowledged can be lost with \
+         one: {}",
+        found.replicas,
+        alter(format!("{MIN_IN_SYNC}={wanted}"))
+    ))
 }
 
 fn finding(outcome: Result<(Topic, Finding), Finding>) -> Finding {
@@ -312,8 +369,17 @@ mod tests {
 
     use super::*;
 
+    fn kafka() -> KafkaSettings {
+        KafkaSettings {
+            bootstrap_servers: vec!["127.0.0.1:1".to_owned()],
+            topic: "orders".to_owned(),
+            dead_letter_topic: "dlq.orders".to_owned(),
+            tls: None,
+        }
+    }
+
     fn brokers() -> Brokers {
-        Brokers::new("localhost:1", Management::External, Duration::from_secs(1)).expect("a client")
+        Brokers::new(&kafka(), Management::External, Duration::from_secs(1)).expect("a client")
     }
 
     fn topic(partitions: usize, settings: &[(&str, &str)]) -> Topic {
@@ -323,6 +389,7 @@ mod tests {
             .collect();
         Topic {
             partitions,
+            replicas: 3,
             led: true,
             settings,
         }
@@ -330,6 +397,7 @@ mod tests {
 
     const WANTED: Wanted = Wanted {
         partitions: Some(6),
+        replication_factor: 3,
         longest_record: 500_000,
     };
 
@@ -339,6 +407,48 @@ mod tests {
     #[tokio::test]
     async fn a_topic_that_fits_exists(#[case] found: Topic) {
         assert_eq!(brokers().judge("orders", &found, WANTED), Finding::Exists);
+    }
+
+    #[rstest]
+    #[case::more_partitions(topic(9, &[]), 3, "it has 9 partitions, spec.kafka.partitions says 6")]
+    #[case::acknowledged_by_one(topic(6, &[(MIN_IN_SYNC, "1")]), 3, "--add-config min.insync.replicas=2")]
+    #[case::one_copy(Topic { replicas: 1, ..topic(6, &[(MIN_IN_SYNC, "1")]) }, 3, "replicationFactor: 1")]
+    #[case::both(topic(7, &[(MIN_IN_SYNC, "1")]), 3, "min.insync.replicas=2")]
+    #[case::five_copies(topic(6, &[(MIN_IN_SYNC, "2")]), 5, "min.insync.replicas=4")]
+    #[tokio::test]
+    async fn what_somebody_should_know_is_told_and_stops_nothing(
+        #[case] found: Topic,
+        #[case] replication_factor: i32,
+        #[case] words: &str,
+    ) {
+        let wanted = Wanted {
+            replication_factor,
+            ..WANTED
+        };
+        let finding = brokers().judge("orders", &found, wanted);
+        let Finding::Noted(message) = finding else {
+            panic!("{finding:?}");
+        };
+        assert!(message.contains(words), "{message}");
+    }
+
+    #[rstest]
+    #[case::two_of_three(topic(6, &[(MIN_IN_SYNC, "2")]), 3)]
+    #[case::three_of_three(topic(6, &[(MIN_IN_SYNC, "3")]), 3)]
+    #[case::one_of_two(topic(6, &[(MIN_IN_SYNC, "1")]), 2)]
+    #[case::a_single_broker_that_is_said(Topic { replicas: 1, ..topic(6, &[(MIN_IN_SYNC, "1")]) }, 1)]
+    #[tokio::test]
+    async fn a_topic_that_is_as_safe_as_is_asked_needs_no_words(#[case] found: Topic, #[case] replication_factor: i32) {
+        let wanted = Wanted {
+            replication_factor,
+            ..WANTED
+        };
+        assert_eq!(brokers().judge("orders", &found, wanted), Finding::Exists);
+    }
+
+    #[test]
+    fn a_new_topic_survives_the_loss_of_one_broker_where_it_can() {
+        assert_eq!([1, 2, 3, 4].map(min_in_sync), [1, 1, 2, 3]);
     }
 
     #[rstest]
@@ -355,15 +465,11 @@ mod tests {
 
     #[tokio::test]
     async fn brokers_that_are_not_there_leave_both_topics_unknown() {
-        let settings = KafkaSettings {
-            bootstrap_servers: vec!["127.0.0.1:1".to_owned()],
-            topic: "orders".to_owned(),
-            dead_letter_topic: "dlq.orders".to_owned(),
-            tls: None,
-        };
-        let found = check(&settings, 6, Management::Managed, Duration::from_secs(1)).await;
-        for dependency in found {
-            let message = dependency.message.expect("words");
+        let found = check(&kafka(), 6, 3, Management::Managed, Duration::from_secs(1)).await;
+        for finding in found {
+            let Finding::Unknown(message) = finding else {
+                panic!("{finding:?}");
+            };
             assert!(message.contains("127.0.0.1:1"), "{message}");
         }
     }

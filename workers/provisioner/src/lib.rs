@@ -5,9 +5,12 @@
 //! missing is no error of the provisioner. It has no metrics of its own: it lives for seconds, and no scrape would meet it.
 
 mod bucket;
+mod claimant;
 mod contract;
 mod finding;
+mod group;
 mod kafka;
+mod lake;
 mod schema;
 mod statements;
 mod table;
@@ -16,14 +19,16 @@ use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_config::timeout::TimeoutConfig;
-use futures::FutureExt;
-use futures::future::{BoxFuture, join, join_all};
+use medallion_contract::Contract;
 use medallion_crds::launch::report::{ProvisionReport, Report};
 use medallion_crds::launch::{ProvisionerSettings, Settings};
 use medallion_crds::pipeline::{Dependency, DependencyKind};
+use medallion_lake::LakeStore;
 use worker_kit::{Context, WorkerError};
 
-use crate::finding::within;
+use crate::claimant::Claimant;
+use crate::finding::{Finding, late, within};
+use crate::lake::Bronze;
 
 /// Looks at everything once.
 pub async fn run(context: Context<ProvisionerSettings>) -> Result<Option<Report>, WorkerError> {
@@ -70,57 +75,156 @@ impl Services {
     }
 }
 
-/// Creates what is missing, if the settings want it, and tells how everything is.
+/// Creates what is missing, if the settings want it, and tells how everything is, and whose.
 pub async fn provision(settings: &Settings<ProvisionerSettings>, services: &Services) -> ProvisionReport {
-    let (owner, adopt, settings) = (settings.pipeline.owner(), &settings.adopt, &settings.worker);
-    let limit = Duration::from_secs(u64::try_from(settings.timeout_seconds).unwrap_or_default().max(1));
-    let (contract, contract_version) = contract::check(&settings.contract);
-
-    let mut checks: Vec<BoxFuture<'_, Dependency>> = Vec::new();
-    let table = table::Tables::new(&in_time(&services.table, limit), settings.management);
-    checks.push(
-        within(
-            limit,
-            DependencyKind::Table,
-            format!("Table/{}", settings.table),
-            async move { table.check(&settings.table).await },
-        )
-        .boxed(),
+    let owner = settings.pipeline.owner();
+    let look = Look {
+        limit: Duration::from_secs(u64::try_from(settings.worker.timeout_seconds).unwrap_or_default().max(1)),
+        settings: &settings.worker,
+        services,
+        claimant: Claimant {
+            owner: &owner,
+            adopt: &settings.adopt,
+        },
+    };
+    let (itself, contract) = contract::check(&settings.worker.contract);
+    let (kafka, table, (bronze, bronze_contract), silver, gold, schema) = tokio::join!(
+        look.kafka(),
+        look.table(),
+        look.bronze(contract.as_ref()),
+        look.layer(DependencyKind::SilverBucket),
+        look.layer(DependencyKind::GoldBucket),
+        look.schema(),
     );
-    for (kind, bucket) in [
-        (DependencyKind::BronzeBucket, &settings.buckets.bronze),
-        (DependencyKind::SilverBucket, &settings.buckets.silver),
-        (DependencyKind::GoldBucket, &settings.buckets.gold),
-    ] {
-        let buckets = bucket::Buckets::new(&in_time(&services.buckets, limit), settings.management);
-        checks.push(
-            within(limit, kind, format!("Bucket/{bucket}"), async move {
-                buckets.check(bucket).await
-            })
-            .boxed(),
-        );
-    }
-    if let Some(warehouse) = &settings.warehouse {
-        let claimant = schema::Claimant {
-            owner: owner.to_string(),
-            adopt: adopt.clone(),
-            tables: settings.warehouse_tables.clone(),
-        };
-        let configuration = in_time(&services.warehouse, limit);
-        let schema = schema::Schemas::new(&configuration, warehouse, settings.management, claimant);
-        let name = format!("Schema/{}.{}", warehouse.database, warehouse.schema);
-        let look = within(limit, DependencyKind::WarehouseSchema, name, async move {
-            schema.check().await
-        });
-        checks.push(look.boxed());
-    }
-
-    let topics = kafka::check(&settings.kafka, settings.partitions, settings.management, limit);
-    let (topics, others) = join(topics, join_all(checks)).await;
-    let dependencies = std::iter::once(contract).chain(topics).chain(others).collect();
+    // What is wrong with the contract by itself comes first.
+    let finding = if itself == Finding::Exists { bronze_contract } else { itself };
+    let mut dependencies = vec![finding.of(DependencyKind::Contract, contract::name(&settings.worker.contract))];
+    dependencies.extend(kafka);
+    dependencies.extend([table, bronze, silver, gold]);
+    dependencies.extend(schema);
     ProvisionReport {
         dependencies,
-        contract_version,
+        contract_version: contract.map(|contract| contract.version().to_owned()),
+    }
+}
+
+/// One look at everything, each with its own time limit.
+struct Look<'a> {
+    settings: &'a ProvisionerSettings,
+    services: &'a Services,
+    claimant: Claimant<'a>,
+    limit: Duration,
+}
+
+impl Look<'_> {
+    /// Topic, dead-letter topic and consumer group.
+    async fn kafka(&self) -> [Dependency; 3] {
+        let ProvisionerSettings { kafka, group, .. } = self.settings;
+        let (partitions, copies) = (self.settings.partitions, self.settings.replication_factor);
+        let [topic, dead_letters] = kafka::check(kafka, partitions, copies, self.settings.management, self.limit).await;
+        let (owner, adopt) = (self.claimant.owner.clone(), self.claimant.adopt.to_vec());
+        let (asked, named, limit) = (kafka.clone(), group.clone(), self.limit);
+        let looked = tokio::task::spawn_blocking(move || {
+            let claimant = Claimant {
+                owner: &owner,
+                adopt: &adopt,
+            };
+            let finding = group::check(&asked, &named, claimant, limit);
+            let known = !matches!(finding, Finding::Unknown(_));
+            let other = known.then(|| group::other_user_of_dead_letters(&asked, &named, claimant, limit));
+            (finding, other.flatten())
+        });
+        let (finding, other) = match looked.await {
+            Ok(looked) => looked,
+            Err(error) => (Finding::Unknown(format!("internal: {error}")), None),
+        };
+        let mut dead_letters = dead_letters;
+        if let Some(other) = other
+            && !matches!(dead_letters, Finding::Unknown(_))
+        {
+            dead_letters = group::shared_dead_letters(&kafka.dead_letter_topic, &other);
+        }
+        [
+            topic.of(DependencyKind::Topic, format!("Topic/{}", kafka.topic)),
+            dead_letters.of(DependencyKind::DeadLetterTopic, format!("Topic/{}", kafka.dead_letter_topic)),
+            finding.of(DependencyKind::ConsumerGroup, format!("ConsumerGroup/{group}")),
+        ]
+    }
+
+    async fn table(&self) -> Dependency {
+        let table = &self.settings.table;
+        let tables = table::Tables::new(&in_time(&self.services.table, self.limit), self.settings.management);
+        let look = tables.check(table, self.claimant);
+        within(self.limit, DependencyKind::Table, format!("Table/{table}"), look).await
+    }
+
+    async fn bucket(&self, bucket: &str) -> Finding {
+        let buckets = bucket::Buckets::new(&in_time(&self.services.buckets, self.limit), self.settings.management);
+        buckets.check(bucket).await
+    }
+
+    /// The lake as it is reached; nothing is asked yet.
+    fn lake(&self) -> Result<LakeStore, Finding> {
+        LakeStore::s3(&self.services.buckets).map_err(|error| Finding::Unknown(error.to_string()))
+    }
+
+    /// The Bronze bucket, and what its table says of the contract.
+    async fn bronze(&self, contract: Option<&Contract>) -> (Dependency, Finding) {
+        let bucket = &self.settings.buckets.bronze;
+        let look = async {
+            match self.bucket(bucket).await {
+                Finding::Exists => match self.lake() {
+                    Ok(store) => lake::bronze(&store, &self.settings.lake.bronze_table, contract, self.claimant).await,
+                    Err(finding) => Bronze {
+                        table: finding.clone(),
+                        contract: finding,
+                    },
+                },
+                // A bucket that is not there, or new, has no table.
+                table => Bronze {
+                    table,
+                    contract: Finding::Exists,
+                },
+            }
+        };
+        let found = tokio::time::timeout(self.limit, look).await.unwrap_or_else(|_| Bronze {
+            table: late(self.limit),
+            contract: late(self.limit),
+        });
+        (found.table.of(DependencyKind::BronzeBucket, format!("Bucket/{bucket}")), found.contract)
+    }
+
+    /// The bucket of Silver or Gold, and whose tables are in it.
+    async fn layer(&self, kind: DependencyKind) -> Dependency {
+        let ProvisionerSettings { buckets, lake, .. } = self.settings;
+        let (bucket, address, named) = match kind {
+            DependencyKind::SilverBucket => (&buckets.silver, &lake.silver, &[][..]),
+            _ => (&buckets.gold, &lake.gold, self.settings.warehouse_tables.as_slice()),
+        };
+        let look = async {
+            match self.bucket(bucket).await {
+                Finding::Exists => match self.lake() {
+                    Ok(store) => lake::layer(&store, address, named, self.claimant).await,
+                    Err(finding) => finding,
+                },
+                other => other,
+            }
+        };
+        within(self.limit, kind, format!("Bucket/{bucket}"), look).await
+    }
+
+    /// The warehouse's schema, if the pipeline has a warehouse.
+    async fn schema(&self) -> Option<Dependency> {
+        let warehouse = self.settings.warehouse.as_ref()?;
+        let configuration = in_time(&self.services.warehouse, self.limit);
+        let claimant = schema::Claimant {
+            owner: self.claimant.owner.to_string(),
+            adopt: self.claimant.adopt.to_vec(),
+            tables: self.settings.warehouse_tables.clone(),
+        };
+        let schema = schema::Schemas::new(&configuration, warehouse, self.settings.management, claimant);
+        let name = format!("Schema/{}.{}", warehouse.database, warehouse.schema);
+        Some(within(self.limit, DependencyKind::WarehouseSchema, name, schema.check()).await)
     }
 }
 

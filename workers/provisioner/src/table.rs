@@ -8,15 +8,18 @@ use aws_sdk_dynamodb::operation::create_table::builders::CreateTableFluentBuilde
 use aws_sdk_dynamodb::operation::describe_table::DescribeTableError;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, StreamSpecification,
-    StreamViewType, TableDescription, TableStatus,
+    StreamViewType, TableDescription, TableStatus, Tag,
 };
 use medallion_crds::pipeline::Management;
 use tokio::time::sleep;
 
+use crate::claimant::Claimant;
 use crate::finding::{Finding, OR_MANAGED, said};
 
 const KEY: &str = "key";
 const EVENT_ID: &str = "event_id";
+/// Tag that says whose the table is.
+const OWNER_TAG: &str = "medallion.owner";
 /// How often a table that is being made is looked at.
 const PACE: Duration = Duration::from_millis(250);
 
@@ -42,16 +45,56 @@ impl Tables {
         }
     }
 
-    /// Verifies a table, or creates it; waits until it can be used.
-    pub async fn check(&self, table: &str) -> Finding {
+    /// Verifies a table and whose it is, or creates it; waits until it can be used.
+    pub async fn check(&self, table: &str, claimant: Claimant<'_>) -> Finding {
         match self.settled(table).await {
-            Look::Found(found) => judge(table, &found),
+            Look::Found(found) => match judge(table, &found) {
+                Finding::Exists => self.whose(&found, claimant).await,
+                other => other,
+            },
             Look::Failed(message) => Finding::Unknown(message),
-            Look::NotThere if self.management == Management::Managed => self.create(table).await,
+            Look::NotThere if self.management == Management::Managed => {
+                let made = self.create(table).await;
+                if matches!(made, Finding::Created(_))
+                    && let Look::Found(found) = self.look(table).await
+                {
+                    self.tag(&found, claimant).await;
+                }
+                made
+            }
             Look::NotThere => Finding::Missing(format!(
                 "the table is not there: {}, {OR_MANAGED}",
                 create_command(table)
             )),
+        }
+    }
+
+    /// Whether the table's tag names another owner. Tags are a courtesy among pipelines: where they cannot be read (no
+    /// permission, DynamoDB Local has none), the table is taken as it is.
+    async fn whose(&self, found: &TableDescription, claimant: Claimant<'_>) -> Finding {
+        let arn = found.table_arn().unwrap_or_default();
+        let tags = match self.client.list_tags_of_resource().resource_arn(arn).send().await {
+            Ok(answer) => answer.tags.unwrap_or_default(),
+            Err(error) => {
+                tracing::debug!(error = said(&error), "the table's tags cannot be read");
+                return Finding::Exists;
+            }
+        };
+        let owner = tags.iter().find(|tag| tag.key() == OWNER_TAG).map(Tag::value);
+        let finding = judge_owner(owner, claimant);
+        if self.management == Management::Managed && owner.is_some_and(|owner| !claimant.is_own(owner)) && finding == Finding::Exists {
+            self.tag(found, claimant).await;
+        }
+        finding
+    }
+
+    /// Writes whose the table is.
+    async fn tag(&self, found: &TableDescription, claimant: Claimant<'_>) {
+        let tag = Tag::builder().key(OWNER_TAG).value(claimant.owner.to_string()).build();
+        let Ok(tag) = tag else { return };
+        let arn = found.table_arn().unwrap_or_default();
+        if let Err(error) = self.client.tag_resource().resource_arn(arn).tags(tag).send().await {
+            tracing::debug!(error = said(&error), "the table cannot be tagged with its owner");
         }
     }
 
@@ -130,6 +173,17 @@ fn wanted(request: CreateTableFluentBuilder) -> Result<CreateTableFluentBuilder,
         .key_schema(key(EVENT_ID, KeyType::Range)?)
         .billing_mode(BillingMode::PayPerRequest)
         .stream_specification(stream))
+}
+
+/// What a table is to us whose tag names this owner.
+fn judge_owner(owner: Option<&str>, claimant: Claimant<'_>) -> Finding {
+    match owner.filter(|owner| claimant.is_refused(owner)) {
+        None => Finding::Exists,
+        Some(owner) => Finding::Differs(format!(
+            "its tag {OWNER_TAG} says that it belongs to the Pipeline {owner}: use another name in spec.table.name; or, if the \
+             other one is gone for good, take its place with the annotation medallion.dev/adopt: {owner}"
+        )),
+    }
 }
 
 /// What a table that is there is like.
@@ -222,6 +276,23 @@ mod tests {
             .attribute_definitions(attribute(keys[1]).expect("an attribute"))
             .set_stream_specification(stream)
             .build()
+    }
+
+    #[test]
+    fn a_table_of_another_is_refused_with_its_name() {
+        let owner = "0b7c/shop/orders".parse().expect("an owner");
+        let adopt = ["0b7c/shop/old".to_owned()];
+        let claimant = Claimant {
+            owner: &owner,
+            adopt: &adopt,
+        };
+        for fine in [None, Some("0b7c/shop/orders"), Some("0b7c/shop/old")] {
+            assert_eq!(judge_owner(fine, claimant), Finding::Exists);
+        }
+        let Finding::Differs(message) = judge_owner(Some("0b7c/shop/payments"), claimant) else {
+            panic!("it is another's");
+        };
+        assert!(message.contains("medallion.dev/adopt: 0b7c/shop/payments"), "{message}");
     }
 
     #[rstest]

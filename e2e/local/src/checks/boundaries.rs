@@ -15,6 +15,7 @@ const WITHOUT: [(&[&str], &[&str], &str); 3] = [
     (
         &[
             "worker-kit",
+            "kafka-admin",
             "medallion-contract",
             "medallion-lake",
             "kafka-client",
@@ -43,11 +44,12 @@ const WITHOUT: [(&[&str], &[&str], &str); 3] = [
 ];
 
 /// Which packages of the workspace a package may use.
-const MAY_USE: [(&str, &[&str]); 16] = [
+const MAY_USE: [(&str, &[&str]); 17] = [
     ("medallion-crds", &[]),
     ("medallion-plan", &["medallion-crds"]),
     ("medallion-operator", &["medallion-crds", "medallion-plan"]),
     ("worker-kit", &["medallion-crds"]),
+    ("kafka-admin", &["medallion-crds"]),
     ("medallion-contract", &["medallion-crds"]),
     ("medallion-lake", &["medallion-crds", "medallion-contract"]),
     ("kafka-client", &["medallion-crds"]),
@@ -65,9 +67,10 @@ const MAY_USE: [(&str, &[&str]); 16] = [
 const WORKERS_USE: &[&str] = &[
     "medallion-crds",
     "worker-kit",
+    "kafka-admin",
+    "kafka-client",
     "medallion-contract",
     "medallion-lake",
-    "kafka-client",
 ];
 
 pub async fn check(context: &Context) -> Result<()> {

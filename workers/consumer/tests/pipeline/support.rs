@@ -1,21 +1,24 @@
 //! Mock brokers, a table in memory that fails when told to, and a running consumer. Loopback only.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use consumer::{
-    ConsumerMetrics, Consumption, DeadLetter, DeadLetterSink, Item, KafkaDeadLetters, Limits, Put, Settler, Table,
-    TableError, Troubles, consume,
+    ConsumerMetrics, Consumption, DeadLetter, DeadLetterSink, Item, KafkaDeadLetters, Limits, Names, Put, Settler,
+    Source, Table, TableError, Troubles, consume, watch_names,
 };
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use medallion_contract::{Contract, Pointers};
+use kafka_admin::{Stamp, topic_id};
+use medallion_crds::launch::KafkaSettings;
 use medallion_crds::progress::Identity;
 use rdkafka::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::error::KafkaResult;
 use rdkafka::message::{Header, OwnedHeaders, OwnedMessage};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer};
@@ -29,6 +32,7 @@ use worker_kit::{Metrics, ProgressHandle, WorkerError};
 pub const TOPIC: &str = "events";
 pub const DEAD_LETTERS: &str = "dlq.events";
 pub const GROUP: &str = "shop.orders";
+pub const OWNER: &str = "0b7c/shop/orders";
 pub const PARTITIONS: i32 = 4;
 
 /// Nothing here takes longer unless it is broken.
@@ -103,14 +107,43 @@ impl Brokers {
 
     /// Sets the group's offset, as a person would.
     pub fn commit(&self, partition: i32, offset: i64) {
+        self.commit_with(TOPIC, partition, offset, "");
+    }
+
+    /// Commits an offset with words beside it.
+    pub fn commit_with(&self, topic: &str, partition: i32, offset: i64, metadata: &str) {
         let mut offsets = TopicPartitionList::new();
         offsets
-            .add_partition_offset(TOPIC, partition, Offset::Offset(offset))
+            .add_partition_offset(topic, partition, Offset::Offset(offset))
             .expect("an offset");
-        let reader = self.reader(GROUP);
-        reader
-            .commit(&offsets, rdkafka::consumer::CommitMode::Sync)
-            .expect("committed");
+        for mut element in offsets.elements() {
+            element.set_metadata(metadata);
+        }
+        self.reader(GROUP).commit(&offsets, CommitMode::Sync).expect("committed");
+    }
+
+    /// What stands beside the committed offset of a partition.
+    pub fn stamp(&self, topic: &str, partition: i32) -> Option<Stamp> {
+        let mut asked = TopicPartitionList::new();
+        asked.add_partition(topic, partition);
+        let committed = self.reader(GROUP).committed_offsets(asked, PATIENCE).expect("committed offsets");
+        committed.elements().first().and_then(|element| Stamp::read(element.metadata()))
+    }
+
+    /// Id of the topic.
+    pub fn topic_id(&self) -> String {
+        let reader = self.reader("a reader");
+        topic_id(reader.client(), TOPIC, PATIENCE).expect("an answer").expect("an id")
+    }
+
+    /// Brokers and topics, as a worker is told them.
+    pub fn kafka(&self) -> KafkaSettings {
+        KafkaSettings {
+            bootstrap_servers: vec![self.cluster.bootstrap_servers()],
+            topic: TOPIC.to_owned(),
+            dead_letter_topic: DEAD_LETTERS.to_owned(),
+            tls: None,
+        }
     }
 
     /// Everything in the dead-letter topic.
@@ -204,10 +237,9 @@ pub struct FlakyDeadLetters {
 
 impl FlakyDeadLetters {
     pub fn new(brokers: &Brokers) -> Arc<Self> {
-        let servers = [brokers.cluster.bootstrap_servers()];
         Arc::new(Self {
             down: AtomicBool::new(false),
-            topic: KafkaDeadLetters::new(&servers, DEAD_LETTERS, GROUP).expect("a producer"),
+            topic: KafkaDeadLetters::new(&brokers.kafka(), GROUP).expect("a producer"),
         })
     }
 }
@@ -221,6 +253,37 @@ impl DeadLetterSink for FlakyDeadLetters {
             self.topic.send(letter).await
         }
         .boxed()
+    }
+}
+
+/// What brokers say of topic and group, as a story wants it: mock brokers cannot make a topic anew.
+#[derive(Default)]
+pub struct ToldNames {
+    pub topic_id: Mutex<String>,
+    pub owners: Mutex<BTreeSet<String>>,
+}
+
+impl ToldNames {
+    pub fn new(topic_id: &str) -> Arc<Self> {
+        Arc::new(Self {
+            topic_id: Mutex::new(topic_id.to_owned()),
+            owners: Mutex::default(),
+        })
+    }
+
+    /// The topic is deleted and made again.
+    pub fn make_anew(&self, topic_id: &str) {
+        topic_id.clone_into(&mut self.topic_id.lock().expect("an id"));
+    }
+}
+
+impl Names for ToldNames {
+    fn topic_id(&self, _: &str) -> KafkaResult<Option<String>> {
+        Ok(Some(self.topic_id.lock().expect("an id").clone()))
+    }
+
+    fn owners(&self, _: &str, _: &str) -> KafkaResult<BTreeSet<String>> {
+        Ok(self.owners.lock().expect("owners").clone())
     }
 }
 
@@ -244,6 +307,31 @@ impl Running {
         settling_bytes: usize,
         dead_letters: Arc<FlakyDeadLetters>,
     ) -> Self {
+        Self::start_as(table, settling_bytes, dead_letters, Self::source(brokers))
+    }
+
+    /// The pipeline's own group and topic.
+    pub fn source(brokers: &Brokers) -> Source {
+        Source {
+            kafka: brokers.kafka(),
+            group: GROUP.to_owned(),
+            owner: OWNER.parse().expect("an owner"),
+            adopt: Vec::new(),
+            names: Arc::new(brokers.reader("a reader")),
+        }
+    }
+
+    /// From this source, with the other things as usual.
+    pub fn start_from(brokers: &Brokers, table: &Arc<MemoryTable>, source: Source) -> Self {
+        Self::start_as(table, 8 << 20, FlakyDeadLetters::new(brokers), source)
+    }
+
+    fn start_as(
+        table: &Arc<MemoryTable>,
+        settling_bytes: usize,
+        dead_letters: Arc<FlakyDeadLetters>,
+        source: Source,
+    ) -> Self {
         let pointers = Pointers {
             key: "/part",
             event_id: "/id",
@@ -253,7 +341,6 @@ impl Running {
         let contract = Contract::compile(SCHEMA, &pointers).expect("a contract");
         let metrics = Metrics::default();
         let progress = ProgressHandle::new(Identity::default(), Timestamp::now);
-        let servers = vec![brokers.cluster.bootstrap_servers()];
         let settler = Settler {
             contract: Arc::new(contract),
             table: table.clone(),
@@ -268,10 +355,23 @@ impl Running {
             in_flight: 64,
             settling_bytes,
         };
-        let consumption = Consumption::new(servers, TOPIC, GROUP, limits, Arc::new(settler), shutdown.clone());
-        let task = tokio::task::spawn_blocking({
+        let consumption = Consumption::new(source, limits, Arc::new(settler), shutdown.clone());
+        let polling = tokio::task::spawn_blocking({
             let consumption = consumption.clone();
             move || consume(&consumption, &Handle::current())
+        });
+        let naming = tokio::task::spawn_blocking({
+            let consumption = consumption.clone();
+            move || watch_names(&consumption, &Handle::current())
+        });
+        // Whichever ends first ends the other, as in the worker.
+        let task = tokio::spawn({
+            let shutdown = shutdown.clone();
+            async move {
+                let consumed = polling.await.expect("no panic");
+                shutdown.cancel();
+                consumed.and(naming.await.expect("no panic"))
+            }
         });
         Self {
             progress,
@@ -285,6 +385,11 @@ impl Running {
     /// Whether the group has said what it is to read, be it nothing.
     pub fn is_assigned(&self) -> bool {
         self.consumption.is_assigned()
+    }
+
+    /// Changes whenever partitions come or go.
+    pub fn generation(&self) -> u64 {
+        self.consumption.generation()
     }
 
     /// Asks it to stop and waits for its end.

@@ -1,0 +1,257 @@
+//! Two questions of librdkafka's admin API that `rdkafka` does not wrap: a topic's id, and every offset of a group with what was committed beside it. Asks the brokers.
+//!
+//! The product's only unsafe code. What keeps it sound: the client is borrowed for the whole of a question, so its handle
+//! stays valid; every object that librdkafka hands out belongs to an [`Owned`], which gives it back once; an answer's
+//! parts are copied while its event is alive; nothing is shared with another thread.
+
+#![allow(
+    unsafe_code,
+    reason = "librdkafka tells a topic's id by DescribeTopics alone, and rdkafka 0.39 does not wrap that call"
+)]
+
+use std::ffi::{CStr, CString, c_char, c_int};
+use std::ptr::{self, NonNull};
+use std::time::Duration;
+
+use rdkafka::client::{Client, ClientContext};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::metadata::MetadataBroker;
+use rdkafka_sys as sys;
+
+/// How much longer than the library itself we wait for its answer, which comes also when it has given up.
+const GRACE: Duration = Duration::from_millis(500);
+
+/// An offset that a group has committed.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct GroupOffset {
+    /// Topic.
+    pub topic: String,
+    /// Partition.
+    pub partition: i32,
+    /// The offset that is next.
+    pub offset: i64,
+    /// What was committed beside it.
+    pub metadata: String,
+}
+
+/// The id of a topic, as `kafka-topics.sh --describe` shows it; `None` where brokers give topics no ids (before Kafka 2.8).
+/// Blocks up to twice the time-out.
+pub fn topic_id<C: ClientContext>(client: &Client<C>, topic: &str, timeout: Duration) -> KafkaResult<Option<String>> {
+    let name = CString::new(topic)?;
+    let broker = any_broker(client, topic, timeout)?;
+    let mut names = [name.as_ptr()];
+    // SAFETY: one name, which lives until the end of this function; the collection copies it.
+    let topics = unsafe {
+        Owned::new(
+            sys::rd_kafka_TopicCollection_of_topic_names(names.as_mut_ptr(), names.len()),
+            sys::rd_kafka_TopicCollection_destroy,
+        )
+    }?;
+    let operation = sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS;
+    let event = ask(client, operation, broker, timeout, |options, queue| {
+        // SAFETY: the client's handle, the collection, the options and the queue are alive during the call, which copies
+        // what it needs of the first three and holds a count on the fourth.
+        unsafe { sys::rd_kafka_DescribeTopics(client.native_ptr(), topics.as_ptr(), options, queue) };
+    })?;
+    // SAFETY: the event is alive to the end of this function, and with it the result, the descriptions and the id; each
+    // is looked at only if it is there. A result of another kind is answered by null.
+    unsafe {
+        let result = sys::rd_kafka_event_DescribeTopics_result(event.as_ptr());
+        let mut count = 0;
+        let found = if result.is_null() {
+            ptr::null_mut()
+        } else {
+            sys::rd_kafka_DescribeTopics_result_topics(result, &raw mut count)
+        };
+        if found.is_null() || count != 1 {
+            return Err(KafkaError::AdminOp(RDKafkaErrorCode::Fail));
+        }
+        let description = *found;
+        good(sys::rd_kafka_error_code(sys::rd_kafka_TopicDescription_error(description)))?;
+        let id = sys::rd_kafka_TopicDescription_topic_id(description);
+        if id.is_null() || is_zero(id) {
+            return Ok(None);
+        }
+        // The library writes base64 as mail does; Kafka's own tools write it as addresses do.
+        Ok(text(sys::rd_kafka_Uuid_base64str(id)).map(|text| text.replace('+', "-").replace('/', "_")))
+    }
+}
+
+/// Every offset that a group has committed, whatever the topic. Empty for a group that nobody has used. Blocks up to the
+/// time-out.
+pub fn group_offsets<C: ClientContext>(
+    client: &Client<C>,
+    group: &str,
+    timeout: Duration,
+) -> KafkaResult<Vec<GroupOffset>> {
+    let name = CString::new(group)?;
+    // SAFETY: the name lives until the end of this function and is copied; no list of partitions means all.
+    let question = unsafe {
+        Owned::new(
+            sys::rd_kafka_ListConsumerGroupOffsets_new(name.as_ptr(), ptr::null()),
+            sys::rd_kafka_ListConsumerGroupOffsets_destroy,
+        )
+    }?;
+    let operation = sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS;
+    let event = ask(client, operation, None, timeout, |options, queue| {
+        let mut questions = [question.as_ptr()];
+        // SAFETY: all arguments are alive during the call, which copies the one question and the options and holds a count
+        // on the queue.
+        unsafe {
+            sys::rd_kafka_ListConsumerGroupOffsets(
+                client.native_ptr(),
+                questions.as_mut_ptr(),
+                questions.len(),
+                options,
+                queue,
+            );
+        };
+    })?;
+    // SAFETY: as for the topic's id: what is read belongs to the event, which is alive to the end of this function.
+    unsafe {
+        let result = sys::rd_kafka_event_ListConsumerGroupOffsets_result(event.as_ptr());
+        let mut count = 0;
+        let groups = if result.is_null() {
+            ptr::null_mut()
+        } else {
+            sys::rd_kafka_ListConsumerGroupOffsets_result_groups(result, &raw mut count)
+        };
+        if groups.is_null() || count != 1 {
+            return Err(KafkaError::AdminOp(RDKafkaErrorCode::Fail));
+        }
+        good(sys::rd_kafka_error_code(sys::rd_kafka_group_result_error(*groups)))?;
+        let list = sys::rd_kafka_group_result_partitions(*groups);
+        let Some(list) = list.as_ref().filter(|list| !list.elems.is_null()) else {
+            return Ok(Vec::new());
+        };
+        let elements = std::slice::from_raw_parts(list.elems, usize::try_from(list.cnt).unwrap_or_default());
+        Ok(elements.iter().filter_map(|element| offset(element)).collect())
+    }
+}
+
+/// One committed offset; `None` for a partition without one.
+///
+/// # Safety
+/// The element is one of a list of the library's that is alive.
+unsafe fn offset(element: &sys::rd_kafka_topic_partition_t) -> Option<GroupOffset> {
+    // SAFETY: the topic is text that ends in a zero, and the metadata as long as it says, both the list's own.
+    let (topic, metadata) = unsafe {
+        let metadata = if element.metadata.is_null() {
+            &[]
+        } else {
+            std::slice::from_raw_parts(element.metadata.cast::<u8>(), element.metadata_size)
+        };
+        (text(element.topic)?, String::from_utf8_lossy(metadata).into_owned())
+    };
+    (element.offset >= 0).then_some(GroupOffset {
+        topic,
+        partition: element.partition,
+        offset: element.offset,
+        metadata,
+    })
+}
+
+/// A broker that answers. Every broker knows every topic; left to itself the library would wait for the one that is the
+/// controller.
+fn any_broker<C: ClientContext>(client: &Client<C>, topic: &str, timeout: Duration) -> KafkaResult<Option<i32>> {
+    let metadata = client.fetch_metadata(Some(topic), timeout)?;
+    let answered = Some(metadata.orig_broker_id()).filter(|id| *id >= 0);
+    Ok(answered.or_else(|| metadata.brokers().first().map(MetadataBroker::id)))
+}
+
+/// Asks one question, of this broker or of the one whose matter it is, and waits for its answer.
+fn ask<C: ClientContext>(
+    client: &Client<C>,
+    operation: sys::rd_kafka_admin_op_t,
+    broker: Option<i32>,
+    timeout: Duration,
+    submit: impl FnOnce(*const sys::rd_kafka_AdminOptions_t, *mut sys::rd_kafka_queue_t),
+) -> KafkaResult<Owned<sys::rd_kafka_event_t>> {
+    // SAFETY: the handle is that of a client that is borrowed until the answer is there; queue and options are given back
+    // at the end of this function. An answer that comes later than we wait finds the queue closed, and the library drops it.
+    unsafe {
+        let queue = Owned::new(
+            sys::rd_kafka_queue_new(client.native_ptr()),
+            sys::rd_kafka_queue_destroy,
+        )?;
+        let options = Owned::new(
+            sys::rd_kafka_AdminOptions_new(client.native_ptr(), operation),
+            sys::rd_kafka_AdminOptions_destroy,
+        )?;
+        good(sys::rd_kafka_AdminOptions_set_request_timeout(
+            options.as_ptr(),
+            milliseconds(timeout),
+            ptr::null_mut(),
+            0,
+        ))?;
+        if let Some(broker) = broker {
+            good(sys::rd_kafka_AdminOptions_set_broker(
+                options.as_ptr(),
+                broker,
+                ptr::null_mut(),
+                0,
+            ))?;
+        }
+        submit(options.as_ptr(), queue.as_ptr());
+        let event = sys::rd_kafka_queue_poll(queue.as_ptr(), milliseconds(timeout + GRACE));
+        if event.is_null() {
+            return Err(KafkaError::AdminOp(RDKafkaErrorCode::OperationTimedOut));
+        }
+        let event = Owned::new(event, sys::rd_kafka_event_destroy)?;
+        good(sys::rd_kafka_event_error(event.as_ptr()))?;
+        Ok(event)
+    }
+}
+
+/// Something of the library's that is ours to give back.
+struct Owned<T> {
+    pointer: NonNull<T>,
+    free: unsafe extern "C" fn(*mut T),
+}
+
+impl<T> Owned<T> {
+    /// # Safety
+    /// The pointer is null, or ours alone and given back by `free`.
+    unsafe fn new(pointer: *mut T, free: unsafe extern "C" fn(*mut T)) -> KafkaResult<Self> {
+        NonNull::new(pointer)
+            .map(|pointer| Self { pointer, free })
+            .ok_or(KafkaError::AdminOp(RDKafkaErrorCode::Fail))
+    }
+
+    const fn as_ptr(&self) -> *mut T {
+        self.pointer.as_ptr()
+    }
+}
+
+impl<T> Drop for Owned<T> {
+    fn drop(&mut self) {
+        // SAFETY: by `new` it is ours and not given back yet.
+        unsafe { (self.free)(self.pointer.as_ptr()) }
+    }
+}
+
+/// # Safety
+/// The id is alive.
+unsafe fn is_zero(id: *const sys::rd_kafka_Uuid_t) -> bool {
+    // SAFETY: by this function's own condition.
+    unsafe { sys::rd_kafka_Uuid_most_significant_bits(id) == 0 && sys::rd_kafka_Uuid_least_significant_bits(id) == 0 }
+}
+
+/// # Safety
+/// The pointer is null, or that of a text that ends in a zero and is alive.
+unsafe fn text(pointer: *const c_char) -> Option<String> {
+    // SAFETY: by this function's own condition.
+    (!pointer.is_null()).then(|| unsafe { CStr::from_ptr(pointer) }.to_string_lossy().into_owned())
+}
+
+fn good(code: sys::rd_kafka_resp_err_t) -> KafkaResult<()> {
+    if code == sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
+        Ok(())
+    } else {
+        Err(KafkaError::AdminOp(code.into()))
+    }
+}
+
+fn milliseconds(duration: Duration) -> c_int {
+    c_int::try_from(duration.as_millis()).unwrap_or(c_int::MAX)
+}

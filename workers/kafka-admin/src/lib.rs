@@ -1,0 +1,10 @@
+//! What identifies a topic and a consumer group beyond their names: the topic's id, and the stamp beside each committed offset. Asks the brokers.
+//!
+//! A topic that is deleted and made again keeps its name, and an offset of the old one looks like an offset of the new one.
+//! So an offset is committed with a [`Stamp`]: whose it is, and of which topic by id.
+
+mod ask;
+mod stamp;
+
+pub use ask::{GroupOffset, group_offsets, topic_id};
+pub use stamp::{Stamp, adoption_of};
