@@ -122,3 +122,67 @@ fn deleted_unread_records_halt_it_until_somebody_decides() -> Result<()> {
     ensure!(consumer.stop()? == 23, "and its exit code says it too");
     Ok(())
 }
+
+/// Events of the first topic, and more of the second than the first one had: an old offset lies within the new topic.
+fn produce(stack: &Stack, numbers: std::ops::Range<usize>) -> Result<()> {
+    for number in numbers {
+        stack.produce(&event(number))?;
+    }
+    stack.flush()
+}
+
+fn is_replaced(consumer: &Consumer) -> Result<bool> {
+    let trouble = &consumer.progress()?["trouble"];
+    Ok(trouble["class"] == "LossRisk" && trouble["reason"] == "TopicReplaced")
+}
+
+#[test]
+fn a_topic_made_anew_under_a_live_consumer_is_never_gone_on_in() -> Result<()> {
+    let stack = Stack::new("replaced-live")?;
+    produce(&stack, 0..250)?;
+    let consumer = Consumer::start(&stack, "first")?;
+    eventually("the first topic is stored", PATIENCE, || Ok(stack.stored()?.len() == 250))?;
+    eventually("and its id is told", PATIENCE, || Ok(consumer.progress()?["topicId"].is_string()))?;
+    let before = stack.topic_id()?;
+    stack.make_topic_anew()?;
+    ensure!(stack.topic_id()? != before, "it is another topic");
+    produce(&stack, 1000..2000)?;
+    eventually("it halts", PATIENCE, || is_replaced(&consumer))?;
+    ensure!(consumer.stop()? == 23, "and its exit code says it too");
+
+    let successor = Consumer::start(&stack, "second")?;
+    eventually("its successor halts as well", PATIENCE, || is_replaced(&successor))?;
+    let words = successor.progress()?["trouble"]["message"].to_string();
+    let accepted = format!("topic/{}", stack.topic_id()?);
+    ensure!(words.contains(&format!("medallion.dev/adopt: {accepted}")), "{words}");
+    ensure!(successor.stop()? == 23, "until somebody decides");
+
+    let accepting = Consumer::start_adopting(&stack, "third", &[accepted])?;
+    eventually("all of the new topic is stored", PATIENCE, || Ok(stack.stored()?.len() == 1250))?;
+    eventually("nothing waits", PATIENCE, || Ok(accepting.lag()? == 0))?;
+    ensure!(accepting.stop()? == 0, "it ends well");
+    let after = Consumer::start(&stack, "fourth")?;
+    produce(&stack, 2000..2010)?;
+    eventually("the acceptance is needed no more", PATIENCE, || Ok(stack.stored()?.len() == 1260))?;
+    ensure!(after.stop()? == 0, "it ends well");
+    Ok(())
+}
+
+/// Brokers delete the group's offsets with the topic, and the group looks new.
+#[test]
+fn a_topic_made_anew_while_the_consumer_is_away_is_never_begun_in_silence() -> Result<()> {
+    let stack = Stack::new("replaced-away")?;
+    produce(&stack, 0..100)?;
+    let consumer = Consumer::start(&stack, "first")?;
+    eventually("the first topic is stored", PATIENCE, || Ok(stack.stored()?.len() == 100))?;
+    eventually("nothing waits", PATIENCE, || Ok(consumer.lag()? == 0))?;
+    ensure!(consumer.stop()? == 0, "it ends well");
+    produce(&stack, 100..150)?;
+    stack.make_topic_anew()?;
+    produce(&stack, 1000..1500)?;
+    let successor = Consumer::start(&stack, "second")?;
+    eventually("it halts", PATIENCE, || is_replaced(&successor))?;
+    ensure!(stack.stored()?.len() == 100, "nothing was begun");
+    ensure!(successor.stop()? == 23, "until somebody decides");
+    Ok(())
+}

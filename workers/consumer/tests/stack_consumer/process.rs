@@ -22,15 +22,21 @@ pub struct Consumer {
 
 impl Consumer {
     pub fn start(stack: &Stack, name: &str) -> Result<Self> {
+        Self::start_adopting(stack, name, &[])
+    }
+
+    /// With the values of the annotation `medallion.dev/adopt`.
+    pub fn start_adopting(stack: &Stack, name: &str, adopt: &[String]) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let schema = folder.path().join("schema.json");
         std::fs::write(&schema, SCHEMA)?;
         let settings = json!({
-            "pipeline": {"namespace": "shop", "name": "orders", "uid": "u1"},
+            "pipeline": {"installation": "0b7c", "namespace": "shop", "name": "orders", "uid": "u1"},
+            "adopt": adopt,
             "stage": "persist",
             "region": stack.region,
             "worker": {
-                "contract": {"schemaPath": schema, "key": "/part", "eventId": "/id", "eventTime": "/at"},
+                "contract": {"versions": [{"name": "v1", "schemaPath": schema}], "key": "/part", "eventId": "/id", "eventTime": "/at"},
                 "kafka": {"bootstrapServers": [stack.bootstrap_servers], "topic": stack.name, "deadLetterTopic": stack.dead_letter_topic()},
                 "group": stack.name, "table": stack.name, "maxInFlight": 64, "maxBufferBytes": 16_777_216,
             },

@@ -91,6 +91,32 @@ impl Stack {
             .create()?)
     }
 
+    /// Deletes the events' topic and makes it again under the same name.
+    pub fn make_topic_anew(&self) -> Result<()> {
+        let (admin, options) = (self.admin()?, AdminOptions::new());
+        let deleted = self.runtime.block_on(admin.delete_topics(&[&self.name], &options))?;
+        for result in deleted {
+            result.map_err(|(topic, code)| anyhow::anyhow!("topic {topic}: {code}"))?;
+        }
+        let new = NewTopic::new(&self.name, PARTITIONS, TopicReplication::Fixed(1));
+        let begun = std::time::Instant::now();
+        // The name is free only when the brokers have done with the old one.
+        loop {
+            let made = self.runtime.block_on(admin.create_topics([&new], &options))?;
+            match made.into_iter().next().context("an answer")? {
+                Ok(_) => return Ok(()),
+                Err((topic, code)) => ensure!(begun.elapsed() < PATIENCE, "topic {topic}: {code}"),
+            }
+            std::thread::sleep(Duration::from_millis(200));
+        }
+    }
+
+    /// Id of the events' topic, as the brokers give it now.
+    pub fn topic_id(&self) -> Result<String> {
+        let reader = self.reader("a reader")?;
+        kafka_admin::topic_id(reader.client(), &self.name, PATIENCE)?.context("an id")
+    }
+
     fn create_topics(&self) -> Result<()> {
         let dead_letters = self.dead_letter_topic();
         let topics = [

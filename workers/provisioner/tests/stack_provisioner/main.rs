@@ -10,16 +10,21 @@ use aws_credential_types::Credentials;
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, StreamViewType, TableStatus,
 };
+use kafka_admin::Stamp;
+use medallion_contract::{Contract, PARTITION_COLUMN, Pointers};
 use medallion_crds::launch::report::ProvisionReport;
 use medallion_crds::launch::{
     ContractSettings, ContractVersionSettings, KafkaSettings, LakeSettings, LayerBuckets, PipelineIdentity,
     ProvisionerSettings, Settings, WarehouseSettings,
 };
 use medallion_crds::pipeline::{DependencyState, Management};
+use medallion_lake::{Claim, LakeStore};
 use provisioner::{Services, provision};
 use rdkafka::ClientConfig;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 use serde_json::Value;
 
 const SCHEMA: &str = r#"{"type": "object", "required": ["sku", "id", "at"], "properties": {
@@ -174,10 +179,11 @@ async fn what_is_missing_is_made_once_and_then_exists() -> Result<()> {
     let found = place.verify().await;
     assert_eq!(
         states(&found),
-        [Exists, Missing, Missing, Missing, Missing, Missing, Missing],
+        [Exists, Missing, Missing, Exists, Missing, Missing, Missing, Missing, Missing],
         "{found:#?}"
     );
-    for dependency in &found.dependencies[1..] {
+    let missing = found.dependencies.iter().filter(|dependency| dependency.state == Missing);
+    for dependency in missing {
         let message = dependency.message.as_deref().unwrap_or_default();
         assert!(
             message.contains("or set spec.management: Managed"),
@@ -194,13 +200,13 @@ async fn what_is_missing_is_made_once_and_then_exists() -> Result<()> {
     let made = place.provision().await;
     assert_eq!(
         states(&made),
-        [Exists, Created, Created, Created, Created, Created, Created],
+        [Exists, Created, Created, Exists, Created, Created, Created, Created, Created],
         "{made:#?}"
     );
     assert_eq!(made.contract_version.as_ref().map(String::len), Some(64));
     let again = place.provision().await;
-    assert_eq!(states(&again), [Exists; 7], "{again:#?}");
-    assert_eq!(states(&place.verify().await), [Exists; 7]);
+    assert_eq!(states(&again), [Exists; 9], "{again:#?}");
+    assert_eq!(states(&place.verify().await), [Exists; 9]);
 
     let table = aws_sdk_dynamodb::Client::new(&place.services.table);
     let table = table
@@ -278,7 +284,7 @@ async fn what_differs_is_said_and_not_changed_and_the_rest_is_still_made() -> Re
     place.settings.contract.key = "/article".to_owned();
 
     let report = place.provision().await;
-    let (state, words) = message(&report, "Contract/schema.json");
+    let (state, words) = message(&report, "Contract/v1");
     assert_eq!(state, DependencyState::Differs);
     assert!(words.contains("/article"), "{words}");
     assert_eq!(report.contract_version, None);
@@ -296,6 +302,78 @@ async fn what_differs_is_said_and_not_changed_and_the_rest_is_still_made() -> Re
 
     let found = tables.describe_table().table_name(&place.settings.table).send().await?;
     assert_eq!(found.table.and_then(|table| table.stream_specification), None);
+    Ok(())
+}
+
+/// Commits an offset of the topic as the consumer of another pipeline does.
+fn commit_as(place: &Place, group: &str, topic: &str, owner: &str) -> Result<()> {
+    let stamp = Stamp {
+        owner: owner.to_owned(),
+        topic_id: None,
+    };
+    let mut offsets = TopicPartitionList::new();
+    offsets.add_partition_offset(topic, 0, Offset::Offset(0))?;
+    for mut element in offsets.elements() {
+        element.set_metadata(stamp.to_metadata());
+    }
+    let consumer: BaseConsumer = kafka_client::consumer(&place.settings.kafka, "consumer", group).create()?;
+    Ok(consumer.commit(&offsets, CommitMode::Sync)?)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_group_and_a_dead_letter_topic_of_another_are_refused_and_a_longer_topic_is_told() -> Result<()> {
+    use DependencyState::{Differs, Exists};
+    let place = Place::new("owned").await?;
+    place.provision().await;
+    let settings = &place.settings;
+    let (topic, dead_letters) = (&settings.kafka.topic, &settings.kafka.dead_letter_topic);
+    let more = NewPartitions::new(topic, 5);
+    place.admin()?.create_partitions([&more], &AdminOptions::new()).await?;
+    let (group, other) = (settings.group.clone(), "here/shop/other");
+    commit_as(&place, &group, topic, other)?;
+    commit_as(&place, &format!("{group}-other"), dead_letters, other)?;
+
+    let report = place.provision().await;
+    let (state, words) = message(&report, &format!("Topic/{topic}"));
+    assert!(state == Exists && words.contains("5 partitions"), "{state:?} {words}");
+    for name in [format!("ConsumerGroup/{group}"), format!("Topic/{dead_letters}")] {
+        let (state, words) = message(&report, &name);
+        assert!(state == Differs && words.contains(other), "{name}: {state:?} {words}");
+    }
+    let adopted = place.of("orders", &[other], settings.clone());
+    let report = provision(&adopted, &place.services).await;
+    for name in [format!("ConsumerGroup/{group}"), format!("Topic/{dead_letters}")] {
+        assert_eq!(message(&report, &name).0, Exists, "{name}");
+    }
+    Ok(())
+}
+
+/// What the unit tests say on a file system, once on S3: Bronze by another, and a contract that does not go on from it.
+#[tokio::test(flavor = "multi_thread")]
+async fn bronze_of_another_and_a_changed_contract_are_refused() -> Result<()> {
+    use DependencyState::Differs;
+    let place = Place::new("bronze").await?;
+    place.provision().await;
+    let schema = SCHEMA.replace(r#""id": {"type": "string"}"#, r#""id": {"type": "string"}, "count": {"type": "integer"}"#);
+    let pointers = Pointers {
+        key: "/sku",
+        event_id: "/id",
+        event_time: "/at",
+        version: None,
+    };
+    let contract = Contract::compile(&schema, &pointers)?;
+    let store = LakeStore::s3(&place.services.buckets)?;
+    let claim = Claim::new("here/shop/other", []);
+    let table = store.table(&place.settings.lake.bronze_table)?.claimed(&claim);
+    table
+        .open_or_create(&contract.bronze_table_schema(), &[PARTITION_COLUMN])
+        .await?;
+
+    let report = place.provision().await;
+    let (state, words) = message(&report, &format!("Bucket/{}", place.settings.buckets.bronze));
+    assert!(state == Differs && words.contains("here/shop/other"), "{state:?} {words}");
+    let (state, words) = message(&report, "Contract/v1");
+    assert!(state == Differs && words.contains("count"), "{state:?} {words}");
     Ok(())
 }
 
@@ -318,7 +396,7 @@ async fn what_does_not_answer_is_unknown_and_keeps_nobody_waiting() -> Result<()
     std::fs::remove_file(place.folder.path().join("schema.json"))?;
 
     let report = place.provision().await;
-    assert_eq!(message(&report, "Contract/schema.json").0, DependencyState::Missing);
+    assert_eq!(message(&report, "Contract/v1").0, DependencyState::Missing);
     for dependency in &report.dependencies[1..] {
         assert_eq!(dependency.state, DependencyState::Unknown, "{dependency:?}");
         assert!(dependency.message.is_some());
