@@ -286,7 +286,10 @@ impl Acknowledged {
         let Some(offset) = offset.filter(|offset| *offset <= end) else {
             return first;
         };
-        let seen = self.0.entry(partition).or_insert_with(|| (topic_id.map(str::to_owned), offset));
+        let seen = self
+            .0
+            .entry(partition)
+            .or_insert_with(|| (topic_id.map(str::to_owned), offset));
         if seen.1 != offset {
             *seen = (topic_id.map(str::to_owned), offset);
         }
@@ -350,12 +353,32 @@ mod tests {
     #[test]
     fn an_acknowledgement_holds_for_the_topic_in_which_it_was_seen() {
         let mut acknowledged = Acknowledged::default();
-        assert_eq!(acknowledged.from(0, Some("a"), None, 2, 30), 2, "nobody has acknowledged any");
+        assert_eq!(
+            acknowledged.from(0, Some("a"), None, 2, 30),
+            2,
+            "nobody has acknowledged any"
+        );
         assert_eq!(acknowledged.from(0, Some("a"), Some(20), 2, 30), 20);
-        assert_eq!(acknowledged.from(0, Some("b"), Some(20), 0, 25), 0, "the topic was made anew");
-        assert_eq!(acknowledged.from(0, Some("b"), Some(21), 0, 25), 21, "a person has acknowledged these");
-        assert_eq!(acknowledged.from(1, Some("b"), Some(20), 0, 5), 0, "more than there are");
-        assert_eq!(acknowledged.from(1, Some("b"), Some(1), 3, 5), 3, "the others were deleted");
+        assert_eq!(
+            acknowledged.from(0, Some("b"), Some(20), 0, 25),
+            0,
+            "the topic was made anew"
+        );
+        assert_eq!(
+            acknowledged.from(0, Some("b"), Some(21), 0, 25),
+            21,
+            "a person has acknowledged these"
+        );
+        assert_eq!(
+            acknowledged.from(1, Some("b"), Some(20), 0, 5),
+            0,
+            "more than there are"
+        );
+        assert_eq!(
+            acknowledged.from(1, Some("b"), Some(1), 3, 5),
+            3,
+            "the others were deleted"
+        );
         assert_eq!(acknowledged.from(2, None, Some(4), 0, 5), 4, "topics without ids");
     }
 

@@ -180,9 +180,7 @@ impl Consumption {
 
 /// Consumes until shutdown or until something happens that the process cannot heal. Blocks.
 pub fn consume(consumption: &Consumption, runtime: &Handle) -> Result<(), WorkerError> {
-    let consumer = consumption
-        .consumer()
-        .map_err(|error| bad_client(&error))?;
+    let consumer = consumption.consumer().map_err(|error| bad_client(&error))?;
     match consumer.context().refusal(&consumer) {
         Ok(None) => {}
         Ok(Some(error)) => return Err(error),
@@ -408,10 +406,12 @@ fn reaction(error: &KafkaError, topic: &str, ledger: &Ledger) -> Reaction {
                 "topic {topic}: the group has given this member up because it did not poll in time; a new process joins again"
             ),
         )),
-        Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition | Code::UnknownTopicId => Reaction::Wait(
-            "TopicMissing",
-            format!("topic {topic} does not exist; create it, or correct spec.kafka.topic"),
-        ),
+        Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition | Code::UnknownTopicId => {
+            Reaction::Wait(
+                "TopicMissing",
+                format!("topic {topic} does not exist; create it, or correct spec.kafka.topic"),
+            )
+        }
         Code::TopicAuthorizationFailed | Code::GroupAuthorizationFailed | Code::ClusterAuthorizationFailed => {
             Reaction::Wait(
                 "KafkaRefuses",

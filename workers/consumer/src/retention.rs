@@ -113,8 +113,16 @@ mod tests {
         };
         assert_eq!(used(Some(600), Some(700), true), Some((300, 600)));
         assert_eq!(used(Some(600), None, true), Some((0, 600)), "nothing waits");
-        assert_eq!(used(Some(600), Some(2000), true), Some((0, 600)), "a sender's clock is ahead");
+        assert_eq!(
+            used(Some(600), Some(2000), true),
+            Some((0, 600)),
+            "a sender's clock is ahead"
+        );
         assert_eq!(used(None, Some(700), true), None, "kept for ever, or not known");
-        assert_eq!(used(Some(600), Some(700), false), None, "not known whether anything waits");
+        assert_eq!(
+            used(Some(600), Some(700), false),
+            None,
+            "not known whether anything waits"
+        );
     }
 }

@@ -218,7 +218,13 @@ mod tests {
         #[values(Some(250), Some(0), None)] offset: Option<i64>,
         #[values((0, 0), (0, 100), (0, 250), (0, 1000), (300, 1000))] log: (i64, i64),
     ) {
-        let begun = begin(offset, Some(stamp(US, Some("old"))), log, Some("new"), &["topic/old", OTHER]);
+        let begun = begin(
+            offset,
+            Some(stamp(US, Some("old"))),
+            log,
+            Some("new"),
+            &["topic/old", OTHER],
+        );
         let Start::Halt(halt @ Halt::TopicReplaced { .. }) = begun else {
             panic!("{begun:?}");
         };
@@ -244,7 +250,13 @@ mod tests {
 
     #[test]
     fn accepting_the_old_topics_loss_accepts_none_of_the_new_ones() {
-        let begun = begin(Some(250), Some(stamp(US, Some("old"))), (10, 1000), Some("new"), &["topic/new"]);
+        let begun = begin(
+            Some(250),
+            Some(stamp(US, Some("old"))),
+            (10, 1000),
+            Some("new"),
+            &["topic/new"],
+        );
         assert!(matches!(begun, Start::Halt(Halt::OffsetsLost(_))), "{begun:?}");
     }
 
@@ -253,7 +265,13 @@ mod tests {
         let adopt = ["topic/new", "topic/old"];
         let begun = begin(Some(700), Some(stamp(US, Some("new"))), (0, 1000), Some("new"), &adopt);
         assert_eq!(begun, Start::At(700), "it goes on in the topic that was taken");
-        let begun = begin(Some(700), Some(stamp(US, Some("new"))), (0, 1000), Some("third"), &adopt);
+        let begun = begin(
+            Some(700),
+            Some(stamp(US, Some("new"))),
+            (0, 1000),
+            Some("third"),
+            &adopt,
+        );
         assert!(matches!(begun, Start::Halt(Halt::TopicReplaced { .. })), "{begun:?}");
     }
 
@@ -264,9 +282,19 @@ mod tests {
         let Start::Halt(halt) = begun else {
             panic!("{begun:?}");
         };
-        let error = Halt::error("orders", "medallion.group", vec![Halt::OffsetsLost(String::new()), halt]).expect("an error");
+        let error = Halt::error(
+            "orders",
+            "medallion.group",
+            vec![Halt::OffsetsLost(String::new()), halt],
+        )
+        .expect("an error");
         assert_eq!((error.class, error.reason), (ErrorClass::Record, "GroupInUse"));
-        for words in ["medallion.group", OTHER, "medallion.dev/adopt: 0b7c/shop/payments", "consumerGroup"] {
+        for words in [
+            "medallion.group",
+            OTHER,
+            "medallion.dev/adopt: 0b7c/shop/payments",
+            "consumerGroup",
+        ] {
             assert!(error.message.contains(words), "{error}");
         }
         assert_eq!(begin(Some(5), beside(), (0, 9), Some("a"), &[OTHER]), Start::At(5));
@@ -286,7 +314,9 @@ mod tests {
         let owners = owners.iter().map(ToString::to_string).collect();
         let adopt: Vec<String> = adopt.iter().map(ToString::to_string).collect();
         let halt = another(&owners, &US.parse().expect("an owner"), &adopt);
-        let expected = named.map(|owner| Halt::GroupInUse { owner: owner.to_owned() });
+        let expected = named.map(|owner| Halt::GroupInUse {
+            owner: owner.to_owned(),
+        });
         assert_eq!(halt, expected);
     }
 
@@ -309,7 +339,10 @@ mod tests {
         let error = Halt::error("orders", "g", vec![lost(1), lost(0), lost(1)]).expect("an error");
         assert_eq!((error.class, error.reason), (ErrorClass::LossRisk, "OffsetsLost"));
         assert_eq!(error.message.matches("partition 1").count(), 1, "{error}");
-        assert!(error.message.contains("partition 0") && error.message.contains(GO_ON), "{error}");
+        assert!(
+            error.message.contains("partition 0") && error.message.contains(GO_ON),
+            "{error}"
+        );
         assert_eq!(Halt::error("orders", "g", Vec::new()), None);
     }
 }

@@ -67,7 +67,9 @@ pub fn topic_id<C: ClientContext>(client: &Client<C>, topic: &str, timeout: Dura
             return Err(KafkaError::AdminOp(RDKafkaErrorCode::Fail));
         }
         let description = *found;
-        good(sys::rd_kafka_error_code(sys::rd_kafka_TopicDescription_error(description)))?;
+        good(sys::rd_kafka_error_code(sys::rd_kafka_TopicDescription_error(
+            description,
+        )))?;
         let id = sys::rd_kafka_TopicDescription_topic_id(description);
         if id.is_null() || is_zero(id) {
             return Ok(None);

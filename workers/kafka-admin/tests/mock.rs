@@ -25,7 +25,11 @@ fn a_topic_keeps_its_id_and_another_has_another() {
         cluster.create_topic(topic, 2, 1).expect("a topic");
     }
     let client = client(&cluster.bootstrap_servers());
-    let id = |topic| topic_id(client.client(), topic, PATIENCE).expect("an answer").expect("an id");
+    let id = |topic| {
+        topic_id(client.client(), topic, PATIENCE)
+            .expect("an answer")
+            .expect("an id")
+    };
     let (orders, payments) = (id("orders"), id("payments"));
     assert_ne!(orders, payments);
     assert_eq!(orders, id("orders"));

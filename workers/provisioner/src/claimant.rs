@@ -35,7 +35,8 @@ mod tests {
             owner: &owner,
             adopt: &adopt,
         };
-        let refused = ["0b7c/shop/orders", "0b7c/shop/old", "0b7c/shop/older", ""].map(|text| claimant.is_refused(text));
+        let refused =
+            ["0b7c/shop/orders", "0b7c/shop/old", "0b7c/shop/older", ""].map(|text| claimant.is_refused(text));
         assert_eq!(refused, [false, false, true, true]);
     }
 }

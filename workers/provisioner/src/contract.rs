@@ -42,8 +42,8 @@ pub fn check(settings: &ContractSettings) -> (Finding, Option<Contract>) {
 
 #[cfg(test)]
 mod tests {
-    use medallion_crds::launch::ContractVersionSettings;
     use super::*;
+    use medallion_crds::launch::ContractVersionSettings;
 
     fn settings(schema: Option<&str>, key: &str) -> (tempfile::TempDir, ContractSettings) {
         let folder = tempfile::tempdir().expect("a folder");

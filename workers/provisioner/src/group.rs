@@ -7,6 +7,7 @@ use medallion_crds::launch::KafkaSettings;
 use rdkafka::client::Client;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaResult;
+use rdkafka::groups::GroupInfo;
 
 use crate::claimant::Claimant;
 use crate::finding::Finding;
@@ -50,7 +51,8 @@ pub fn other_user_of_dead_letters(
         let client = client(kafka, group)?;
         let groups = client.client().fetch_group_list(None, limit)?;
         let others = groups.groups().iter().map(|group| group.name().to_owned());
-        let others = others.filter(|name| name != group && name.starts_with(GROUP_PREFIX) && !name.ends_with(".dead-letters"));
+        let others =
+            others.filter(|name| name != group && name.starts_with(GROUP_PREFIX) && !name.ends_with(".dead-letters"));
         let until = Instant::now() + limit;
         for other in others.take(MAX_GROUPS) {
             let left = until.saturating_duration_since(Instant::now());
@@ -97,7 +99,7 @@ fn ask(kafka: &KafkaSettings, group: &str, limit: Duration) -> KafkaResult<(Vec<
         .groups()
         .iter()
         .filter(|found| found.name() == group)
-        .flat_map(|found| found.members())
+        .flat_map(GroupInfo::members)
         .map(|member| Member {
             client: member.client_id().to_owned(),
             host: member.client_host().trim_start_matches('/').to_owned(),
@@ -228,7 +230,10 @@ mod tests {
         let Finding::Differs(message) = judged(&offsets, &members, &["0b7c/shop/else"]) else {
             panic!("it is another's");
         };
-        assert!(message.contains(words) && message.contains("spec.kafka.consumerGroup"), "{message}");
+        assert!(
+            message.contains(words) && message.contains("spec.kafka.consumerGroup"),
+            "{message}"
+        );
     }
 
     #[test]
@@ -248,7 +253,10 @@ mod tests {
         assert_eq!(user(&offsets, "dlq.payments", claimant(&[])), None);
         let adopt = [OTHER.to_owned()];
         assert_eq!(user(&offsets, "dlq.orders", claimant(&adopt)), None);
-        assert_eq!(user(&[offset("dlq.orders", Some(US))], "dlq.orders", claimant(&[])), None);
+        assert_eq!(
+            user(&[offset("dlq.orders", Some(US))], "dlq.orders", claimant(&[])),
+            None
+        );
     }
 
     #[test]
@@ -263,6 +271,9 @@ mod tests {
             panic!("{found:?}");
         };
         assert!(message.contains("127.0.0.1:1"), "{message}");
-        assert_eq!(other_user_of_dead_letters(&kafka(), GROUP, claimant, Duration::from_secs(1)), None);
+        assert_eq!(
+            other_user_of_dead_letters(&kafka(), GROUP, claimant, Duration::from_secs(1)),
+            None
+        );
     }
 }

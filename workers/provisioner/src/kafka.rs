@@ -64,7 +64,11 @@ struct Wanted {
 /// With how many copies a record is acknowledged: with all but one, so that one broker may be lost or be away. With fewer
 /// than three copies that would be all or one, and then a broker that is away must not stop everything.
 const fn min_in_sync(replication_factor: i32) -> i32 {
-    if replication_factor >= 3 { replication_factor - 1 } else { 1 }
+    if replication_factor >= 3 {
+        replication_factor - 1
+    } else {
+        1
+    }
 }
 
 /// Verifies both topics, or creates them.
@@ -209,16 +213,13 @@ impl Brokers {
             .operation_timeout(Some(self.limit))
             .request_timeout(Some(self.limit));
         match timeout_at(self.until, self.client.create_topics([&topic], &options)).await {
-            Ok(Ok(results)) => results
-                .into_iter()
-                .find_map(Result::err)
-                .map(|(_, code)| match code {
-                    RDKafkaErrorCode::InvalidReplicationFactor => format!(
-                        "{code}: there are fewer brokers than copies; add brokers, or say in spec.kafka.replicationFactor \
+            Ok(Ok(results)) => results.into_iter().find_map(Result::err).map(|(_, code)| match code {
+                RDKafkaErrorCode::InvalidReplicationFactor => format!(
+                    "{code}: there are fewer brokers than copies; add brokers, or say in spec.kafka.replicationFactor \
                          with how many copies records are safe enough, 1 for a single broker that may be lost"
-                    ),
-                    code => code.to_string(),
-                }),
+                ),
+                code => code.to_string(),
+            }),
             Ok(Err(error)) => Some(error.to_string()),
             Err(_) => Some(format!("no answer within {} s", self.limit.as_secs())),
         }

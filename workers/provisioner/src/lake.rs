@@ -165,7 +165,10 @@ mod tests {
         let Finding::Noted(message) = judged(&tables, &[]) else {
             panic!("it is shared");
         };
-        assert!(message.contains("table_4 and 4 more") && message.contains(OTHER), "{message}");
+        assert!(
+            message.contains("table_4 and 4 more") && message.contains(OTHER),
+            "{message}"
+        );
         tables.push(("daily_sales", OTHER));
         let Finding::Differs(message) = judged(&tables, &[]) else {
             panic!("one is a table that the spec names");
@@ -238,6 +241,9 @@ mod tests {
             adopt: &[],
         };
         let layer_address = format!("file://{}/bronze", folder.path().display());
-        assert!(matches!(layer(&store, &layer_address, &[], claimant).await, Finding::Differs(_)));
+        assert!(matches!(
+            layer(&store, &layer_address, &[], claimant).await,
+            Finding::Differs(_)
+        ));
     }
 }

@@ -79,7 +79,11 @@ impl Services {
 pub async fn provision(settings: &Settings<ProvisionerSettings>, services: &Services) -> ProvisionReport {
     let owner = settings.pipeline.owner();
     let look = Look {
-        limit: Duration::from_secs(u64::try_from(settings.worker.timeout_seconds).unwrap_or_default().max(1)),
+        limit: Duration::from_secs(
+            u64::try_from(settings.worker.timeout_seconds)
+                .unwrap_or_default()
+                .max(1),
+        ),
         settings: &settings.worker,
         services,
         claimant: Claimant {
@@ -97,7 +101,11 @@ pub async fn provision(settings: &Settings<ProvisionerSettings>, services: &Serv
         look.schema(),
     );
     // What is wrong with the contract by itself comes first.
-    let finding = if itself == Finding::Exists { bronze_contract } else { itself };
+    let finding = if itself == Finding::Exists {
+        bronze_contract
+    } else {
+        itself
+    };
     let mut dependencies = vec![finding.of(DependencyKind::Contract, contract::name(&settings.worker.contract))];
     dependencies.extend(kafka);
     dependencies.extend([table, bronze, silver, gold]);
@@ -146,7 +154,10 @@ impl Look<'_> {
         }
         [
             topic.of(DependencyKind::Topic, format!("Topic/{}", kafka.topic)),
-            dead_letters.of(DependencyKind::DeadLetterTopic, format!("Topic/{}", kafka.dead_letter_topic)),
+            dead_letters.of(
+                DependencyKind::DeadLetterTopic,
+                format!("Topic/{}", kafka.dead_letter_topic),
+            ),
             finding.of(DependencyKind::ConsumerGroup, format!("ConsumerGroup/{group}")),
         ]
     }
@@ -191,7 +202,10 @@ impl Look<'_> {
             table: late(self.limit),
             contract: late(self.limit),
         });
-        (found.table.of(DependencyKind::BronzeBucket, format!("Bucket/{bucket}")), found.contract)
+        (
+            found.table.of(DependencyKind::BronzeBucket, format!("Bucket/{bucket}")),
+            found.contract,
+        )
     }
 
     /// The bucket of Silver or Gold, and whose tables are in it.

@@ -82,7 +82,10 @@ impl Tables {
         };
         let owner = tags.iter().find(|tag| tag.key() == OWNER_TAG).map(Tag::value);
         let finding = judge_owner(owner, claimant);
-        if self.management == Management::Managed && owner.is_some_and(|owner| !claimant.is_own(owner)) && finding == Finding::Exists {
+        if self.management == Management::Managed
+            && owner.is_some_and(|owner| !claimant.is_own(owner))
+            && finding == Finding::Exists
+        {
             self.tag(found, claimant).await;
         }
         finding

@@ -75,7 +75,11 @@ async fn a_topic_made_anew_while_nobody_read_halts_until_it_is_accepted_by_its_i
         let words = format!("medallion.dev/adopt: topic/{}", brokers.topic_id());
         assert!(error.message.contains(&words), "{error}");
     }
-    assert_eq!((table.len(), brokers.committed()[0]), (0, Some(25)), "nothing was begun");
+    assert_eq!(
+        (table.len(), brokers.committed()[0]),
+        (0, Some(25)),
+        "nothing was begun"
+    );
 
     let accepted = format!("topic/{}", brokers.topic_id());
     let running = Running::start_from(&brokers, &table, adopting(&brokers, &accepted));
@@ -124,7 +128,11 @@ async fn a_topic_made_anew_under_a_live_consumer_halts_it_and_its_successors() {
     let error = running.end().await.expect_err("it must halt");
     assert!(is_replaced(&error), "{error}");
     let committed = brokers.stamp(TOPIC, 0);
-    assert_eq!(committed, Some(stamp(OWNER, "first")), "whatever was read, it is committed as of the first");
+    assert_eq!(
+        committed,
+        Some(stamp(OWNER, "first")),
+        "whatever was read, it is committed as of the first"
+    );
 
     let running = Running::start_from(&brokers, &table, told(&brokers, &names));
     let error = running.end().await.expect_err("it must halt again");
@@ -161,9 +169,17 @@ async fn a_group_of_another_is_refused_without_joining_it() {
         .end()
         .await
         .expect_err("it must be refused");
-    assert_eq!((error.class, error.reason), (ErrorClass::Record, "GroupInUse"), "{error}");
+    assert_eq!(
+        (error.class, error.reason),
+        (ErrorClass::Record, "GroupInUse"),
+        "{error}"
+    );
     assert!(error.message.contains(OWNER), "it names the other: {error}");
-    assert_eq!(first.generation(), assigned, "the first has kept its partitions all the time");
+    assert_eq!(
+        first.generation(),
+        assigned,
+        "the first has kept its partitions all the time"
+    );
     first.stop().await.expect("a good end");
 
     let displacing = Source {
@@ -174,7 +190,11 @@ async fn a_group_of_another_is_refused_without_joining_it() {
     let expected = Some(stamp(OTHER, &brokers.topic_id()));
     eventually("the group is the second's", || brokers.stamp(TOPIC, 0) == expected).await;
     second.stop().await.expect("a good end");
-    assert_eq!(brokers.committed()[0], Some(3), "it has gone on where the first stopped");
+    assert_eq!(
+        brokers.committed()[0],
+        Some(3),
+        "it has gone on where the first stopped"
+    );
     let error = Running::start_from(&brokers, &table, Running::source(&brokers))
         .end()
         .await
@@ -186,11 +206,19 @@ async fn a_group_of_another_is_refused_without_joining_it() {
 async fn two_who_begin_at_once_find_each_other() {
     let (brokers, table) = (Brokers::new(), Arc::new(MemoryTable::default()));
     let names = ToldNames::new("the topic");
-    names.owners.lock().expect("owners").extend([OWNER.to_owned(), OTHER.to_owned()]);
+    names
+        .owners
+        .lock()
+        .expect("owners")
+        .extend([OWNER.to_owned(), OTHER.to_owned()]);
     let error = Running::start_from(&brokers, &table, told(&brokers, &names))
         .end()
         .await
         .expect_err("it must end");
-    assert_eq!((error.class, error.reason), (ErrorClass::Record, "GroupInUse"), "{error}");
+    assert_eq!(
+        (error.class, error.reason),
+        (ErrorClass::Record, "GroupInUse"),
+        "{error}"
+    );
     assert!(error.message.contains(OTHER), "{error}");
 }

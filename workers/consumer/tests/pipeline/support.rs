@@ -12,8 +12,8 @@ use consumer::{
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
-use medallion_contract::{Contract, Pointers};
 use kafka_admin::{Stamp, topic_id};
+use medallion_contract::{Contract, Pointers};
 use medallion_crds::launch::KafkaSettings;
 use medallion_crds::progress::Identity;
 use rdkafka::ClientConfig;
@@ -119,21 +119,31 @@ impl Brokers {
         for mut element in offsets.elements() {
             element.set_metadata(metadata);
         }
-        self.reader(GROUP).commit(&offsets, CommitMode::Sync).expect("committed");
+        self.reader(GROUP)
+            .commit(&offsets, CommitMode::Sync)
+            .expect("committed");
     }
 
     /// What stands beside the committed offset of a partition.
     pub fn stamp(&self, topic: &str, partition: i32) -> Option<Stamp> {
         let mut asked = TopicPartitionList::new();
         asked.add_partition(topic, partition);
-        let committed = self.reader(GROUP).committed_offsets(asked, PATIENCE).expect("committed offsets");
-        committed.elements().first().and_then(|element| Stamp::read(element.metadata()))
+        let committed = self
+            .reader(GROUP)
+            .committed_offsets(asked, PATIENCE)
+            .expect("committed offsets");
+        committed
+            .elements()
+            .first()
+            .and_then(|element| Stamp::read(element.metadata()))
     }
 
     /// Id of the topic.
     pub fn topic_id(&self) -> String {
         let reader = self.reader("a reader");
-        topic_id(reader.client(), TOPIC, PATIENCE).expect("an answer").expect("an id")
+        topic_id(reader.client(), TOPIC, PATIENCE)
+            .expect("an answer")
+            .expect("an id")
     }
 
     /// Brokers and topics, as a worker is told them.

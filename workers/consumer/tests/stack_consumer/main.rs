@@ -141,8 +141,12 @@ fn a_topic_made_anew_under_a_live_consumer_is_never_gone_on_in() -> Result<()> {
     let stack = Stack::new("replaced-live")?;
     produce(&stack, 0..250)?;
     let consumer = Consumer::start(&stack, "first")?;
-    eventually("the first topic is stored", PATIENCE, || Ok(stack.stored()?.len() == 250))?;
-    eventually("and its id is told", PATIENCE, || Ok(consumer.progress()?["topicId"].is_string()))?;
+    eventually("the first topic is stored", PATIENCE, || {
+        Ok(stack.stored()?.len() == 250)
+    })?;
+    eventually("and its id is told", PATIENCE, || {
+        Ok(consumer.progress()?["topicId"].is_string())
+    })?;
     let before = stack.topic_id()?;
     stack.make_topic_anew()?;
     ensure!(stack.topic_id()? != before, "it is another topic");
@@ -158,12 +162,16 @@ fn a_topic_made_anew_under_a_live_consumer_is_never_gone_on_in() -> Result<()> {
     ensure!(successor.stop()? == 23, "until somebody decides");
 
     let accepting = Consumer::start_adopting(&stack, "third", &[accepted])?;
-    eventually("all of the new topic is stored", PATIENCE, || Ok(stack.stored()?.len() == 1250))?;
+    eventually("all of the new topic is stored", PATIENCE, || {
+        Ok(stack.stored()?.len() == 1250)
+    })?;
     eventually("nothing waits", PATIENCE, || Ok(accepting.lag()? == 0))?;
     ensure!(accepting.stop()? == 0, "it ends well");
     let after = Consumer::start(&stack, "fourth")?;
     produce(&stack, 2000..2010)?;
-    eventually("the acceptance is needed no more", PATIENCE, || Ok(stack.stored()?.len() == 1260))?;
+    eventually("the acceptance is needed no more", PATIENCE, || {
+        Ok(stack.stored()?.len() == 1260)
+    })?;
     ensure!(after.stop()? == 0, "it ends well");
     Ok(())
 }
@@ -174,7 +182,9 @@ fn a_topic_made_anew_while_the_consumer_is_away_is_never_begun_in_silence() -> R
     let stack = Stack::new("replaced-away")?;
     produce(&stack, 0..100)?;
     let consumer = Consumer::start(&stack, "first")?;
-    eventually("the first topic is stored", PATIENCE, || Ok(stack.stored()?.len() == 100))?;
+    eventually("the first topic is stored", PATIENCE, || {
+        Ok(stack.stored()?.len() == 100)
+    })?;
     eventually("nothing waits", PATIENCE, || Ok(consumer.lag()? == 0))?;
     ensure!(consumer.stop()? == 0, "it ends well");
     produce(&stack, 100..150)?;

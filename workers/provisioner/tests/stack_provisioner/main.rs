@@ -179,10 +179,15 @@ async fn what_is_missing_is_made_once_and_then_exists() -> Result<()> {
     let found = place.verify().await;
     assert_eq!(
         states(&found),
-        [Exists, Missing, Missing, Exists, Missing, Missing, Missing, Missing, Missing],
+        [
+            Exists, Missing, Missing, Exists, Missing, Missing, Missing, Missing, Missing
+        ],
         "{found:#?}"
     );
-    let missing = found.dependencies.iter().filter(|dependency| dependency.state == Missing);
+    let missing = found
+        .dependencies
+        .iter()
+        .filter(|dependency| dependency.state == Missing);
     for dependency in missing {
         let message = dependency.message.as_deref().unwrap_or_default();
         assert!(
@@ -200,7 +205,9 @@ async fn what_is_missing_is_made_once_and_then_exists() -> Result<()> {
     let made = place.provision().await;
     assert_eq!(
         states(&made),
-        [Exists, Created, Created, Exists, Created, Created, Created, Created, Created],
+        [
+            Exists, Created, Created, Exists, Created, Created, Created, Created, Created
+        ],
         "{made:#?}"
     );
     assert_eq!(made.contract_version.as_ref().map(String::len), Some(64));
@@ -354,7 +361,10 @@ async fn bronze_of_another_and_a_changed_contract_are_refused() -> Result<()> {
     use DependencyState::Differs;
     let place = Place::new("bronze").await?;
     place.provision().await;
-    let schema = SCHEMA.replace(r#""id": {"type": "string"}"#, r#""id": {"type": "string"}, "count": {"type": "integer"}"#);
+    let schema = SCHEMA.replace(
+        r#""id": {"type": "string"}"#,
+        r#""id": {"type": "string"}, "count": {"type": "integer"}"#,
+    );
     let pointers = Pointers {
         key: "/sku",
         event_id: "/id",
@@ -371,7 +381,10 @@ async fn bronze_of_another_and_a_changed_contract_are_refused() -> Result<()> {
 
     let report = place.provision().await;
     let (state, words) = message(&report, &format!("Bucket/{}", place.settings.buckets.bronze));
-    assert!(state == Differs && words.contains("here/shop/other"), "{state:?} {words}");
+    assert!(
+        state == Differs && words.contains("here/shop/other"),
+        "{state:?} {words}"
+    );
     let (state, words) = message(&report, "Contract/v1");
     assert!(state == Differs && words.contains("count"), "{state:?} {words}");
     Ok(())
