@@ -4,7 +4,9 @@
 //! worker reads it and, if it is a Job, leaves a [`report`] as its termination message.
 
 mod exit;
+mod packed;
 pub mod report;
+mod run_report;
 mod workers;
 
 pub use exit::ExitCode;

@@ -1,21 +1,27 @@
 //! What a Job leaves behind: its termination message, JSON of at most 4 KiB. No network.
-
-use std::iter;
+//!
+//! A run's report arrives whole: what does not fit as it is goes packed (see [`Report::to_termination_message`]), and reads
+//! the same. A layer may have [`MAX_TABLES`] tables with names of [`MAX_NAME`] letters; that much always fits.
 
 use serde::{Deserialize, Serialize};
 
-use super::TERMINATION_BYTES;
+pub use super::run_report::RunReport;
+use super::{TERMINATION_BYTES, packed};
 use crate::pipeline::Dependency;
 use crate::reason::Reason;
-use crate::stage_run::TableVersion;
 use crate::text::cut;
 
 /// How long each message may be at first.
 const MESSAGE_BYTES: usize = 1500;
 
+/// The most tables that a layer publishes.
+pub const MAX_TABLES: usize = 64;
+/// The most lower-case letters, digits and underscores in the name of a table.
+pub const MAX_NAME: usize = 63;
+
 /// The termination message of a Job.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase", tag = "type")]
+#[serde(rename_all = "camelCase", tag = "type", try_from = "Message")]
 pub enum Report {
     /// Of the dbt-runner and the loader.
     Run(RunReport),
@@ -25,23 +31,32 @@ pub enum Report {
     Failure(FailureReport),
 }
 
-/// A run that ended well: the evidence of what stands committed.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct RunReport {
-    /// UID of the `StageRun`.
-    pub run_uid: String,
-    /// The attempt that wrote this.
-    pub attempt: i32,
-    /// true: everything stood committed before this attempt did anything.
-    pub already_committed: bool,
-    /// What the layer has consumed now; left out when there is no room for it, because the run's spec says the same.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub inputs: Vec<TableVersion>,
-    /// All tables of the layer at their versions (for the warehouse: each table at the Gold version it holds).
-    pub outputs: Vec<TableVersion>,
-    /// Rows written by the run.
-    pub rows: i64,
+/// A report as it stands in a message.
+#[derive(Deserialize, Serialize)]
+#[serde(rename_all = "camelCase", tag = "type")]
+enum Message {
+    Run(RunReport),
+    Provision(ProvisionReport),
+    Failure(FailureReport),
+    /// A run's report that is too long as it is.
+    Packed {
+        run: String,
+    },
+}
+
+impl TryFrom<Message> for Report {
+    type Error = &'static str;
+
+    fn try_from(message: Message) -> Result<Self, Self::Error> {
+        match message {
+            Message::Run(report) => Ok(Self::Run(report)),
+            Message::Provision(report) => Ok(Self::Provision(report)),
+            Message::Failure(report) => Ok(Self::Failure(report)),
+            Message::Packed { run } => packed::unpack(&run)
+                .map(Self::Run)
+                .ok_or("a packed report that cannot be unpacked"),
+        }
+    }
 }
 
 /// What the provisioner found.
@@ -66,72 +81,16 @@ pub struct FailureReport {
 }
 
 impl Report {
-    /// The JSON text, cut to what a termination message may hold: words are shortened or left out, never what must be
-    /// read back. Always whole JSON.
+    /// The JSON text of at most [`TERMINATION_BYTES`]: words are shortened, never what must be read back.
+    ///
+    /// A run's report that is too long is packed. Should even that be too long, it goes without what the run's spec says
+    /// as well, then without the digests of dbt projects; tables and versions are never cut.
     pub fn to_termination_message(&self) -> String {
-        let limits = iter::successors(Some(MESSAGE_BYTES), |limit| (*limit >= 32).then_some(limit / 2));
-        let ways = limits.map(|limit| self.shortened(limit)).chain(self.barest());
-        let mut text = String::new();
-        for way in ways {
-            text = serde_json::to_string(&way).unwrap_or_default();
-            if text.len() <= TERMINATION_BYTES {
-                break;
-            }
+        match self {
+            Self::Run(report) => run_message(report),
+            Self::Provision(report) => provision_message(report),
+            Self::Failure(report) => failure_message(&report.reason, &report.message),
         }
-        text
-    }
-
-    fn shortened(&self, limit: usize) -> Self {
-        match self.clone() {
-            Self::Run(mut report) => {
-                if limit < MESSAGE_BYTES {
-                    report.inputs.clear();
-                }
-                Self::Run(report)
-            }
-            Self::Provision(mut report) => {
-                for dependency in &mut report.dependencies {
-                    // Words about a met dependency are for the curious; the room belongs to the others.
-                    let limit = if dependency.state.is_met() { limit / 4 } else { limit };
-                    dependency.message = dependency
-                        .message
-                        .take()
-                        .filter(|_| limit >= 16)
-                        .map(|text| cut(&text, limit));
-                }
-                Self::Provision(report)
-            }
-            Self::Failure(report) => Self::Failure(FailureReport {
-                reason: cut(report.reason.as_str(), 128).into(),
-                message: cut(&report.message, limit.max(64) * 2),
-            }),
-        }
-    }
-
-    /// What remains to be said of very many dependencies, the fullest first: no words, then those alone that are not met,
-    /// then their names cut.
-    fn barest(&self) -> Vec<Self> {
-        let Self::Provision(report) = self else {
-            return Vec::new();
-        };
-        let with = |dependencies: Vec<Dependency>| {
-            Self::Provision(ProvisionReport {
-                dependencies,
-                contract_version: report.contract_version.clone(),
-            })
-        };
-        let named = |dependency: &Dependency, limit: usize| Dependency {
-            name: cut(&dependency.name, limit),
-            message: None,
-            ..dependency.clone()
-        };
-        let all = report.dependencies.iter();
-        let unmet: Vec<&Dependency> = all.clone().filter(|found| !found.state.is_met()).collect();
-        let mut ways = vec![with(all.map(|found| named(found, usize::MAX)).collect())];
-        for limit in [usize::MAX, 128, 64, 32, 16, 8] {
-            ways.push(with(unmet.iter().map(|found| named(found, limit)).collect()));
-        }
-        ways
     }
 }
 
@@ -204,4 +163,93 @@ mod tests {
         }
         assert_eq!(read_back(dependencies.clone()), dependencies);
     }
+}
+
+/// The JSON text, if it fits.
+fn fitting(report: &impl Serialize) -> Option<String> {
+    let text = serde_json::to_string(report).ok()?;
+    (text.len() <= TERMINATION_BYTES).then_some(text)
+}
+
+fn run_message(report: &RunReport) -> String {
+    if let Some(text) = fitting(&Report::Run(report.clone())) {
+        return text;
+    }
+    let mut report = report.clone();
+    let without: [fn(&mut RunReport); 4] = [
+        |_| {},
+        |report| report.inputs.clear(),
+        |report| report.outputs.iter_mut().for_each(|table| table.oldest_project = None),
+        |report| report.outputs.iter_mut().for_each(|table| table.project = None),
+    ];
+    for leave_out in without {
+        leave_out(&mut report);
+        let packed = packed::pack(&report).map(|run| Message::Packed { run });
+        if let Some(text) = packed.as_ref().and_then(fitting) {
+            return text;
+        }
+    }
+    // Beyond the limits that a project is held to before anything is built.
+    let words = format!(
+        "the report names {} tables and is too long; a layer may publish {MAX_TABLES} tables with names of {MAX_NAME} letters",
+        report.outputs.len()
+    );
+    failure_message(&Reason::ReportLost, &words)
+}
+
+/// Words are shortened, then left out, then those alone stay that are not met, then their names are cut.
+fn provision_message(report: &ProvisionReport) -> String {
+    let ways = limits().map(|limit| shortened(report, limit)).chain(barest(report));
+    let mut ways = ways.map(|dependencies| {
+        Report::Provision(ProvisionReport {
+            dependencies,
+            contract_version: report.contract_version.clone(),
+        })
+    });
+    ways.find_map(|way| fitting(&way)).unwrap_or_default()
+}
+
+/// Words about a met dependency are for the curious; the room belongs to the others.
+fn shortened(report: &ProvisionReport, limit: usize) -> Vec<Dependency> {
+    let mut dependencies = report.dependencies.clone();
+    for dependency in &mut dependencies {
+        let limit = if dependency.state.is_met() { limit / 4 } else { limit };
+        dependency.message = dependency
+            .message
+            .take()
+            .filter(|_| limit >= 16)
+            .map(|text| cut(&text, limit));
+    }
+    dependencies
+}
+
+/// What remains to be said of very many dependencies, the fullest first.
+fn barest(report: &ProvisionReport) -> Vec<Vec<Dependency>> {
+    let named = |dependency: &Dependency, limit: usize| Dependency {
+        name: cut(&dependency.name, limit),
+        message: None,
+        ..dependency.clone()
+    };
+    let all = report.dependencies.iter();
+    let unmet: Vec<&Dependency> = all.clone().filter(|found| !found.state.is_met()).collect();
+    let mut ways: Vec<Vec<Dependency>> = vec![all.map(|found| named(found, usize::MAX)).collect()];
+    for limit in [usize::MAX, 128, 64, 32, 16, 8] {
+        ways.push(unmet.iter().map(|found| named(found, limit)).collect());
+    }
+    ways
+}
+
+fn failure_message(reason: &Reason, message: &str) -> String {
+    let fit = limits().find_map(|limit| {
+        fitting(&Report::Failure(FailureReport {
+            reason: cut(reason.as_str(), 128).into(),
+            message: cut(message, limit * 2),
+        }))
+    });
+    fit.unwrap_or_default()
+}
+
+/// How long a message may be, ever shorter.
+fn limits() -> impl Iterator<Item = usize> {
+    std::iter::successors(Some(MESSAGE_BYTES), |limit| (*limit > 8).then_some(limit / 2))
 }
