@@ -128,6 +128,7 @@ impl From<Failure> for RunError {
                 message: failure.message,
                 count: failure.count,
             },
+            FailureKind::Unfit => Self::Unfit(failure.message),
             FailureKind::Environment => Self::Outside {
                 node: failure.node,
                 message: failure.message,

@@ -193,6 +193,8 @@ pub struct Failure {
 pub enum FailureKind {
     /// The project's, or the data's by the project's tests.
     Project,
+    /// The project's: it uses what cannot be published.
+    Unfit,
     /// Something outside.
     Environment,
 }

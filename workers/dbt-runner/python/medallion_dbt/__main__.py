@@ -28,7 +28,8 @@ class Session:
     def do_open(self, request: dict) -> dict:
         engine.CURRENT.work_in(request["scratch"], request["memory_bytes"], request["threads"])
         self.project = Project(request["project"], lambda progress: self.send({"progress": progress}))
-        return describe(self.project.parse(), request["layer"])
+        manifest = self.project.parse()
+        return describe(manifest, request["layer"], self.project.file)
 
     def do_views(self, request: dict) -> dict:
         with engine.connect() as connection:
@@ -54,8 +55,10 @@ def error(problem: Exception) -> dict:
     """What the runner needs to tell a fault of the project from trouble outside."""
     if isinstance(problem, Failure):
         return {"kind": problem.kind, "node": problem.node, "message": problem.message, "count": problem.count}
+    if isinstance(problem, (ProjectError, publish.Unfit)):
+        return {"kind": "unfit", "node": None, "message": str(problem), "count": 1}
     # DuckDB tells bad SQL and bad data apart from what happens to files, network and memory.
-    project = isinstance(problem, (ProjectError, publish.Unfit, duckdb.ProgrammingError, duckdb.DataError))
+    project = isinstance(problem, (duckdb.ProgrammingError, duckdb.DataError))
     message = str(problem) if project else f"{type(problem).__name__}: {problem}"
     return {"kind": "project" if project else "environment", "node": None, "message": message, "count": 1}
 

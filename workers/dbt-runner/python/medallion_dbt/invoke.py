@@ -5,6 +5,7 @@ import pathlib
 import re
 from collections.abc import Callable
 
+import yaml
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 
 from .engine import CURRENT
@@ -46,6 +47,12 @@ class Project:
         reuse = ["--partial-parse-file-path", baked] if os.path.exists(baked) else []
         self.manifest = self.invoke("parse", *reuse).result
         return self.manifest
+
+    @property
+    def file(self) -> dict:
+        """dbt_project.yml as it is written."""
+        with open(os.path.join(self.path, "dbt_project.yml"), encoding="utf-8") as file:
+            return yaml.safe_load(file) or {}
 
     def run(self, *select: str) -> list[dict]:
         """Builds models and what they need, without tests."""

@@ -2,35 +2,55 @@
 
 import duckdb
 
+from .rules import LAYERS, findings, said_of, settings
+
 PARTITIONS, TABLE = "partitions", "table"
 
 
 class ProjectError(Exception):
-    """The project cannot be run as it is; the message names the model."""
+    """The project cannot be run as it is; the message has every finding, each with node, file and what to do."""
+
+    def __init__(self, found: list[str]):
+        super().__init__(found[0] if len(found) == 1 else "\n".join([f"{len(found)} findings", *(f"- {one}" for one in found)]))
+        self.findings = found
 
 
-def describe(manifest, layer: str) -> dict:
-    """Published tables in the order in which to commit them, and the sources that the layer's models read."""
-    models = {
+def describe(manifest, layer: str, project_file: dict | None = None) -> dict:
+    """Published tables in the order in which to commit them, and the sources that the layer's models read. Refuses a project
+    of which any layer could not be run: what is wrong with the next one is better said before this one is built."""
+    found = findings(manifest, project_file)
+    if found and not any(is_published(node) for node in models_of(manifest, layer).values()):
+        raise ProjectError(found)
+    models = {name: models_of(manifest, name) for name in LAYERS}
+    tables = {name: tables_of(models[name], found) for name in LAYERS}
+    if layer not in LAYERS or not any(is_published(node) for node in models[layer].values()):
+        found.append(f"no model with tag {layer} has meta.medallion.publish: true; nothing would be published")
+    if found:
+        raise ProjectError(list(dict.fromkeys(found)))
+    return {"tables": tables[layer], "sources": sources(manifest, models[layer].values())}
+
+
+def models_of(manifest, layer: str) -> dict:
+    """The models of a layer by their ids."""
+    return {
         node.unique_id: node
         for node in manifest.nodes.values()
         if node.resource_type == "model" and layer in node.config.tags
     }
-    published = {unique_id: node for unique_id, node in models.items() if settings(node).get("publish")}
-    if not published:
-        raise ProjectError(f"no model with tag {layer} has meta.medallion.publish: true; nothing would be published")
+
+
+def is_published(node) -> bool:
+    """Whether a model is a table of its layer."""
+    return bool(settings(node).get("publish"))
+
+
+def tables_of(models: dict, found: list[str]) -> list[dict]:
+    """The published tables of a layer; what is wrong with them goes into the findings."""
+    published = {unique_id: node for unique_id, node in models.items() if is_published(node)}
     names = {node.name for node in models.values()}
     depths: dict[str, int] = {}
     ordered = sorted(published, key=lambda unique_id: (depth(models, unique_id, depths), unique_id))
-    return {
-        "tables": [table(published[unique_id], names) for unique_id in ordered],
-        "sources": sources(manifest, models.values()),
-    }
-
-
-def settings(node) -> dict:
-    """The `meta.medallion` part of a model."""
-    return node.config.meta.get("medallion") or {}
+    return [table(published[unique_id], names, found) for unique_id in ordered]
 
 
 def depth(models: dict, unique_id: str, depths: dict[str, int]) -> int:
@@ -42,26 +62,26 @@ def depth(models: dict, unique_id: str, depths: dict[str, int]) -> int:
     return depths[unique_id]
 
 
-def table(node, layer_models: set[str]) -> dict:
-    """One published table, checked."""
+def table(node, layer_models: set[str], found: list[str]) -> dict:
+    """One published table, checked; what is wrong with it goes into the findings."""
     wanted = settings(node)
     replace, key, partition_by = wanted.get("replace"), wanted.get("key"), wanted.get("partition_by") or []
     changes = wanted.get("changes")
     columns = [{"name": column.name, "type": column.data_type} for column in node.columns.values()]
 
     def refuse(reason: str):
-        raise ProjectError(f"{node.name} ({node.original_file_path}): {reason}")
+        found.append(said_of(node, reason))
 
     if replace not in (PARTITIONS, TABLE):
         refuse(f"meta.medallion.replace must be {PARTITIONS} or {TABLE}")
+    elif (replace == PARTITIONS) != bool(partition_by):
+        refuse("meta.medallion.partition_by must name columns when partitions are replaced, and only then")
     if not node.config.contract.enforced:
         refuse("a published model needs config.contract.enforced: true, its columns are the table's")
     if not key:
         refuse("meta.medallion.key must name the columns that tell rows apart")
-    if (replace == PARTITIONS) != bool(partition_by):
-        refuse("meta.medallion.partition_by must name columns when partitions are replaced, and only then")
     known = {column["name"] for column in columns}
-    for column in [*key, *partition_by]:
+    for column in [*(key or []), *partition_by]:
         if column not in known:
             refuse(f"column {column} of meta.medallion is not among the model's columns")
     for column in partition_by:
@@ -77,21 +97,22 @@ def table(node, layer_models: set[str]) -> dict:
         "key": key,
         "partition_by": partition_by,
         "changes": changes,
-        "columns": typed(node, columns, partition_by),
+        "columns": typed(columns, partition_by, refuse),
     }
 
 
-def typed(node, columns: list[dict], partition_by: list[str]) -> list[dict]:
+def typed(columns: list[dict], partition_by: list[str], refuse) -> list[dict]:
     """The columns with DuckDB's own names of their types."""
     with duckdb.connect() as connection:
         for column in columns:
             try:
-                found = connection.execute(f"DESCRIBE SELECT CAST(NULL AS {column['type']})").fetchone()[1]
+                known = connection.execute(f"DESCRIBE SELECT CAST(NULL AS {column['type']})").fetchone()[1]
             except duckdb.Error as error:
-                raise ProjectError(f"{node.name}: column {column['name']} has no type DuckDB knows: {error}") from error
-            column["type"] = found
-            if column["name"] in partition_by and found != "VARCHAR":
-                raise ProjectError(f"{node.name}: partition column {column['name']} must be varchar, not {found}")
+                refuse(f"column {column['name']} has no type DuckDB knows: {error}")
+                continue
+            column["type"] = known
+            if column["name"] in partition_by and known != "VARCHAR":
+                refuse(f"partition column {column['name']} must be varchar, not {known}")
     return columns
 
 

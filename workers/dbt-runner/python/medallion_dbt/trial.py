@@ -10,6 +10,7 @@ import tempfile
 from . import engine, views
 from .invoke import Failure, Project
 from .project import ProjectError, describe
+from .rules import LAYERS
 
 SUFFIXES = ("_new", "_touched", "_all", "_current", "_kept")
 
@@ -26,7 +27,7 @@ def empty_views(manifest) -> list[dict]:
             columns = shown.columns.values() if shown else []
         typed = [{"name": column.name, "type": column.data_type} for column in columns]
         if not typed or any(column["type"] is None for column in typed):
-            raise ProjectError(f"source {source.schema}.{source.identifier}: give its columns a data_type")
+            raise ProjectError([f"source {source.schema}.{source.identifier}: give its columns a data_type"])
         found.append({
             "schema": source.schema, "name": source.identifier, "columns": typed, "partition_by": [], "files": []
         })
@@ -38,8 +39,8 @@ def try_out(project_path: str, scratch: str) -> None:
     engine.CURRENT.work_in(scratch, 2**30, 2)
     project = Project(project_path, lambda progress: print(progress["node"], file=sys.stderr))
     manifest = project.parse()
-    for layer in ("silver", "gold"):
-        describe(manifest, layer)
+    for layer in LAYERS:
+        describe(manifest, layer, project.file)
     with engine.connect() as connection:
         views.create(connection, empty_views(manifest))
         views.create_context(connection, {"as_of": "2000-01-01T00:00:00Z", "run_uid": "trial"})

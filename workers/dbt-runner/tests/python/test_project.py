@@ -7,14 +7,27 @@ from medallion_dbt.invoke import Failure
 from medallion_dbt.project import ProjectError, describe
 
 
-def model(name, parents=(), enforced=True, columns=("id", "part_date"), **medallion):
+def model(name, parents=(), enforced=True, columns=("id", "part_date"), layer="gold", node=(), config=(), **medallion):
     wanted = {"publish": True, "replace": "partitions", "key": ["id"], "partition_by": ["part_date"], **medallion}
+    about = {
+        "name": name,
+        "unique_id": f"model.shop.{name}",
+        "resource_type": "model",
+        "package_name": "shop",
+        "original_file_path": f"models/{name}.sql",
+        "alias": name,
+        "schema": "main",
+        "database": "build",
+        "language": "sql",
+        "version": None,
+    }
+    settings = {
+        "tags": layer.split(), "meta": {"medallion": wanted}, "contract": SimpleNamespace(enforced=enforced),
+        "materialized": "table", "pre_hook": [], "post_hook": [],
+    }
     return SimpleNamespace(
-        name=name,
-        unique_id=f"model.shop.{name}",
-        resource_type="model",
-        original_file_path=f"models/{name}.sql",
-        config=SimpleNamespace(tags=["gold"], meta={"medallion": wanted}, contract=SimpleNamespace(enforced=enforced)),
+        **{**about, **dict(node)},
+        config=SimpleNamespace(**{**settings, **dict(config)}),
         columns={column: SimpleNamespace(name=column, data_type="varchar") for column in columns},
         depends_on=SimpleNamespace(nodes=list(parents)),
     )
@@ -58,6 +71,118 @@ class Describe(unittest.TestCase):
     def test_a_layer_that_publishes_nothing_is_a_mistake(self):
         with self.assertRaisesRegex(ProjectError, "silver"):
             describe(manifest(model("days")), "silver")
+
+
+class Refusals(unittest.TestCase):
+    def refused(self, *nodes, layer="gold", file=None):
+        with self.assertRaises(ProjectError) as caught:
+            describe(manifest(*nodes), layer, file)
+        return caught.exception.findings
+
+    def test_what_keeps_state_or_renames_is_refused_with_node_file_and_fix(self):
+        cases = [
+            ("alias", "rename the model", {"node": {"alias": "other"}}),
+            ("schema", "leave out +schema", {"node": {"schema": "main_x"}}),
+            ("database", "leave out +database", {"node": {"database": "other"}}),
+            ("versions", "a name, of its own", {"node": {"version": 2, "alias": "days_v2"}}),
+            ("Python", "write it in SQL", {"node": {"language": "python"}}),
+            ("ephemeral", "use materialized: table", {"config": {"materialized": "ephemeral"}}),
+            ("incremental", "_current or _kept", {"config": {"materialized": "incremental"}}),
+            ("microbatch", "_kept", {"config": {"materialized": "incremental", "incremental_strategy": "microbatch"}}),
+            ("external", "use table, view or ephemeral", {"config": {"materialized": "external"}}),
+            ("materialized_view", "use table", {"config": {"materialized": "materialized_view"}}),
+            ("pre-hook and post-hook", "part of the model", {"config": {"pre_hook": ["a"], "post_hook": ["b"]}}),
+            ("both of the tags", "one layer", {"layer": "silver gold"}),
+        ]
+        for word, fix, change in cases:
+            with self.subTest(word):
+                found = self.refused(model("days", **change))
+                self.assertEqual(len(found), 1, found)
+                self.assertRegex(found[0], r"^days \(models/days.sql\): ")
+                self.assertIn(word, found[0])
+                self.assertIn(fix, found[0])
+
+    def test_all_findings_of_all_layers_come_in_one_message(self):
+        nodes = [
+            model("days"),
+            model("sums", node={"alias": "other"}, config={"post_hook": ["drop"]}),
+            model("lines", layer="silver", replace="rows"),
+            model("history", node={"resource_type": "snapshot"}, config={"materialized": "snapshot"}, publish=False),
+        ]
+        with self.assertRaises(ProjectError) as caught:
+            describe(manifest(*nodes), "gold")
+        message = str(caught.exception)
+        self.assertTrue(message.startswith("4 findings\n- "), message)
+        for words in ["sums (models/sums.sql): alias", "post-hook", "lines (models/lines.sql): meta", "history (models/history"]:
+            self.assertIn(words, message)
+
+    def test_helpers_are_views_ephemeral_or_tables_and_may_not_keep_state_either(self):
+        for materialized in ["view", "ephemeral", "table"]:
+            describe(manifest(model("days"), model("helper", publish=False, config={"materialized": materialized})), "gold")
+        found = self.refused(model("days"), model("helper", publish=False, config={"materialized": "incremental"}))
+        self.assertIn("helper (", found[0])
+        changes = model("helper", publish=False, config={"materialized": "ephemeral"})
+        self.assertIn("meta.medallion.changes", self.refused(model("days", changes="helper"), changes)[0])
+
+    def test_what_is_in_no_layer_and_not_published_may_be_anything(self):
+        other = model("other", layer="", publish=False, config={"materialized": "incremental"}, node={"schema": "x"})
+        describe(manifest(model("days"), other), "gold")
+
+    def test_a_published_model_in_no_layer_is_named(self):
+        found = self.refused(model("days"), model("other", layer=""))
+        self.assertIn("other (models/other.sql): is to be published but has neither of the tags", found[0])
+
+    def test_hooks_of_the_whole_run_are_refused(self):
+        operation = model("shop-on-run-start-0", publish=False, layer="", node={"resource_type": "operation"})
+        self.assertIn("on-run-start", self.refused(model("days"), operation)[0])
+
+    def test_a_seed_is_not_published(self):
+        seed = model("fees", node={"resource_type": "seed"}, config={"materialized": "seed"})
+        self.assertIn("fees (models/fees.sql): a seed cannot be published", self.refused(model("days"), seed)[0])
+
+    def test_another_layers_model_is_read_as_a_source(self):
+        lines = model("lines", layer="silver")
+        reader = model("sums", ["model.shop.lines"])
+        found = self.refused(lines, reader)
+        self.assertEqual(len(found), 1, found)
+        for words in ["sums (models/sums.sql)", "reads lines of silver by ref()", "source('silver', 'lines_touched')"]:
+            self.assertIn(words, found[0])
+        self.assertEqual(self.refused(lines, reader, layer="silver"), found, "before Silver is built, too")
+        hidden = model("lines", layer="silver", publish=False)
+        self.assertIn("publish lines", self.refused(hidden, reader)[0])
+        later = self.refused(model("lines", ["model.shop.days"], layer="silver"), model("days"))
+        self.assertIn("silver before gold", later[0])
+        untagged = self.refused(model("lines", layer="", publish=False), reader)
+        self.assertIn("which no run builds", untagged[0])
+        seed = model("lines", layer="silver", publish=False, node={"resource_type": "seed"}, config={"materialized": "seed"})
+        self.assertIn("tag the seed with gold", self.refused(seed, reader)[0])
+        both = model("lines", layer="silver gold", publish=False)
+        describe(manifest(both, reader), "gold")
+
+    def test_a_test_needs_its_models_in_the_layers_that_it_runs_with(self):
+        lines, days = model("lines", layer="silver"), model("days")
+        parents = ["model.shop.lines", "model.shop.days"]
+        check = model("same_sum", parents, layer="", publish=False, node={"resource_type": "test"})
+        found = self.refused(lines, days, check)
+        self.assertIn("same_sum (models/same_sum.sql): is of gold and reads lines of silver", " ".join(found))
+
+    def test_a_layer_has_a_limit_of_tables_and_a_table_of_letters(self):
+        describe(manifest(*(model(f"table_{number}") for number in range(64))), "gold")
+        found = self.refused(*(model(f"table_{number}") for number in range(65)))
+        self.assertEqual(found, ["gold publishes 65 tables, more than the 64 that a layer may have"])
+        describe(manifest(model("a" * 63)), "gold")
+        for name in ["a" * 64, "_runs", "a-b", "a.b", "tägliche", "Days"]:
+            self.assertIn("at most 63 lower-case letters", self.refused(model(name))[0])
+
+    def test_configuration_under_another_name_is_the_cause_that_is_named(self):
+        untagged = model("days", layer="")
+        file = {"name": "shop", "models": {"purchases": {"marts": {"+tags": ["gold"]}}}}
+        found = self.refused(untagged, file=file)
+        self.assertEqual(len(found), 1, found)
+        for words in ["dbt_project.yml", "name is shop", "models: purchases", "call both the same"]:
+            self.assertIn(words, found[0])
+        for models in [{"shop": {}, "other_package": {}}, {"+tags": ["gold"]}, {"meta": {"owner": "me"}}, None]:
+            describe(manifest(model("days")), "gold", {"name": "shop", "models": models})
 
 
 class Blame(unittest.TestCase):
