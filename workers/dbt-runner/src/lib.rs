@@ -2,7 +2,7 @@
 //!
 //! The pure modules decide: [`plan`] the range and the tables to publish, [`touched`] the partitions to rewrite, [`views`]
 //! the files behind each view. [`source`] and [`sink`] are the lake, [`driver`] is the Python process with dbt, [`steps`]
-//! puts them in order, [`timing`] keeps how long they took. What a row means only the dbt project knows.
+//! puts them in order, [`timing`] keeps how long they took, [`project`] tells one project from another. What a row means only the dbt project knows.
 
 pub mod artifacts;
 pub mod driver;
@@ -10,6 +10,7 @@ pub mod error;
 pub mod metrics;
 pub mod plan;
 pub mod position;
+pub mod project;
 pub mod protocol;
 pub mod settings;
 pub mod sink;
@@ -90,7 +91,8 @@ async fn keep(keeper: &Keeper, scratch: &Path, timing: &Timing, outcome: &Result
         Err(error) => Report::Failure(error.report()),
     };
     let own = [
-        ("report.json", report.to_termination_message()),
+        // Here there is room for all of it.
+        ("report.json", serde_json::to_string(&report).unwrap_or_default()),
         ("steps.json", timing.to_json()),
     ];
     // A run's fate never hangs on its artifacts, and a store that does not answer must not hold up what stands committed.

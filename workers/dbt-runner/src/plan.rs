@@ -6,7 +6,7 @@ use crate::position::{Position, Versions};
 
 /// What the log of a published table says.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Standing {
+pub struct TableState {
     /// Name of the table.
     pub name: String,
     /// The position of its last run; absent when there is no table, or none has committed yet.
@@ -54,8 +54,8 @@ impl Work {
 ///
 /// Tables that an earlier attempt of this very run has published are not published again, but they count for the range as
 /// they stood before it: every attempt computes from the same.
-pub fn decide(tables: &[Standing], run_uid: &str, inputs: &Versions) -> Plan {
-    let covers = |table: &Standing| {
+pub fn decide(tables: &[TableState], run_uid: &str, inputs: &Versions) -> Plan {
+    let covers = |table: &TableState| {
         let position = table.position.as_ref();
         position.is_some_and(|position| position.covers(inputs))
     };
@@ -67,11 +67,11 @@ pub fn decide(tables: &[Standing], run_uid: &str, inputs: &Versions) -> Plan {
     if behind.is_empty() {
         return Plan::AlreadyCommitted;
     }
-    let by_this_run = |table: &Standing| {
+    let by_this_run = |table: &TableState| {
         let position = table.position.as_ref();
         position.is_some_and(|position| position.run_uid == run_uid)
     };
-    let taking_part: Vec<&Standing> = tables
+    let taking_part: Vec<&TableState> = tables
         .iter()
         .filter(|table| behind.contains(&table.name) || by_this_run(table))
         .collect();

@@ -27,6 +27,55 @@ pub struct Position {
     pub attempt: i32,
     /// What the table has consumed, one entry per source table, inclusive.
     pub inputs: Vec<Consumed>,
+    /// By which projects the rows were computed.
+    #[serde(flatten)]
+    pub projects: Projects,
+}
+
+/// By which versions of the dbt project the rows of a table were computed, as digests.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Projects {
+    /// The newest rows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
+    /// The oldest other project of which rows still stand.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oldest: Option<String>,
+}
+
+/// What a commit does to the rows of a table.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Rewritten {
+    /// None is touched: the position moves alone.
+    Nothing,
+    /// Some are replaced, others stay.
+    Some,
+    /// What stands afterwards is all from this commit.
+    All,
+}
+
+impl Projects {
+    /// After a commit by a project, of which only the rows of other projects that stay can tell something else.
+    #[must_use]
+    pub fn after(before: Option<&Self>, project: &str, rewritten: Rewritten) -> Self {
+        let now = Some(project.to_owned());
+        match (before, rewritten) {
+            (Some(before), Rewritten::Nothing) => before.clone(),
+            (None, _) | (_, Rewritten::All) => Self {
+                project: now,
+                oldest: None,
+            },
+            (Some(before), Rewritten::Some) => {
+                let known = [&before.oldest, &before.project];
+                let oldest = known.into_iter().flatten().find(|digest| *digest != project);
+                Self {
+                    project: now,
+                    oldest: oldest.cloned(),
+                }
+            }
+        }
+    }
 }
 
 /// What a table has consumed of a source table.
@@ -44,7 +93,7 @@ pub struct Consumed {
 
 impl Position {
     /// The position that a run writes.
-    pub fn new(run_uid: &str, attempt: i32, inputs: &Versions, ids: &TableIds) -> Self {
+    pub fn new(run_uid: &str, attempt: i32, inputs: &Versions, ids: &TableIds, projects: Projects) -> Self {
         let consumed = inputs.iter().map(|(name, version)| Consumed {
             name: name.clone(),
             version: *version,
@@ -54,6 +103,7 @@ impl Position {
             run_uid: run_uid.to_owned(),
             attempt,
             inputs: consumed.collect(),
+            projects,
         }
     }
 
@@ -67,7 +117,7 @@ impl Position {
 
     /// As it goes into the log.
     pub fn to_value(&self) -> Value {
-        serde_json::json!({"runUid": self.run_uid, "attempt": self.attempt, "inputs": self.inputs})
+        serde_json::json!(self)
     }
 
     /// The position without what was consumed of source tables that are no more: others stand in their place now.
@@ -95,11 +145,21 @@ impl Position {
     }
 }
 
+/// A published table as the API lists it.
+pub fn to_entry(name: &str, version: u64, position: Option<&Position>) -> TableVersion {
+    let projects = position.map(|position| position.projects.clone()).unwrap_or_default();
+    TableVersion {
+        project: projects.project,
+        oldest_project: projects.oldest,
+        ..TableVersion::new(name.to_owned(), i64::try_from(version).unwrap_or(i64::MAX))
+    }
+}
+
 /// Versions as the API lists them.
 pub fn to_list(versions: &Versions) -> Vec<TableVersion> {
     versions
         .iter()
-        .map(|(name, version)| TableVersion::new(name.clone(), i64::try_from(*version).unwrap_or(i64::MAX)))
+        .map(|(name, version)| to_entry(name, *version, None))
         .collect()
 }
 

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use medallion_lake::{Change, LakeError, NewFile, Outcome, PartitionValues, Snapshot, partition_folder};
+use medallion_lake::{Change, DataFile, LakeError, NewFile, Outcome, PartitionValues, Snapshot, partition_folder};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::RunError;
-use crate::position::{DOMAIN, Position, Versions};
+use crate::position::{DOMAIN, Position, Rewritten, Versions};
 use crate::protocol::Exported;
 use crate::source::{Target, position};
 use crate::touched::Touched;
@@ -21,6 +21,7 @@ const BETWEEN_TRIES: Duration = Duration::from_secs(1);
 pub struct Upload {
     files: Vec<NewFile>,
     touched: Touched,
+    rewritten: Rewritten,
 }
 
 impl Upload {
@@ -29,7 +30,13 @@ impl Upload {
         Self {
             files: Vec::new(),
             touched: Touched::Partitions(std::collections::BTreeSet::new()),
+            rewritten: Rewritten::Nothing,
         }
+    }
+
+    /// What its commit does to the rows that stand.
+    pub fn rewritten(&self) -> Rewritten {
+        self.rewritten
     }
 
     /// Rows in the files.
@@ -39,7 +46,12 @@ impl Upload {
 }
 
 /// Checks what was exported and uploads it. Names are unique to this process.
-pub async fn upload(target: &Target, exported: Exported, touched: &Touched, prefix: &str) -> Result<Upload, RunError> {
+pub async fn upload(
+    target: &Target,
+    exported: Exported,
+    (touched, standing): (&Touched, &[DataFile]),
+    prefix: &str,
+) -> Result<Upload, RunError> {
     let name = &target.model.name;
     let counted: u64 = exported.files.iter().map(|file| file.rows).sum();
     if counted != exported.rows {
@@ -71,6 +83,7 @@ pub async fn upload(target: &Target, exported: Exported, touched: &Touched, pref
     Ok(Upload {
         files,
         touched: touched.clone(),
+        rewritten: touched.rewrite(standing),
     })
 }
 
@@ -83,14 +96,14 @@ fn object_name(partition: &PartitionValues, prefix: &str, number: usize) -> Stri
     }
 }
 
-/// Commits a table's new content together with the position, and gives the table's version.
+/// Commits a table's new content together with the position, and gives the table's version with it.
 pub async fn commit(
     target: &Target,
     upload: &Upload,
     run: &Position,
     until: &Versions,
     shutdown: &CancellationToken,
-) -> Result<u64, RunError> {
+) -> Result<Snapshot, RunError> {
     let name = &target.model.name;
     let schema = types::to_schema(&target.model)?;
     let columns: Vec<&str> = target.model.partition_by.iter().map(String::as_str).collect();
@@ -108,7 +121,7 @@ pub async fn commit(
         .position(DOMAIN, run.to_value())
         .add_columns(opened.missing_columns(&schema));
     match try_commit(target, &opened, &change, shutdown).await? {
-        Outcome::Committed(snapshot) | Outcome::AlreadyCommitted(snapshot) => Ok(snapshot.version()),
+        Outcome::Committed(snapshot) | Outcome::AlreadyCommitted(snapshot) => Ok(snapshot),
         Outcome::Conflict(found) => settle(name, &found, run, until),
     }
 }
@@ -139,9 +152,9 @@ fn warn_retry(target: &Target, error: &LakeError) {
 }
 
 /// Somebody else has committed: another attempt of this run has done the work, any other run fences this one.
-fn settle(table: &str, found: &Snapshot, run: &Position, until: &Versions) -> Result<u64, RunError> {
+fn settle(table: &str, found: &Snapshot, run: &Position, until: &Versions) -> Result<Snapshot, RunError> {
     match position(table, found)? {
-        Some(other) if other.run_uid == run.run_uid && other.covers(until) => Ok(found.version()),
+        Some(other) if other.run_uid == run.run_uid && other.covers(until) => Ok(found.clone()),
         other => Err(RunError::Fenced {
             table: table.to_owned(),
             by: other.map_or_else(

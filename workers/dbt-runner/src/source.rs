@@ -6,7 +6,7 @@ use medallion_lake::{DataFile, LakeError, LakeStore, OwnedTable, Snapshot, Table
 use url::Url;
 
 use crate::error::RunError;
-use crate::plan::{Standing, Work};
+use crate::plan::{TableState, Work};
 use crate::position::{DOMAIN, Position, TableIds, Versions};
 use crate::protocol::TableModel;
 use crate::touched::differing;
@@ -67,8 +67,8 @@ impl Target {
     }
 
     /// What plans are made from, by the ids that the inputs have now.
-    pub fn standing(&self, ids: &TableIds) -> Result<Standing, RunError> {
-        Ok(Standing {
+    pub fn standing(&self, ids: &TableIds) -> Result<TableState, RunError> {
+        Ok(TableState {
             name: self.model.name.clone(),
             position: self.position.clone().map(|position| position.of(ids)),
             before: position_of(&self.model.name, self.before.as_ref())?.map(|position| position.of(ids)),

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use aws_config::SdkConfig;
 use medallion_crds::launch::report::RunReport;
 use medallion_crds::launch::{DbtRunnerSettings, Settings};
-use medallion_crds::stage_run::RunProgress;
+use medallion_crds::stage_run::{RunProgress, TableVersion};
 use medallion_lake::{Claim, LakeStore};
 use tokio_util::sync::CancellationToken;
 use worker_kit::ProgressHandle;
@@ -16,11 +16,12 @@ use crate::driver::{Driver, Python};
 use crate::error::RunError;
 use crate::metrics::RunMetrics;
 use crate::plan::{Plan, Work, decide};
-use crate::position::{Position, TableIds, Versions, from_list, to_list};
+use crate::position::{Position, Projects, TableIds, Versions, from_list, to_entry, to_list};
+use crate::project;
 use crate::protocol::{Exported, Layer, NodeStart, Replace, Request, RunContext, Storage, Timed, TouchedAnswer};
 use crate::settings::LayerPlace;
 use crate::sink::{self, Upload};
-use crate::source::{Inputs, Needs, Target, open_inputs, read_input};
+use crate::source::{self, Inputs, Needs, Target, open_inputs, read_input};
 use crate::storage::storage;
 use crate::timing::Timing;
 use crate::touched::{Partitions, Touched, following};
@@ -60,6 +61,7 @@ impl Run<'_> {
     pub async fn execute(&self) -> Result<RunReport, RunError> {
         let worker = &self.settings.worker;
         let inputs = from_list(&worker.run.inputs)?;
+        let project = project::digest(Path::new(&worker.project_path))?;
         let mut driver = Driver::start(self.python, self.scratch)?;
         let request = self.open_request();
         let layer: Layer = self.timed("parsing the project", driver.ask(&request, |_| {})).await?;
@@ -75,7 +77,7 @@ impl Run<'_> {
             Plan::AlreadyCommitted => return Ok(self.report(&targets, &BTreeMap::new(), &inputs, true, 0)),
             Plan::Process(work) => work,
         };
-        tracing::info!(bases = ?work.bases, until = ?work.until, publish = ?work.publish, "range decided");
+        tracing::info!(%project, bases = ?work.bases, until = ?work.until, publish = ?work.publish, "range decided");
 
         let read = self
             .timed(
@@ -91,10 +93,10 @@ impl Run<'_> {
                 .map(|name| (name.clone(), Upload::nothing()))
                 .collect()
         };
-        let versions = self.commit(&targets, &work, &uploads, &ids).await?;
-        self.settle(&targets, &versions).await;
+        let committed = self.commit(&targets, &work, &uploads, (&ids, &project)).await?;
+        self.settle(&targets, &committed).await;
         let rows = uploads.values().map(Upload::rows).sum();
-        Ok(self.report(&targets, &versions, &work.until, false, rows))
+        Ok(self.report(&targets, &committed, &work.until, false, rows))
     }
 
     fn open_request(&self) -> Request<'_> {
@@ -163,7 +165,9 @@ impl Run<'_> {
             })
             .await?;
         self.timing.ended(self.metrics, "building and testing", begun);
-        self.timing.told(self.metrics, "node", built.took);
+        let seconds = begun.elapsed().as_secs_f64();
+        tracing::info!(nodes = built.took.len(), seconds, "layer built and tested");
+        self.timing.reported(self.metrics, "node", built.took);
         self.advance(|run| run.done = run.total - publishing);
         self.stop_if_asked()?;
 
@@ -187,7 +191,8 @@ impl Run<'_> {
                 .unwrap_or(Touched::Whole);
             let write = async {
                 let exported: Exported = driver.ask(&request, |_| {}).await?;
-                sink::upload(target, exported, &touched, &prefix).await
+                let standing = own.get(&model.name).map_or(&[][..], |table| &table.files);
+                sink::upload(target, exported, (&touched, standing), &prefix).await
             };
             let upload = self.timed(&format!("writing {}", model.name), write).await?;
             self.metrics.rows.set(&model.name, upload.rows());
@@ -247,7 +252,7 @@ impl Run<'_> {
             views: &views,
         };
         let made: Timed = self.timed("making the views", driver.ask(&request, |_| {})).await?;
-        self.timing.told(self.metrics, "view", made.took);
+        self.timing.reported(self.metrics, "view", made.took);
         self.stop_if_asked()
     }
 
@@ -286,10 +291,9 @@ impl Run<'_> {
         targets: &[Target],
         work: &Work,
         uploads: &BTreeMap<String, Upload>,
-        ids: &TableIds,
-    ) -> Result<BTreeMap<String, u64>, RunError> {
+        (ids, project): (&TableIds, &str),
+    ) -> Result<BTreeMap<String, TableVersion>, RunError> {
         let run = &self.settings.worker.run;
-        let position = Position::new(&run.uid, run.attempt, &work.until, ids);
         let hold = format!("between-{}-table-commits", self.place.layers().own);
         let mut versions = BTreeMap::new();
         for target in targets {
@@ -301,17 +305,23 @@ impl Run<'_> {
                 worker_kit::hold_point(&hold).await;
             }
             self.stop_if_asked()?;
+            let before = target.position.as_ref().map(|position| &position.projects);
+            let projects = Projects::after(before, project, upload.rewritten());
+            let position = Position::new(&run.uid, run.attempt, &work.until, ids, projects);
             let commit = sink::commit(target, upload, &position, &work.until, self.shutdown);
-            let version = self.timed(&format!("committing {name}"), commit).await?;
+            let snapshot = self.timed(&format!("committing {name}"), commit).await?;
             self.advance(|run| run.done += 1);
+            let version = snapshot.version();
             tracing::info!(table = name, version, rows = upload.rows(), "committed");
-            versions.insert(name.clone(), version);
+            // Another attempt of this run may have done it.
+            let position = source::position(name, &snapshot)?;
+            versions.insert(name.clone(), to_entry(name, version, position.as_ref()));
         }
         Ok(versions)
     }
 
     /// Lets checkpoints end that the commits have begun: the process ends after this.
-    async fn settle(&self, targets: &[Target], committed: &BTreeMap<String, u64>) {
+    async fn settle(&self, targets: &[Target], committed: &BTreeMap<String, TableVersion>) {
         let tables = targets
             .iter()
             .filter(|target| committed.contains_key(&target.model.name));
@@ -328,23 +338,31 @@ impl Run<'_> {
     fn report(
         &self,
         targets: &[Target],
-        committed: &BTreeMap<String, u64>,
+        committed: &BTreeMap<String, TableVersion>,
         consumed: &Versions,
         already_committed: bool,
         rows: u64,
     ) -> RunReport {
         let run = &self.settings.worker.run;
-        let standing = targets
-            .iter()
-            .filter_map(|target| Some((target.model.name.clone(), target.snapshot.as_ref()?.version())));
-        let mut versions: Versions = standing.collect();
-        versions.extend(committed.clone());
+        let outputs = targets.iter().filter_map(|target| {
+            let name = &target.model.name;
+            let standing = || {
+                Some(to_entry(
+                    name,
+                    target.snapshot.as_ref()?.version(),
+                    target.position.as_ref(),
+                ))
+            };
+            committed.get(name).cloned().or_else(standing)
+        });
+        let mut outputs: Vec<_> = outputs.collect();
+        outputs.sort();
         RunReport {
             run_uid: run.uid.clone(),
             attempt: run.attempt,
             already_committed,
             inputs: to_list(consumed),
-            outputs: to_list(&versions),
+            outputs,
             rows: i64::try_from(rows).unwrap_or(i64::MAX),
         }
     }
@@ -366,7 +384,7 @@ impl Run<'_> {
     }
 
     fn step(&self, current: &str) {
-        tracing::info!(step = current, "step");
+        tracing::debug!(step = current, "step");
         self.progress.update(|work| {
             let run = work.run.get_or_insert(RunProgress {
                 done: 0,

@@ -30,7 +30,7 @@ impl Timing {
     }
 
     /// Notes what the dbt process has measured itself; the prefix says what kind of thing took so long.
-    pub fn told(&self, metrics: &RunMetrics, prefix: &str, all: Vec<Took>) {
+    pub fn reported(&self, metrics: &RunMetrics, prefix: &str, all: Vec<Took>) {
         for took in all {
             let name = format!("{prefix} {}", took.name);
             self.note(metrics, Took { name, ..took });
@@ -67,8 +67,8 @@ mod tests {
             name: "orders".to_owned(),
             seconds: 1.5,
         };
-        timing.told(&metrics, "node", vec![took.clone()]);
-        timing.told(&metrics, "node", vec![took]);
+        timing.reported(&metrics, "node", vec![took.clone()]);
+        timing.reported(&metrics, "node", vec![took]);
         timing.ended(&metrics, "reading the logs", Instant::now());
         let kept: serde_json::Value = serde_json::from_str(&timing.to_json()).expect("json");
         assert_eq!(

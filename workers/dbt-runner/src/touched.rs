@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use medallion_lake::{DataFile, PartitionValues};
 
 use crate::error::RunError;
+use crate::position::Rewritten;
 use crate::protocol::{Replace, TableModel};
 
 /// Partitions.
@@ -20,6 +21,17 @@ pub enum Touched {
 }
 
 impl Touched {
+    /// What it means to the rows that stand.
+    pub fn rewrite(&self, standing: &[DataFile]) -> Rewritten {
+        if matches!(self, Self::Partitions(partitions) if partitions.is_empty()) {
+            Rewritten::Nothing
+        } else if standing.iter().all(|file| self.covers(&file.partition)) {
+            Rewritten::All
+        } else {
+            Rewritten::Some
+        }
+    }
+
     /// Whether a file's rows are rewritten.
     pub fn covers(&self, partition: &PartitionValues) -> bool {
         match self {

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use dbt_runner::plan::{Plan, Standing, Work, decide};
-use dbt_runner::position::{Position, TableIds, Versions};
+use dbt_runner::plan::{Plan, TableState, Work, decide};
+use dbt_runner::position::{Position, Projects, Rewritten, TableIds, Versions};
 use rstest::rstest;
 
 const THIS: &str = "run-2";
@@ -15,8 +15,8 @@ fn versions(entries: &[(&str, u64)]) -> Versions {
         .collect()
 }
 
-fn never(name: &str) -> Standing {
-    Standing {
+fn never(name: &str) -> TableState {
+    TableState {
         name: name.to_owned(),
         position: None,
         before: None,
@@ -24,11 +24,11 @@ fn never(name: &str) -> Standing {
 }
 
 fn position(run: &str, consumed: &[(&str, u64)]) -> Position {
-    Position::new(run, 1, &versions(consumed), &TableIds::new())
+    Position::new(run, 1, &versions(consumed), &TableIds::new(), Projects::default())
 }
 
-fn at(name: &str, run: &str, consumed: &[(&str, u64)]) -> Standing {
-    Standing {
+fn at(name: &str, run: &str, consumed: &[(&str, u64)]) -> TableState {
+    TableState {
         name: name.to_owned(),
         position: Some(position(run, consumed)),
         before: Some(position(run, consumed)),
@@ -36,15 +36,15 @@ fn at(name: &str, run: &str, consumed: &[(&str, u64)]) -> Standing {
 }
 
 /// A table that an earlier attempt of this run has published.
-fn published(name: &str, consumed: &[(&str, u64)], before: Option<Position>) -> Standing {
-    Standing {
+fn published(name: &str, consumed: &[(&str, u64)], before: Option<Position>) -> TableState {
+    TableState {
         name: name.to_owned(),
         position: Some(position(THIS, consumed)),
         before,
     }
 }
 
-fn work(tables: &[Standing], inputs: &[(&str, u64)]) -> Work {
+fn work(tables: &[TableState], inputs: &[(&str, u64)]) -> Work {
     match decide(tables, THIS, &versions(inputs)) {
         Plan::Process(work) => work,
         Plan::AlreadyCommitted => panic!("there is work to do"),
@@ -158,7 +158,7 @@ fn a_position_never_goes_back() {
 #[test]
 fn a_position_is_read_back_as_it_was_written() {
     let ids = TableIds::from([("bronze".to_owned(), "b".to_owned())]);
-    let written = Position::new("run-1", 3, &versions(&[("bronze", 1042)]), &ids);
+    let written = Position::new("run-1", 3, &versions(&[("bronze", 1042)]), &ids, Projects::default());
     assert_eq!(
         written.to_value(),
         serde_json::json!({"runUid": "run-1", "attempt": 3, "inputs": [{"name": "bronze", "version": 1042, "tableId": "b"}]})
@@ -171,7 +171,7 @@ fn a_position_is_read_back_as_it_was_written() {
 fn what_was_consumed_of_a_table_that_is_no_more_counts_for_nothing() {
     let ids = |id: &str| TableIds::from([("lines".to_owned(), id.to_owned())]);
     let consumed = versions(&[("lines", 40)]);
-    let written = Position::new("run-1", 1, &consumed, &ids("old"));
+    let written = Position::new("run-1", 1, &consumed, &ids("old"), Projects::default());
     assert_eq!(written.clone().of(&ids("old")).consumed("lines"), Some(40));
     assert_eq!(written.of(&ids("anew")).consumed("lines"), None);
     // Positions of old have no ids.
@@ -179,4 +179,48 @@ fn what_was_consumed_of_a_table_that_is_no_more_counts_for_nothing() {
         position("run-1", &[("lines", 40)]).of(&ids("anew")).consumed("lines"),
         Some(40)
     );
+}
+
+fn projects(project: &str, oldest: Option<&str>) -> Projects {
+    Projects {
+        project: Some(project.to_owned()),
+        oldest: oldest.map(str::to_owned),
+    }
+}
+
+#[rstest]
+#[case::a_new_table(None, Rewritten::Some, ("c", None))]
+#[case::the_same_project(Some(("c", None)), Rewritten::Some, ("c", None))]
+#[case::another_project_and_rows_that_stay(Some(("b", None)), Rewritten::Some, ("c", Some("b")))]
+#[case::the_oldest_is_kept_in_mind(Some(("b", Some("a"))), Rewritten::Some, ("c", Some("a")))]
+#[case::and_stays_in_mind(Some(("c", Some("a"))), Rewritten::Some, ("c", Some("a")))]
+#[case::back_to_the_oldest(Some(("b", Some("c"))), Rewritten::Some, ("c", Some("b")))]
+#[case::a_whole_replacement(Some(("b", Some("a"))), Rewritten::All, ("c", None))]
+#[case::no_row_was_touched(Some(("b", Some("a"))), Rewritten::Nothing, ("b", Some("a")))]
+fn a_table_knows_by_which_projects_its_rows_were_computed(
+    #[case] before: Option<(&str, Option<&str>)>,
+    #[case] rewritten: Rewritten,
+    #[case] after: (&str, Option<&str>),
+) {
+    let before = before.map(|(project, oldest)| projects(project, oldest));
+    assert_eq!(
+        Projects::after(before.as_ref(), "c", rewritten),
+        projects(after.0, after.1)
+    );
+}
+
+#[test]
+fn a_position_is_read_back_and_one_without_a_project_is_a_position() {
+    let position = Position::new(
+        "run-1",
+        2,
+        &versions(&[("bronze", 7)]),
+        &TableIds::new(),
+        projects("b", Some("a")),
+    );
+    assert_eq!(Position::read("t", &position.to_value()).expect("read"), position);
+    let earlier = serde_json::json!({"runUid": "run-1", "attempt": 2, "inputs": [{"name": "bronze", "version": 7}]});
+    let read = Position::read("t", &earlier).expect("read");
+    assert_eq!(read.projects, Projects::default());
+    assert_eq!(read.to_value(), earlier);
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use dbt_runner::position::Rewritten;
 use dbt_runner::protocol::{Column, Replace, SourceName, TableModel, View};
 use dbt_runner::touched::{Partitions, Touched, differing, following};
 use dbt_runner::views::{Input, Layers, Own, views};
@@ -178,4 +179,15 @@ fn a_source_that_nobody_provides_is_named() {
             .to_string();
         assert!(error.contains(&format!("{schema}.{name}")), "{error}");
     }
+}
+
+#[test]
+fn rows_of_earlier_runs_stand_beside_those_of_this_one_unless_all_are_rewritten() {
+    let standing = [file("a", day("d1")), file("b", day("d2"))];
+    let some = |dates: &[&str]| Touched::Partitions(days(dates));
+    assert_eq!(Touched::Whole.rewrite(&standing), Rewritten::All);
+    assert_eq!(some(&["d1"]).rewrite(&standing), Rewritten::Some);
+    assert_eq!(some(&["d1", "d2", "d3"]).rewrite(&standing), Rewritten::All);
+    assert_eq!(some(&["d3"]).rewrite(&[]), Rewritten::All, "nothing stood before");
+    assert_eq!(some(&[]).rewrite(&standing), Rewritten::Nothing);
 }

@@ -44,7 +44,7 @@ pub fn judge(found: Option<&str>, own: &str, adopt: &[String]) -> Judgement {
 pub(crate) enum Step {
     /// Nothing.
     Write,
-    /// The table must be told its new owner.
+    /// The table must be given its new owner.
     Take,
 }
 

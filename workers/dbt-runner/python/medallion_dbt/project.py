@@ -1,5 +1,7 @@
 """What the runner must know of a dbt project: which tables a layer publishes and which views it reads. No network."""
 
+import functools
+
 import duckdb
 
 from .rules import LAYERS, findings, said_of, settings
@@ -103,17 +105,25 @@ def table(node, layer_models: set[str], found: list[str]) -> dict:
 
 def typed(columns: list[dict], partition_by: list[str], refuse) -> list[dict]:
     """The columns with DuckDB's own names of their types."""
-    with duckdb.connect() as connection:
-        for column in columns:
-            try:
-                known = connection.execute(f"DESCRIBE SELECT CAST(NULL AS {column['type']})").fetchone()[1]
-            except duckdb.Error as error:
-                refuse(f"column {column['name']} has no type DuckDB knows: {error}")
-                continue
-            column["type"] = known
-            if column["name"] in partition_by and known != "VARCHAR":
-                refuse(f"partition column {column['name']} must be varchar, not {known}")
+    for column in columns:
+        known, complaint = type_of(column["type"])
+        if complaint:
+            refuse(f"column {column['name']} has no type DuckDB knows: {complaint}")
+            continue
+        column["type"] = known
+        if column["name"] in partition_by and known != "VARCHAR":
+            refuse(f"partition column {column['name']} must be varchar, not {known}")
     return columns
+
+
+@functools.cache
+def type_of(declared: str | None) -> tuple[str | None, str | None]:
+    """DuckDB's own name of a declared type, or what it says against it: a project has many columns of few types."""
+    with duckdb.connect() as connection:
+        try:
+            return connection.execute(f"DESCRIBE SELECT CAST(NULL AS {declared})").fetchone()[1], None
+        except duckdb.Error as error:
+            return None, str(error)
 
 
 def sources(manifest, models) -> list[dict]:

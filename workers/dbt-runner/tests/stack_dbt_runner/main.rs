@@ -3,45 +3,23 @@
 //! Needs Python with dbt: `MEDALLION_PYTHON` names the interpreter, or `MEDALLION_STACK` the description of a local stack.
 
 mod shop;
+mod warm;
 
 use dbt_runner::error::RunError;
 use medallion_crds::Stage;
-use shop::{Event, Shop};
-
-const BUYER: Option<&str> = Some("17850");
-
-fn event(id: &str, order: &str, at: &str, quantity: i32) -> Event {
-    Event {
-        id: id.to_owned(),
-        order: order.to_owned(),
-        buyer: BUYER.map(str::to_owned),
-        quantity,
-        at: at.to_owned(),
-    }
-}
-
-fn three_days() -> Vec<Event> {
-    vec![
-        event("a", "1-1", "2010-12-01T10:00:00Z", 1),
-        event("b", "2-1", "2010-12-02T10:00:00Z", 2),
-        event("c", "3-1", "2010-12-03T10:00:00Z", 3),
-    ]
-}
+use medallion_lake::LakeError;
+use shop::{Shop, event, three_days};
+use worker_kit::{ErrorClass, WorkerError};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_order_moves_to_another_day_and_no_other_day_is_rewritten() -> anyhow::Result<()> {
-    let shop = Shop::open().await?;
-    shop.bronze(&three_days()).await?;
-    let silver = shop
-        .run(Stage::Silver, "silver-1", 1, shop.bronze_version().await?)
-        .await?;
+    let (shop, silver, _) = Shop::started().await?;
     assert_eq!(silver.rows, 3);
     assert_eq!(
         shop.rows("silver/order_lines", &["order_id", "event_id", "part_date"])
             .await?,
         ["1-1 a 2010-12-01", "2-1 b 2010-12-02", "3-1 c 2010-12-03"]
     );
-    shop.run(Stage::Gold, "gold-1", 1, silver.outputs.clone()).await?;
     assert_eq!(
         shop.rows("gold/customer_value", &["buyer_id", "order_count", "net_amount"])
             .await?,
@@ -150,11 +128,8 @@ async fn a_run_without_rows_commits_its_position_and_a_deleted_event_its_absence
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_retry_publishes_what_is_missing_and_nothing_else() -> anyhow::Result<()> {
-    let shop = Shop::open().await?;
-    shop.bronze(&three_days()).await?;
-    let silver = shop
-        .run(Stage::Silver, "silver-1", 1, shop.bronze_version().await?)
-        .await?;
+    let (shop, silver, _) = Shop::started().await?;
+    shop.remove("gold")?;
     // The last table of the layer cannot be committed to: somebody has made another table in its place.
     shop.foreign_table("gold/customer_value").await?;
     let error = shop
@@ -190,12 +165,7 @@ async fn gold(shop: &Shop) -> anyhow::Result<(Vec<String>, Vec<String>)> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_day_that_came_and_went_while_the_tables_stood_apart_is_gone_from_all_of_them() -> anyhow::Result<()> {
-    let shop = Shop::open().await?;
-    shop.bronze(&three_days()).await?;
-    let silver = shop
-        .run(Stage::Silver, "silver-1", 1, shop.bronze_version().await?)
-        .await?;
-    shop.run(Stage::Gold, "gold-1", 1, silver.outputs).await?;
+    let (shop, ..) = Shop::started().await?;
     // An order on a day of its own reaches all of Gold but the last table.
     shop.bronze(&[event("d", "4-1", "2010-12-05T10:00:00Z", 4)]).await?;
     let silver = shop
@@ -221,12 +191,7 @@ async fn a_day_that_came_and_went_while_the_tables_stood_apart_is_gone_from_all_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_retry_after_a_new_table_was_published_gives_its_readers_all_of_it() -> anyhow::Result<()> {
-    let shop = Shop::open().await?;
-    shop.bronze(&three_days()).await?;
-    let silver = shop
-        .run(Stage::Silver, "silver-1", 1, shop.bronze_version().await?)
-        .await?;
-    shop.run(Stage::Gold, "gold-1", 1, silver.outputs).await?;
+    let (shop, ..) = Shop::started().await?;
     shop.bronze(&[event("d", "4-1", "2010-12-05T10:00:00Z", 4)]).await?;
     let silver = shop
         .run(Stage::Silver, "silver-2", 1, shop.bronze_version().await?)
@@ -247,9 +212,9 @@ async fn a_retry_after_a_new_table_was_published_gives_its_readers_all_of_it() -
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_input_that_was_made_anew_is_followed_and_nothing_of_the_old_one_stays() -> anyhow::Result<()> {
-    let shop = Shop::open().await?;
-    shop.bronze(&three_days()).await?;
-    for number in 1..=3 {
+    let (shop, ..) = Shop::started().await?;
+    shop.bronze(&[]).await?;
+    for number in 2..=3 {
         let silver = shop
             .run(
                 Stage::Silver,
@@ -279,10 +244,7 @@ async fn an_input_that_was_made_anew_is_followed_and_nothing_of_the_old_one_stay
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_with_rows_of_somebody_else_is_not_published_to() -> anyhow::Result<()> {
-    let shop = Shop::open().await?;
-    shop.bronze(&three_days()).await?;
-    shop.run(Stage::Silver, "silver-1", 1, shop.bronze_version().await?)
-        .await?;
+    let (shop, ..) = Shop::started().await?;
     shop.forget_positions("silver/order_lines").await?;
     let error = shop
         .run(Stage::Silver, "silver-2", 1, shop.bronze_version().await?)
@@ -290,6 +252,107 @@ async fn a_table_with_rows_of_somebody_else_is_not_published_to() -> anyhow::Res
         .unwrap_err();
     assert!(matches!(error, RunError::Foreign { .. }), "{error}");
     assert!(error.to_string().contains("order_lines"), "{error}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_pipelines_tables_are_refused_before_anything_is_built() -> anyhow::Result<()> {
+    let (shop, silver, _) = Shop::started().await?;
+    shop.bronze(&[event("d", "4-1", "2010-12-02T10:00:00Z", 4)]).await?;
+    let other = shop.of_pipeline("copy");
+    for (stage, inputs) in [
+        (Stage::Silver, shop.bronze_version().await?),
+        (Stage::Gold, silver.outputs.clone()),
+    ] {
+        let error = other.run(stage, "run-of-copy", 1, inputs).await.unwrap_err();
+        assert!(
+            matches!(&error, RunError::Lake(LakeError::OwnedByAnother { owner: Some(owner), .. }) if owner == "test/shop/purchases"),
+            "{error}"
+        );
+        assert!(
+            error.to_string().contains("medallion.dev/adopt: test/shop/purchases"),
+            "{error}"
+        );
+        let error = WorkerError::from(error);
+        assert_eq!((error.class, error.reason), (ErrorClass::Record, "OwnedByAnother"));
+    }
+    assert_eq!(
+        shop.rows("silver/order_lines", &["order_id"]).await?,
+        ["1-1", "2-1", "3-1"]
+    );
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_changed_project_is_told_from_the_one_whose_rows_still_stand() -> anyhow::Result<()> {
+    let (shop, silver, gold) = Shop::started().await?;
+    let before = silver.outputs[0].project.clone();
+    assert!(before.is_some());
+    for table in silver.outputs.iter().chain(&gold.outputs) {
+        assert_eq!((&table.project, &table.oldest_project), (&before, &None), "{table:?}");
+    }
+
+    // Nothing of it is asked for, but a macro may be anything to a model.
+    let changed = shop.with_project_file("macros/rule.sql", "{% macro rule() %}the new one{% endmacro %}")?;
+    shop.bronze(&[event("d", "4-1", "2010-12-02T10:00:00Z", 4)]).await?;
+    let silver = changed
+        .run(Stage::Silver, "silver-2", 1, shop.bronze_version().await?)
+        .await?;
+    let now = silver.outputs[0].project.clone();
+    assert!(now.is_some() && now != before);
+    assert_eq!(silver.outputs[0].oldest_project, before, "two days are of the old one");
+
+    let gold = changed.run(Stage::Gold, "gold-2", 1, silver.outputs.clone()).await?;
+    for table in &gold.outputs {
+        let oldest = if table.name == "customer_value" {
+            None
+        } else {
+            before.clone()
+        };
+        assert_eq!(
+            (&table.project, &table.oldest_project),
+            (&now, &oldest),
+            "{}: only what is replaced whole is all of the new one",
+            table.name
+        );
+    }
+    let again = changed.run(Stage::Gold, "gold-3", 1, silver.outputs).await?;
+    assert!(again.already_committed);
+    assert_eq!(again.outputs, gold.outputs, "what the logs say, not what the run did");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_project_that_keeps_state_is_refused_with_all_that_is_wrong_with_it() -> anyhow::Result<()> {
+    let shop = Shop::open().await?;
+    shop.bronze(&three_days()).await?;
+    let changed = shop
+        .with_project_file(
+            "models/marts/gold/growing.sql",
+            "{{ config(materialized='incremental', alias='other') }} select * from {{ ref('order_lines') }}",
+        )?
+        .with_file_too(
+            "snapshots/history.sql",
+            "{% snapshot history %}{{ config(unique_key='a', strategy='check', check_cols='all', tags=['silver']) }}
+             select 1 as a {% endsnapshot %}",
+        )?;
+    let error = changed
+        .run(Stage::Silver, "silver-1", 1, shop.bronze_version().await?)
+        .await
+        .unwrap_err();
+    let text = error.to_string();
+    for words in [
+        "4 findings",
+        "growing (models/marts/gold/growing.sql): materialized: incremental",
+        "growing (models/marts/gold/growing.sql): alias other",
+        "source('silver', 'order_lines_touched')",
+        "history (snapshots/history.sql): a snapshot",
+    ] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
+    let error = WorkerError::from(error);
+    assert_eq!((error.class, error.reason), (ErrorClass::Record, "DbtProjectUnfit"));
+    assert!(shop.files("silver/order_lines").await?.is_empty());
     Ok(())
 }
 

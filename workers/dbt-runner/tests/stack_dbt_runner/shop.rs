@@ -26,8 +26,13 @@ use medallion_crds::stage_run::TableVersion;
 use medallion_lake::{Change, Claim, LakeStore, Outcome, OwnedTable, PartitionValues};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::json;
+use tokio::sync::OnceCell;
 use tokio_util::sync::CancellationToken;
 use worker_kit::{Metrics, ProgressHandle};
+
+use crate::warm::warm;
+
+const BUYER: Option<&str> = Some("17850");
 
 /// A purchase.
 pub struct Event {
@@ -43,12 +48,44 @@ pub struct Shop {
     store: LakeStore,
     contract: Arc<Contract>,
     project: PathBuf,
+    pipeline: String,
+}
+
+/// A lake with [`three_days`], and what the runs said that made its Silver and Gold.
+struct Started {
+    folder: tempfile::TempDir,
+    silver: RunReport,
+    gold: RunReport,
+}
+
+pub fn event(id: &str, order: &str, at: &str, quantity: i32) -> Event {
+    Event {
+        id: id.to_owned(),
+        order: order.to_owned(),
+        buyer: BUYER.map(str::to_owned),
+        quantity,
+        at: at.to_owned(),
+    }
+}
+
+pub fn three_days() -> Vec<Event> {
+    vec![
+        event("a", "1-1", "2010-12-01T10:00:00Z", 1),
+        event("b", "2-1", "2010-12-02T10:00:00Z", 2),
+        event("c", "3-1", "2010-12-03T10:00:00Z", 3),
+    ]
 }
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
+/// The shop's project.
+pub fn project() -> PathBuf {
+    root().join("dbt")
+}
+
+/// Python with dbt, as it is.
 pub fn python() -> Result<Python> {
     let interpreter = if let Some(path) = std::env::var_os("MEDALLION_PYTHON") {
         PathBuf::from(path)
@@ -67,6 +104,35 @@ pub fn python() -> Result<Python> {
 impl Shop {
     /// An empty lake, with a Bronze table.
     pub async fn open() -> Result<Self> {
+        let shop = Self::at(tempfile::tempdir()?)?;
+        shop.table("bronze/purchase_orders")?
+            .open_or_create(&shop.contract.bronze_table_schema(), &[PARTITION_COLUMN])
+            .await?;
+        Ok(shop)
+    }
+
+    /// A lake with three days in it, worked off by the runs silver-1 and gold-1, and what they said: a copy of one that is
+    /// made once.
+    pub async fn started() -> Result<(Self, RunReport, RunReport)> {
+        static STARTED: OnceCell<Started> = OnceCell::const_new();
+        let started = STARTED.get_or_try_init(Self::start).await?;
+        let folder = tempfile::tempdir()?;
+        copy(started.folder.path(), folder.path())?;
+        Ok((Self::at(folder)?, started.silver.clone(), started.gold.clone()))
+    }
+
+    async fn start() -> Result<Started> {
+        let shop = Self::open().await?;
+        shop.bronze(&three_days()).await?;
+        let inputs = shop.bronze_version().await?;
+        let silver = shop.run(Stage::Silver, "silver-1", 1, inputs).await?;
+        let gold = shop.run(Stage::Gold, "gold-1", 1, silver.outputs.clone()).await?;
+        let folder = tempfile::tempdir_in(&warm()?.folder)?;
+        copy(shop.folder.path(), folder.path())?;
+        Ok(Started { folder, silver, gold })
+    }
+
+    fn at(folder: tempfile::TempDir) -> Result<Self> {
         let pointers = Pointers {
             key: "/order_id",
             event_id: "/event_id",
@@ -75,30 +141,46 @@ impl Shop {
         };
         let schema = root().join("dbt/contract/purchase-contract-v1.schema.json");
         let contract = Arc::new(Contract::from_file(&schema, &pointers)?);
-        let folder = Arc::new(tempfile::tempdir()?);
-        let shop = Self {
-            folder,
+        Ok(Self {
+            folder: Arc::new(folder),
             store: LakeStore::local()?,
             contract,
-            project: root().join("dbt"),
-        };
-        shop.table("bronze/purchase_orders")?
-            .open_or_create(&shop.contract.bronze_table_schema(), &[PARTITION_COLUMN])
-            .await?;
-        Ok(shop)
+            project: project(),
+            pipeline: "purchases".to_owned(),
+        })
     }
 
     /// The same shop with another file in its project.
     pub fn with_project_file(&self, path: &str, content: &str) -> Result<Self> {
-        let project = tempfile::tempdir_in(self.folder.path())?.keep();
-        copy(&root().join("dbt"), &project)?;
-        std::fs::write(project.join(path), content)?;
-        Ok(Self {
+        let folder = tempfile::tempdir_in(self.folder.path())?.keep();
+        copy(&project(), &folder)?;
+        let path = folder.join(path);
+        std::fs::create_dir_all(path.parent().context("a folder")?)?;
+        std::fs::write(path, content)?;
+        Ok(self.with(folder, &self.pipeline))
+    }
+
+    /// One more file in the project of such a shop.
+    pub fn with_file_too(self, path: &str, content: &str) -> Result<Self> {
+        let path = self.project.join(path);
+        std::fs::create_dir_all(path.parent().context("a folder")?)?;
+        std::fs::write(path, content)?;
+        Ok(self)
+    }
+
+    /// The same lake for another pipeline.
+    pub fn of_pipeline(&self, name: &str) -> Self {
+        self.with(self.project.clone(), name)
+    }
+
+    fn with(&self, project: PathBuf, pipeline: &str) -> Self {
+        Self {
             folder: Arc::clone(&self.folder),
             store: self.store.clone(),
             contract: Arc::clone(&self.contract),
             project,
-        })
+            pipeline: pipeline.to_owned(),
+        }
     }
 
     fn address(&self, path: &str) -> String {
@@ -197,13 +279,12 @@ impl Shop {
     ) -> Result<RunReport, RunError> {
         let scratch = tempfile::tempdir_in(self.folder.path()).expect("scratch folder");
         let settings = self.settings(stage, uid, attempt, inputs);
-        let python = python().expect("python with dbt");
         let run = Run {
             settings: &settings,
             place: &LayerPlace::new(&settings)?,
             store: &self.store,
             aws: None,
-            python: &python,
+            python: &warm().expect("python with dbt").python,
             scratch: scratch.path(),
             progress: &ProgressHandle::new(Identity::default(), Timestamp::now),
             metrics: &RunMetrics::new(&Metrics::default()),
@@ -225,7 +306,7 @@ impl Shop {
             pipeline: PipelineIdentity {
                 installation: "test".to_owned(),
                 namespace: "shop".into(),
-                name: "purchases".into(),
+                name: self.pipeline.clone(),
                 uid: "p".into(),
             },
             stage: Some(stage),
