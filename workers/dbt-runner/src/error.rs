@@ -102,3 +102,51 @@ impl From<RunError> for WorkerError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use medallion_crds::Reason;
+
+    use super::*;
+
+    fn text() -> String {
+        "it".to_owned()
+    }
+
+    #[test]
+    fn every_error_has_a_word_that_the_runbooks_know() {
+        let lake = |error| RunError::Lake(error);
+        let owned = LakeError::OwnedByAnother {
+            table: text(),
+            owner: None,
+            own: text(),
+        };
+        let (table, reason) = (text(), text());
+        let errors = [
+            RunError::Settings(text()),
+            RunError::Project {
+                node: None,
+                message: text(),
+                count: 1,
+            },
+            RunError::Unfit(text()),
+            RunError::Process(text()),
+            RunError::Credentials(text()),
+            RunError::Interrupted,
+            RunError::Fenced {
+                table: text(),
+                by: text(),
+            },
+            RunError::Foreign { table: text() },
+            lake(owned),
+            lake(LakeError::TableDiffers { table, reason }),
+            lake(LakeError::NoTable(text())),
+            lake(LakeError::BadChange(text())),
+        ];
+        for error in errors {
+            let error = WorkerError::from(error);
+            let reason = Reason::from(error.reason);
+            assert!(Reason::ALL.contains(&reason), "{}", error.reason);
+        }
+    }
+}
