@@ -94,77 +94,6 @@ impl Report {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::pipeline::{DependencyKind, DependencyState};
-
-    /// Sixty dependencies with names of this length and long words; every `step`-th is not met.
-    fn sixty(length: usize, step: usize) -> Vec<Dependency> {
-        (0..60)
-            .map(|number| Dependency {
-                kind: DependencyKind::WarehouseSchema,
-                name: format!("{number:02}{}", "n".repeat(length - 2)),
-                state: if number % step == 0 {
-                    DependencyState::Missing
-                } else {
-                    DependencyState::Exists
-                },
-                message: Some("ä \"quoted\"\n".repeat(100)),
-            })
-            .collect()
-    }
-
-    fn read_back(dependencies: Vec<Dependency>) -> Vec<Dependency> {
-        let report = Report::Provision(ProvisionReport {
-            dependencies,
-            contract_version: Some("c".repeat(64)),
-        });
-        let text = report.to_termination_message();
-        assert!(text.len() <= TERMINATION_BYTES, "{} bytes", text.len());
-        match serde_json::from_str(&text).expect("whole JSON") {
-            Report::Provision(report) => {
-                assert_eq!(report.contract_version, Some("c".repeat(64)));
-                report.dependencies
-            }
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn unmet(dependencies: &[Dependency]) -> Vec<&str> {
-        let unmet = dependencies.iter().filter(|found| !found.state.is_met());
-        unmet.map(|found| found.name.as_str()).collect()
-    }
-
-    #[test]
-    fn what_is_not_met_keeps_its_name_however_much_there_is_to_say() {
-        for (length, step) in [(10, 1), (60, 2), (60, 5), (250, 6)] {
-            let dependencies = sixty(length, step);
-            let read = read_back(dependencies.clone());
-            assert_eq!(unmet(&read), unmet(&dependencies), "names of {length}, one in {step}");
-        }
-    }
-
-    #[test]
-    fn names_that_cannot_all_be_carried_are_cut_and_none_is_left_out() {
-        let read = read_back(sixty(250, 1));
-        assert_eq!(read.len(), 60);
-        for (number, dependency) in read.iter().enumerate() {
-            assert!(dependency.name.starts_with(&format!("{number:02}")), "{dependency:?}");
-        }
-    }
-
-    #[test]
-    fn words_about_what_is_met_are_carried_where_there_is_room() {
-        let mut dependencies = sixty(20, 60);
-        dependencies.truncate(8);
-        for dependency in &mut dependencies {
-            dependency.message = Some("it has 9 partitions, spec.kafka.partitions says 6".to_owned());
-        }
-        assert_eq!(read_back(dependencies.clone()), dependencies);
-    }
-}
-
 /// The JSON text, if it fits.
 fn fitting(report: &impl Serialize) -> Option<String> {
     let text = serde_json::to_string(report).ok()?;
@@ -252,4 +181,75 @@ fn failure_message(reason: &Reason, message: &str) -> String {
 /// How long a message may be, ever shorter.
 fn limits() -> impl Iterator<Item = usize> {
     std::iter::successors(Some(MESSAGE_BYTES), |limit| (*limit > 8).then_some(limit / 2))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pipeline::{DependencyKind, DependencyState};
+
+    /// Sixty dependencies with names of this length and long words; every `step`-th is not met.
+    fn sixty(length: usize, step: usize) -> Vec<Dependency> {
+        (0..60)
+            .map(|number| Dependency {
+                kind: DependencyKind::WarehouseSchema,
+                name: format!("{number:02}{}", "n".repeat(length - 2)),
+                state: if number % step == 0 {
+                    DependencyState::Missing
+                } else {
+                    DependencyState::Exists
+                },
+                message: Some("ä \"quoted\"\n".repeat(100)),
+            })
+            .collect()
+    }
+
+    fn read_back(dependencies: Vec<Dependency>) -> Vec<Dependency> {
+        let report = Report::Provision(ProvisionReport {
+            dependencies,
+            contract_version: Some("c".repeat(64)),
+        });
+        let text = report.to_termination_message();
+        assert!(text.len() <= TERMINATION_BYTES, "{} bytes", text.len());
+        match serde_json::from_str(&text).expect("whole JSON") {
+            Report::Provision(report) => {
+                assert_eq!(report.contract_version, Some("c".repeat(64)));
+                report.dependencies
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn unmet(dependencies: &[Dependency]) -> Vec<&str> {
+        let unmet = dependencies.iter().filter(|found| !found.state.is_met());
+        unmet.map(|found| found.name.as_str()).collect()
+    }
+
+    #[test]
+    fn what_is_not_met_keeps_its_name_however_much_there_is_to_say() {
+        for (length, step) in [(10, 1), (60, 2), (60, 5), (250, 6)] {
+            let dependencies = sixty(length, step);
+            let read = read_back(dependencies.clone());
+            assert_eq!(unmet(&read), unmet(&dependencies), "names of {length}, one in {step}");
+        }
+    }
+
+    #[test]
+    fn names_that_cannot_all_be_carried_are_cut_and_none_is_left_out() {
+        let read = read_back(sixty(250, 1));
+        assert_eq!(read.len(), 60);
+        for (number, dependency) in read.iter().enumerate() {
+            assert!(dependency.name.starts_with(&format!("{number:02}")), "{dependency:?}");
+        }
+    }
+
+    #[test]
+    fn words_about_what_is_met_are_carried_where_there_is_room() {
+        let mut dependencies = sixty(20, 60);
+        dependencies.truncate(8);
+        for dependency in &mut dependencies {
+            dependency.message = Some("it has 9 partitions, spec.kafka.partitions says 6".to_owned());
+        }
+        assert_eq!(read_back(dependencies.clone()), dependencies);
+    }
 }
