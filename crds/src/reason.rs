@@ -231,6 +231,7 @@ reasons! {
     NulCharacter: Warning = "a text holds the NUL character",
     NumberOutOfRange: Warning = "a number has more digits than can be kept",
     IntegerOutOfRange: Warning = "an integer has more digits than can be kept",
+    NotADecimal: Warning = "a text is not a plain decimal number",
     DecimalDoesNotFit: Warning = "a decimal has more digits than the contract says",
     TimeNotReadable: Warning = "a time cannot be read",
     TimeOutOfRange: Warning = "a time lies outside of what can be kept",

@@ -1,6 +1,7 @@
 //! Whose fault an error of the table is: the item's, or the environment's. No network.
 
 use aws_sdk_dynamodb::error::SdkError;
+use medallion_crds::Reason;
 
 use crate::table::TableError;
 
@@ -35,7 +36,7 @@ pub(crate) fn classify(code: &str, status: u16, message: &str, table: &str) -> T
     if code == "ValidationException" && is_size {
         let message = format!("the table does not take an item of this size: {message}");
         return TableError::Item {
-            class: "ItemTooLarge",
+            class: Reason::ItemTooLarge,
             message,
         };
     }
@@ -110,7 +111,7 @@ mod tests {
         #[case] word: &str,
     ) {
         match classify(code, status, message, "orders") {
-            TableError::Item { class, .. } => assert_eq!((class, word), (word, "ItemTooLarge")),
+            TableError::Item { class, .. } => assert_eq!((class.as_str(), word), (word, "ItemTooLarge")),
             TableError::Environment { reason, message } => {
                 assert_eq!(reason, word);
                 assert!(message.contains("orders"), "{message}");

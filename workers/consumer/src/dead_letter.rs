@@ -119,7 +119,7 @@ fn headers(letter: &DeadLetter<'_>, group: &str) -> OwnedHeaders {
         ("delivery.count", "1"),
         ("message", message),
         ("stage", Stage::Persist.as_str()),
-        ("class", letter.flaw.class),
+        ("class", letter.flaw.class.as_str()),
     ];
     for (name, value) in values {
         headers = headers.insert(Header {
@@ -141,6 +141,8 @@ pub(crate) fn header<'h>(headers: &'h impl Headers, name: &str) -> Option<&'h st
 
 #[cfg(test)]
 mod tests {
+    use medallion_crds::Reason;
+
     use super::*;
     use crate::verdict::tests::record;
 
@@ -148,7 +150,7 @@ mod tests {
     fn the_headers_tell_where_it_came_from_and_why() {
         let record = record(Some(b"poison"), Some("v"));
         let flaw = Flaw {
-            class: "MalformedJson",
+            class: Reason::MalformedJson,
             message: "é".repeat(400),
         };
         let headers = headers(

@@ -13,7 +13,7 @@ use worker_kit::Metrics;
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct FateLabels {
     fate: &'static str,
-    class: &'static str,
+    class: String,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
@@ -71,7 +71,8 @@ impl ConsumerMetrics {
         }
     }
 
-    pub(crate) fn record(&self, fate: &'static str, class: &'static str) {
+    pub(crate) fn record(&self, fate: &'static str, class: &str) {
+        let class = class.to_owned();
         self.records.get_or_create(&FateLabels { fate, class }).inc();
     }
 

@@ -168,6 +168,7 @@ fn ended_badly(error: &JoinError) -> WorkerError {
 
 #[cfg(test)]
 mod tests {
+    use medallion_crds::Reason;
     use rstest::rstest;
 
     use super::*;
@@ -192,6 +193,6 @@ mod tests {
             (waits, panics)
         };
         let error = all([polling, watching], &stop).await.expect_err("it must end");
-        assert_eq!(error.reason, "ThreadFailed");
+        assert_eq!(error.reason, Reason::ThreadFailed);
     }
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use backon::{BackoffBuilder, ExponentialBuilder};
 use jiff::Timestamp;
 use medallion_contract::Contract;
+use medallion_crds::Reason;
 use rdkafka::Message;
 use rdkafka::message::OwnedMessage;
 use tokio::sync::Semaphore;
@@ -41,7 +42,7 @@ pub struct Settler {
 enum Fate {
     Stored,
     Duplicate,
-    DeadLettered(&'static str),
+    DeadLettered(Reason),
 }
 
 impl Settler {
@@ -65,7 +66,7 @@ impl Settler {
                     .update(|work| work.last_commit_time = Some(Timestamp::now()));
             }
             Fate::Duplicate => self.metrics.record("duplicate", ""),
-            Fate::DeadLettered(class) => self.metrics.record("dead_lettered", class),
+            Fate::DeadLettered(class) => self.metrics.record("dead_lettered", class.as_str()),
         }
         ticket.settled();
     }
@@ -83,7 +84,7 @@ impl Settler {
         self.bury(record, &flaw, place).await;
         tracing::info!(
             source = source(record),
-            class = flaw.class,
+            class = flaw.class.as_str(),
             message = flaw.message,
             "dead-lettered"
         );
@@ -130,7 +131,7 @@ fn fate_of(item: &Item, put: Put) -> Result<Fate, Flaw> {
             digest: Some(digest), ..
         } if digest == item.digest => Ok(Fate::Duplicate),
         Put::Exists { source, .. } => Err(Flaw {
-            class: "EventIdReused",
+            class: Reason::EventIdReused,
             message: format!(
                 "an event of the same key and event id but with other data is stored already, from {}",
                 source.as_deref().unwrap_or("an unknown source")
@@ -178,7 +179,7 @@ mod tests {
         };
         match fate_of(&item, put) {
             Ok(found) => assert_eq!(Some(found), fate),
-            Err(flaw) => assert_eq!((flaw.class, fate), ("EventIdReused", None)),
+            Err(flaw) => assert_eq!((flaw.class, fate), (Reason::EventIdReused, None)),
         }
     }
 

@@ -1,6 +1,7 @@
 //! What is stored, where, and how the table answers. No network.
 
 use futures::future::BoxFuture;
+use medallion_crds::Reason;
 use thiserror::Error;
 
 /// One event as it is stored.
@@ -41,7 +42,7 @@ pub enum TableError {
     #[error("{message}")]
     Item {
         /// CamelCase word.
-        class: &'static str,
+        class: Reason,
         /// What is wrong with it.
         message: String,
     },

@@ -3,6 +3,7 @@
 use std::panic::AssertUnwindSafe;
 
 use medallion_contract::{Contract, VERSION_HEADER};
+use medallion_crds::Reason;
 use rdkafka::Message;
 use rdkafka::message::{Headers, OwnedMessage};
 
@@ -20,8 +21,8 @@ pub(crate) enum Verdict {
 /// Why a record is dead.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Flaw {
-    /// CamelCase word.
-    pub class: &'static str,
+    /// The word for it.
+    pub class: Reason,
     /// What is wrong, without the record's data.
     pub message: String,
 }
@@ -35,7 +36,7 @@ pub struct Flaw {
 pub(crate) fn judge(contract: &Contract, record: &OwnedMessage) -> Verdict {
     let Some(payload) = record.payload() else {
         return Verdict::Dead(Flaw {
-            class: "NoPayload",
+            class: Reason::NoPayload,
             message: "the record has no value; an event must be a JSON object".to_owned(),
         });
     };
@@ -43,7 +44,7 @@ pub(crate) fn judge(contract: &Contract, record: &OwnedMessage) -> Verdict {
     let checked = contract
         .check(payload)
         .map_err(|refusal| (refusal.reason, refusal.to_string()));
-    let text = std::str::from_utf8(payload).map_err(|_| ("MalformedJson", "event: not UTF-8 text".to_owned()));
+    let text = std::str::from_utf8(payload).map_err(|_| (Reason::MalformedJson, "event: not UTF-8 text".to_owned()));
     match checked.and_then(|event| Ok((event, text?))) {
         Ok((event, text)) => Verdict::Item(Item {
             key: event.key,
@@ -55,7 +56,7 @@ pub(crate) fn judge(contract: &Contract, record: &OwnedMessage) -> Verdict {
         }),
         Err((reason, message)) => match stamped {
             Some(version) if version != contract.version() => Verdict::Dead(Flaw {
-                class: "UnknownContractVersion",
+                class: Reason::UnknownContractVersion,
                 message: format!(
                     "contract version {version} is not mounted, and the mounted one does not fit: {message}"
                 ),
@@ -70,7 +71,7 @@ pub(crate) fn judge(contract: &Contract, record: &OwnedMessage) -> Verdict {
 pub(crate) fn without_panic(judge: impl FnOnce() -> Verdict) -> Verdict {
     std::panic::catch_unwind(AssertUnwindSafe(judge)).unwrap_or_else(|_| {
         Verdict::Dead(Flaw {
-            class: "CheckPanicked",
+            class: Reason::CheckPanicked,
             message: "checking the record ended in a panic, which is a bug of this worker; its log says where"
                 .to_owned(),
         })
@@ -170,7 +171,7 @@ pub(crate) mod tests {
         let Verdict::Dead(flaw) = judge(&contract(), &record(payload, version)) else {
             panic!("a dead letter was expected");
         };
-        assert_eq!(flaw.class, class);
+        assert_eq!(flaw.class.as_str(), class);
         assert!(
             !flaw.message.contains("poison"),
             "messages do not repeat the data: {}",
@@ -183,7 +184,7 @@ pub(crate) mod tests {
         let Verdict::Dead(flaw) = without_panic(|| panic!("on purpose")) else {
             panic!("a dead letter was expected");
         };
-        assert_eq!(flaw.class, "CheckPanicked");
+        assert_eq!(flaw.class, Reason::CheckPanicked);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
+use medallion_crds::Reason;
 
 use crate::column::{Column, ColumnType};
 use crate::document::Node;
@@ -52,7 +53,7 @@ fn fit_value<'a>(kind: ColumnType, node: &'a Node<'a>) -> Result<Cell<'a>, Refus
         (_, _) => {
             return Err(Refusal::new(
                 "",
-                "TypeMismatch",
+                Reason::TypeMismatch,
                 "the value is not of its column's type",
             ));
         }
@@ -63,14 +64,14 @@ fn fit_value<'a>(kind: ColumnType, node: &'a Node<'a>) -> Result<Cell<'a>, Refus
 pub(crate) fn integer(text: &str) -> Result<i64, Refusal> {
     ExactNumber::parse(text)
         .and_then(|number| number.to_i64())
-        .ok_or_else(|| Refusal::new("", "IntegerOutOfRange", "the number is not an integer of 64 bits"))
+        .ok_or_else(|| Refusal::new("", Reason::IntegerOutOfRange, "the number is not an integer of 64 bits"))
 }
 
 fn decimal(text: &str, precision: u8, scale: u8) -> Result<i128, Refusal> {
     let number = ExactNumber::parse(text).ok_or_else(|| {
         Refusal::new(
             "",
-            "NotADecimal",
+            Reason::NotADecimal,
             "the text is not a plain decimal number such as -12.50",
         )
     })?;
@@ -78,7 +79,7 @@ fn decimal(text: &str, precision: u8, scale: u8) -> Result<i128, Refusal> {
         let message = format!(
             "the number does not fit a decimal of {precision} digits, {scale} of them after the point, without rounding"
         );
-        Refusal::new("", "DecimalDoesNotFit", message)
+        Refusal::new("", Reason::DecimalDoesNotFit, message)
     })
 }
 
@@ -87,7 +88,7 @@ pub(crate) fn timestamp(text: &str) -> Result<Timestamp, Refusal> {
     let instant: Timestamp = text.parse().map_err(|_| {
         Refusal::new(
             "",
-            "TimeNotReadable",
+            Reason::TimeNotReadable,
             "the text is not an RFC 3339 time of at most nine decimals",
         )
     })?;
@@ -97,7 +98,7 @@ pub(crate) fn timestamp(text: &str) -> Result<Timestamp, Refusal> {
     } else {
         Err(Refusal::new(
             "",
-            "TimeOutOfRange",
+            Reason::TimeOutOfRange,
             "the time is not in the years 0001 to 9999 (UTC)",
         ))
     }
@@ -106,11 +107,11 @@ pub(crate) fn timestamp(text: &str) -> Result<Timestamp, Refusal> {
 fn date(text: &str) -> Result<i32, Refusal> {
     let date: Date = text
         .parse()
-        .map_err(|_| Refusal::new("", "TimeNotReadable", "the text is not a date such as 2010-12-01"))?;
+        .map_err(|_| Refusal::new("", Reason::TimeNotReadable, "the text is not a date such as 2010-12-01"))?;
     if date.year() < 1 {
         return Err(Refusal::new(
             "",
-            "TimeOutOfRange",
+            Reason::TimeOutOfRange,
             "the date is not in the years 0001 to 9999",
         ));
     }

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use jiff::Timestamp;
 use jsonschema::{Draft, PatternOptions, Validator};
+use medallion_crds::Reason;
 
 use crate::canonical::digest;
 use crate::cell::{self, Cell};
@@ -147,10 +148,10 @@ impl Contract {
     fn judge(&self, event: &[u8]) -> Result<Event, Refusal> {
         if event.len() > MAX_EVENT_BYTES {
             let message = format!("the event has {} bytes, more than {MAX_EVENT_BYTES}", event.len());
-            return Err(Refusal::new("", "EventTooLarge", message));
+            return Err(Refusal::new("", Reason::EventTooLarge, message));
         }
-        let text =
-            std::str::from_utf8(event).map_err(|_| Refusal::new("", "MalformedJson", "the event is not UTF-8 text"))?;
+        let text = std::str::from_utf8(event)
+            .map_err(|_| Refusal::new("", Reason::MalformedJson, "the event is not UTF-8 text"))?;
         let document = self.read(text)?;
         for column in &self.columns {
             cell::fit(column, document.member(&column.name))?;
@@ -168,7 +169,7 @@ impl Contract {
     pub(crate) fn read<'a>(&self, text: &'a str) -> Result<Node<'a>, Refusal> {
         let document = Node::parse(text)?;
         if !matches!(document, Node::Object { .. }) {
-            return Err(Refusal::new("", "NotAnObject", "an event must be a JSON object"));
+            return Err(Refusal::new("", Reason::NotAnObject, "an event must be a JSON object"));
         }
         self.validator
             .validate(&document.to_value())
@@ -197,7 +198,7 @@ impl Contract {
                 } else {
                     Err(Refusal::new(
                         "",
-                        "TimeOutOfRange",
+                        Reason::TimeOutOfRange,
                         "the event time is not in the years 1900 to 2199 (UTC)",
                     ))
                 }
@@ -236,7 +237,7 @@ fn identity(document: &Node<'_>, path: &[String], max_bytes: usize) -> Result<St
     } else {
         return Ok(text);
     };
-    Err(elsewhere(Refusal::new("", "IdentityLength", problem), path))
+    Err(elsewhere(Refusal::new("", Reason::IdentityLength, problem), path))
 }
 
 /// The same refusal with the pointer that the path stands for.

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use medallion_crds::Reason;
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -74,7 +75,11 @@ impl<'a> Node<'a> {
         }
         members.sort_by(|left, right| left.name.cmp(&right.name));
         if let Some(pair) = members.windows(2).find(|pair| pair[0].name == pair[1].name) {
-            let refusal = Refusal::new("", "DuplicateField", "the name stands more than once in its object");
+            let refusal = Refusal::new(
+                "",
+                Reason::DuplicateField,
+                "the name stands more than once in its object",
+            );
             return Err(refusal.inside(&pair[0].name));
         }
         Ok(Self::Object { text, members })
@@ -98,7 +103,7 @@ impl<'a> Node<'a> {
         } else {
             Err(Refusal::new(
                 "",
-                "NumberOutOfRange",
+                Reason::NumberOutOfRange,
                 "the number is beyond the range of a double, or has more than 400 digits",
             ))
         }
@@ -175,7 +180,7 @@ fn deeper(depth: usize) -> Result<usize, Refusal> {
     if depth >= MAX_DEPTH {
         return Err(Refusal::new(
             "",
-            "TooDeep",
+            Reason::TooDeep,
             format!("objects and arrays are nested deeper than {MAX_DEPTH} levels"),
         ));
     }
@@ -187,7 +192,7 @@ fn without_nul(text: Cow<'_, str>) -> Result<Cow<'_, str>, Refusal> {
     if text.contains('\0') {
         return Err(Refusal::new(
             "",
-            "NulCharacter",
+            Reason::NulCharacter,
             "the text holds U+0000, which warehouses cannot store",
         ));
     }
@@ -195,7 +200,7 @@ fn without_nul(text: Cow<'_, str>) -> Result<Cow<'_, str>, Refusal> {
 }
 
 fn malformed(error: &serde_json::Error) -> Refusal {
-    Refusal::new("", "MalformedJson", format!("the text is not JSON: {error}"))
+    Refusal::new("", Reason::MalformedJson, format!("the text is not JSON: {error}"))
 }
 
 /// A string that borrows where it can.
@@ -252,16 +257,16 @@ mod tests {
     use super::*;
 
     #[rstest]
-    #[case("", "", "MalformedJson")]
-    #[case("{\"a\":1", "", "MalformedJson")]
-    #[case("{} {}", "", "MalformedJson")]
-    #[case("{\"a\":\"\\ud800\"}", "/a", "MalformedJson")]
-    #[case("{\"a\":{\"b\":1,\"c\":2,\"b\":1}}", "/a/b", "DuplicateField")]
-    #[case("{\"a\":1,\"\\u0061\":2}", "/a", "DuplicateField")]
-    #[case("[{\"a/b\":1e999}]", "/0/a~1b", "NumberOutOfRange")]
-    #[case("{\"a\":1e-99999999999999}", "/a", "NumberOutOfRange")]
-    #[case("{\"a\":\"x\\u0000\"}", "/a", "NulCharacter")]
-    fn bad_text_is_refused_where_it_is_bad(#[case] text: &str, #[case] field: &str, #[case] reason: &str) {
+    #[case("", "", Reason::MalformedJson)]
+    #[case("{\"a\":1", "", Reason::MalformedJson)]
+    #[case("{} {}", "", Reason::MalformedJson)]
+    #[case("{\"a\":\"\\ud800\"}", "/a", Reason::MalformedJson)]
+    #[case("{\"a\":{\"b\":1,\"c\":2,\"b\":1}}", "/a/b", Reason::DuplicateField)]
+    #[case("{\"a\":1,\"\\u0061\":2}", "/a", Reason::DuplicateField)]
+    #[case("[{\"a/b\":1e999}]", "/0/a~1b", Reason::NumberOutOfRange)]
+    #[case("{\"a\":1e-99999999999999}", "/a", Reason::NumberOutOfRange)]
+    #[case("{\"a\":\"x\\u0000\"}", "/a", Reason::NulCharacter)]
+    fn bad_text_is_refused_where_it_is_bad(#[case] text: &str, #[case] field: &str, #[case] reason: Reason) {
         let refusal = Node::parse(text).expect_err("bad text");
         assert_eq!((refusal.field.as_str(), refusal.reason), (field, reason));
     }
@@ -272,9 +277,12 @@ mod tests {
         assert!(Node::parse(&nested(MAX_DEPTH)).is_ok());
         assert_eq!(
             Node::parse(&nested(MAX_DEPTH + 1)).expect_err("too deep").reason,
-            "TooDeep"
+            Reason::TooDeep
         );
-        assert_eq!(Node::parse(&nested(100_000)).expect_err("too deep").reason, "TooDeep");
+        assert_eq!(
+            Node::parse(&nested(100_000)).expect_err("too deep").reason,
+            Reason::TooDeep
+        );
     }
 
     #[test]

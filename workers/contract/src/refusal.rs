@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use medallion_crds::Reason;
+
 /// Longest message in bytes: refusals travel in HTTP answers and Kafka headers.
 const MAX_MESSAGE_BYTES: usize = 512;
 /// Longest pointer in bytes: names of fields are the sender's, and may be as long as an event.
@@ -12,14 +14,14 @@ const MAX_FIELD_BYTES: usize = 512;
 pub struct Refusal {
     /// JSON Pointer to the field; empty for the whole event.
     pub field: String,
-    /// One CamelCase word out of a bounded set: metric label and dead-letter class.
-    pub reason: &'static str,
+    /// Metric label and dead-letter class.
+    pub reason: Reason,
     /// What is wrong, in words that do not repeat the event's data.
     pub message: String,
 }
 
 impl Refusal {
-    pub(crate) fn new(field: impl Into<String>, reason: &'static str, message: impl Into<String>) -> Self {
+    pub(crate) fn new(field: impl Into<String>, reason: Reason, message: impl Into<String>) -> Self {
         let mut message = message.into();
         message.truncate(message.floor_char_boundary(MAX_MESSAGE_BYTES));
         Self {
@@ -64,21 +66,21 @@ pub(crate) fn from_schema_error(error: &jsonschema::ValidationError<'_>) -> Refu
     let (field, reason) = match error.kind() {
         Kind::Required { property } => (
             format!("{place}/{}", escape(property.as_str().unwrap_or_default())),
-            "MissingField",
+            Reason::MissingField,
         ),
         Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => (
             format!("{place}/{}", escape(unexpected.first().map_or("", String::as_str))),
-            "UnknownField",
+            Reason::UnknownField,
         ),
-        Kind::Type { .. } => (place.to_owned(), "TypeMismatch"),
-        Kind::Format { .. } => (place.to_owned(), "FormatMismatch"),
-        Kind::Pattern { .. } => (place.to_owned(), "PatternMismatch"),
-        Kind::Enum { .. } | Kind::Constant { .. } => (place.to_owned(), "ValueNotAllowed"),
+        Kind::Type { .. } => (place.to_owned(), Reason::TypeMismatch),
+        Kind::Format { .. } => (place.to_owned(), Reason::FormatMismatch),
+        Kind::Pattern { .. } => (place.to_owned(), Reason::PatternMismatch),
+        Kind::Enum { .. } | Kind::Constant { .. } => (place.to_owned(), Reason::ValueNotAllowed),
         Kind::Minimum { .. } | Kind::Maximum { .. } | Kind::ExclusiveMinimum { .. } | Kind::ExclusiveMaximum { .. } => {
-            (place.to_owned(), "OutOfRange")
+            (place.to_owned(), Reason::OutOfRange)
         }
-        Kind::MinLength { .. } | Kind::MaxLength { .. } => (place.to_owned(), "LengthOutOfRange"),
-        _ => (place.to_owned(), "SchemaMismatch"),
+        Kind::MinLength { .. } | Kind::MaxLength { .. } => (place.to_owned(), Reason::LengthOutOfRange),
+        _ => (place.to_owned(), Reason::SchemaMismatch),
     };
     Refusal::new(field, reason, error.masked().to_string())
 }

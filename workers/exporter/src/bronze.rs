@@ -7,6 +7,7 @@ use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use futures::future::join_all;
 use medallion_contract::{BronzeBatchBuilder, Contract, PARTITION_COLUMN};
+use medallion_crds::Reason;
 use medallion_lake::{Change, LakeError, NewFile, Outcome, OwnedTable, PartitionValues, Snapshot, partition_folder};
 use uuid::Uuid;
 use worker_kit::{ProgressHandle, WorkerError};
@@ -84,7 +85,7 @@ impl BronzeSink {
                 self.contract.version(),
                 self.table.address()
             );
-            SinkError::End(WorkerError::settings("BronzeTableDiffers", message))
+            SinkError::End(WorkerError::settings(Reason::ContractNotAdditive, message))
         })
     }
 
@@ -94,7 +95,7 @@ impl BronzeSink {
         for (shard, mut buffer) in std::mem::take(&mut self.shards) {
             let partitions = buffer.rows.finish().map_err(|error| {
                 SinkError::End(WorkerError::record(
-                    "RowsNotEncodable",
+                    Reason::RowsNotEncodable,
                     format!("rows of shard {shard}: {error}"),
                 ))
             })?;
@@ -162,7 +163,7 @@ impl Sink for BronzeSink {
         self.goes_on_from(&base)?;
         let committed = Committed::from_positions(base.positions()).map_err(|reason| {
             SinkError::End(WorkerError::loss_risk(
-                "PositionsUnreadable",
+                Reason::PositionsUnreadable,
                 format!(
                     "the positions in the log of {} cannot be read: {reason}; put the log back as it was, then delete this pod",
                     self.table.address()
@@ -199,7 +200,7 @@ impl Sink for BronzeSink {
     async fn commit(&mut self, pending: &Pending) -> Result<Flushed, SinkError> {
         let Some(base) = self.base.clone() else {
             return Err(SinkError::End(WorkerError::environment(
-                "BronzeNotOpen",
+                Reason::BronzeNotOpen,
                 "commit before load",
             )));
         };
@@ -221,7 +222,7 @@ impl Sink for BronzeSink {
             Outcome::Committed(snapshot) | Outcome::AlreadyCommitted(snapshot) => snapshot,
             Outcome::Conflict(found) => {
                 return Err(SinkError::End(WorkerError::fenced(
-                    "AnotherExporter",
+                    Reason::AnotherExporter,
                     format!(
                         "another exporter has moved the positions of {} (version {}): this one ends without a commit",
                         self.table.address(),
@@ -257,16 +258,16 @@ fn sink_error(error: &LakeError) -> SinkError {
     let message = error.to_string();
     match error {
         LakeError::TableReplaced { .. } | LakeError::NoTable(_) => SinkError::End(WorkerError::loss_risk(
-            "BronzeTableReplaced",
+            Reason::BronzeTableReplaced,
             format!(
                 "{message}. Put the table back as it was, then delete this pod; a pod that finds no table begins an empty one \
                  with what the stream still has"
             ),
         )),
-        LakeError::TableDiffers { .. } => SinkError::End(WorkerError::settings("BronzeTableDiffers", message)),
-        LakeError::OwnedByAnother { .. } => SinkError::End(WorkerError::record("OwnedByAnother", message)),
-        LakeError::BadAddress { .. } => SinkError::End(WorkerError::settings("BadBronzeAddress", message)),
-        _ if error.is_transient() => SinkError::Retry(WorkerError::environment("LakeUnavailable", message)),
-        _ => SinkError::End(WorkerError::environment("LakeFailed", message)),
+        LakeError::TableDiffers { .. } => SinkError::End(WorkerError::settings(Reason::BronzeTableDiffers, message)),
+        LakeError::OwnedByAnother { .. } => SinkError::End(WorkerError::record(Reason::OwnedByAnother, message)),
+        LakeError::BadAddress { .. } => SinkError::End(WorkerError::settings(Reason::BadBronzeAddress, message)),
+        _ if error.is_transient() => SinkError::Retry(WorkerError::environment(Reason::LakeUnavailable, message)),
+        _ => SinkError::End(WorkerError::environment(Reason::LakeFailed, message)),
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use medallion_crds::Reason;
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 use tokio_util::sync::CancellationToken;
@@ -12,7 +13,7 @@ use worker_kit::{ProgressHandle, WorkerError};
 
 use crate::clock::Clock;
 use crate::flush::FlushRule;
-use crate::lineage::{Lineage, LossRisk, Start};
+use crate::lineage::{self, Lineage, LossRisk, Start};
 use crate::message::{Event, Message};
 use crate::metrics::ExporterMetrics;
 use crate::reader::{self, Shared};
@@ -124,7 +125,11 @@ impl<S: StreamSource, K: Sink> Engine<S, K> {
                 Err(SinkError::Retry(error)) => error,
             };
             self.metrics.troubles.inc();
-            tracing::warn!(reason = trouble.reason, message = trouble.message, "cannot begin yet");
+            tracing::warn!(
+                reason = trouble.reason.as_str(),
+                message = trouble.message,
+                "cannot begin yet"
+            );
             self.progress.blocked(trouble.reason, trouble.message);
             tokio::select! {
                 () = shutdown.cancelled() => return Ok(None),
@@ -135,16 +140,21 @@ impl<S: StreamSource, K: Sink> Engine<S, K> {
 
     async fn try_begin(&mut self) -> Result<(Lineage, Vec<Start>), SinkError> {
         let committed = self.sink.load().await?;
+        let now = (self.clock)();
+        let fresh = committed.stream.is_none();
+        // What an earlier process committed last may not have been seen by anybody yet.
+        let version = self.sink.version().and_then(|version| i64::try_from(version).ok());
+        // Nobody reads before all is known, and the stream forgets meanwhile.
+        let as_of = committed.stream.as_ref().and_then(|stream| stream.as_of);
+        self.progress.update(|work| {
+            work.position = version;
+            work.retention = as_of.map(|as_of| lineage::used(as_of, now));
+        });
         let listing = self
             .source
             .list()
             .await
             .map_err(|error| SinkError::Retry(unreadable(&error)))?;
-        let now = (self.clock)();
-        let fresh = committed.stream.is_none();
-        // What an earlier process committed last may not have been seen by anybody yet.
-        let version = self.sink.version().and_then(|version| i64::try_from(version).ok());
-        self.progress.update(|work| work.position = version);
         let mut lineage = Lineage::resume(&listing.arn, committed, now).map_err(|risk| SinkError::End(loss(&risk)))?;
         let starts = lineage
             .list(&listing.arn, &listing.shards, now)
@@ -249,7 +259,7 @@ impl<S: StreamSource, K: Sink> Walk<S, K> {
                 // Whose word holds, this one's or the listings', takes the stream a moment to agree on.
                 self.next_listing = now + LISTING_SOON;
                 let message = format!("shard {shard}: the stream says that it has no such shard; a listing will tell");
-                self.trouble(&shard, WorkerError::environment("ShardGone", message));
+                self.trouble(&shard, WorkerError::environment(Reason::ShardGone, message));
             }
             Event::Trouble(error) => {
                 let mut error = unreadable(&error);
@@ -287,12 +297,21 @@ impl<S: StreamSource, K: Sink> Walk<S, K> {
             .metrics
             .buffered_bytes
             .set(i64::try_from(self.engine.sink.bytes()).unwrap_or(i64::MAX));
+        self.note_retention();
         let lag = self.unanswered.is_empty().then_some(self.waiting_rows);
         let oldest = self.oldest;
         self.engine.progress.update(|work| {
             work.lag = lag;
             work.oldest_pending_time = oldest;
         });
+    }
+
+    /// Keeps what `/progress` says about the stream's memory true, at the latest every time the stream is listed.
+    fn note_retention(&self) {
+        // What was taken in but is not committed is read again after a crash.
+        let oldest = [self.lineage.as_of(), self.oldest].into_iter().flatten().min();
+        let retention = oldest.map(|oldest| lineage::used(oldest, self.now()));
+        self.engine.progress.update(|work| work.retention = retention);
     }
 
     /// Asks for a listing when it is time, one at a time.
@@ -325,6 +344,7 @@ impl<S: StreamSource, K: Sink> Walk<S, K> {
             }
             Err(error) => {
                 self.next_listing = now + LISTING_SOON;
+                self.note_retention();
                 self.trouble(LISTING, unreadable(&error));
             }
         }
@@ -374,11 +394,12 @@ impl<S: StreamSource, K: Sink> Walk<S, K> {
                 Err(SinkError::Retry(error)) => {
                     self.engine.metrics.troubles.inc();
                     tracing::warn!(
-                        reason = error.reason,
+                        reason = error.reason.as_str(),
                         message = error.message,
                         "commit failed, trying again"
                     );
                     self.engine.progress.blocked(error.reason, error.message);
+                    self.note_retention();
                 }
             }
             tokio::select! {
@@ -412,7 +433,7 @@ impl<S: StreamSource, K: Sink> Walk<S, K> {
     fn trouble(&mut self, who: &str, error: WorkerError) {
         self.engine.metrics.troubles.inc();
         tracing::warn!(
-            reason = error.reason,
+            reason = error.reason.as_str(),
             message = error.message,
             "the stream does not answer"
         );
@@ -428,7 +449,10 @@ impl<S: StreamSource, K: Sink> Walk<S, K> {
 
     fn report_troubles(&self) {
         match self.troubles.values().next() {
-            Some(error) => self.engine.progress.blocked(error.reason, error.message.clone()),
+            Some(error) => {
+                let (reason, message) = (error.reason.clone(), error.message.clone());
+                self.engine.progress.blocked(reason, message);
+            }
             None => self.engine.progress.clear(),
         }
     }
@@ -455,16 +479,16 @@ const LISTING: &str = "listing";
 
 fn unreadable(error: &SourceError) -> WorkerError {
     let reason = if matches!(error, SourceError::Missing(_)) {
-        "StreamMissing"
+        Reason::StreamMissing
     } else {
-        "StreamUnreadable"
+        Reason::StreamUnreadable
     };
     WorkerError::environment(reason, error.to_string())
 }
 
 fn switched_off(arn: &str) -> WorkerError {
     WorkerError::environment(
-        "StreamDisabled",
+        Reason::StreamDisabled,
         format!(
             "the stream {arn} has been switched off: what is written to the table now does not reach Bronze; what the \
              stream still has is read on. A stream that is switched on again is another one, with a gap before it"
@@ -474,7 +498,10 @@ fn switched_off(arn: &str) -> WorkerError {
 
 /// A task that panicked would be missed for ever: its shard would be read no more.
 fn task_failed(error: &JoinError) -> WorkerError {
-    WorkerError::environment("ReaderFailed", format!("a task of the exporter broke down: {error}"))
+    WorkerError::environment(
+        Reason::ReaderFailed,
+        format!("a task of the exporter broke down: {error}"),
+    )
 }
 
 /// Nothing goes on over a gap: a successor of this process would halt again.

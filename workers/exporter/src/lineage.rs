@@ -10,6 +10,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
+use medallion_crds::Reason;
+use medallion_crds::pipeline::Retention;
 
 use crate::position::{Committed, Pending, Position, StreamPosition};
 use crate::sequence::Sequence;
@@ -89,13 +91,13 @@ pub enum LossRisk {
 }
 
 impl LossRisk {
-    /// CamelCase word for why.
-    pub const fn reason(&self) -> &'static str {
+    /// The word for it.
+    pub const fn reason(&self) -> Reason {
         match self {
-            Self::NewStream { .. } => "StreamReplaced",
-            Self::RetentionPassed { .. } => "StreamRetentionPassed",
-            Self::UnknownParent { .. } => "ParentShardUnknown",
-            Self::Trimmed { .. } => "StreamTrimmed",
+            Self::NewStream { .. } => Reason::StreamReplaced,
+            Self::RetentionPassed { .. } => Reason::StreamRetentionPassed,
+            Self::UnknownParent { .. } => Reason::ParentShardUnknown,
+            Self::Trimmed { .. } => Reason::StreamTrimmed,
         }
     }
 }
@@ -442,6 +444,14 @@ impl Lineage {
         }
         self.committed.shards.extend(pending.shards);
         self.committed.stream = Some(pending.stream);
+    }
+}
+
+/// How much of the stream's memory is used up, if something that was written at this time is unread.
+pub fn used(oldest: Timestamp, now: Timestamp) -> Retention {
+    Retention {
+        used_seconds: now.duration_since(oldest).as_secs().max(0),
+        of_seconds: RETENTION.as_secs(),
     }
 }
 

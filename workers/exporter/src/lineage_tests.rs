@@ -145,7 +145,7 @@ fn what_is_committed_is_not_pending_and_what_moves_meanwhile_is() {
 #[test]
 fn another_stream_is_a_risk_at_the_start_and_later() {
     let other = Lineage::resume("arn:2", committed(0, &[]), at(0)).expect_err("risk");
-    assert_eq!(other.reason(), "StreamReplaced");
+    assert_eq!(other.reason(), Reason::StreamReplaced);
     let mut lineage = fresh();
     lineage.list("arn:1", &listed(&[("a", None)]), at(0)).expect("no risk");
     let other = lineage.list("arn:2", &listed(&[("x", None)]), at(1)).expect_err("risk");
@@ -157,7 +157,7 @@ fn a_break_longer_than_the_streams_memory_is_a_risk() {
     let log = committed(0, &[("a", position(Some(1), false))]);
     assert!(Lineage::resume("arn:1", log.clone(), at(24 * HOUR)).is_ok());
     let risk = Lineage::resume("arn:1", log, at(24 * HOUR + 1)).expect_err("risk");
-    assert_eq!(risk.reason(), "StreamRetentionPassed");
+    assert_eq!(risk.reason(), Reason::StreamRetentionPassed);
 }
 
 #[test]
@@ -169,7 +169,7 @@ fn a_child_that_begins_too_late_is_a_risk() {
         .expect("no risk yet");
     // Its first records may be gone, and reading from the oldest one would hide it.
     let risk = lineage.close("a", at(25 * HOUR)).expect_err("risk");
-    assert_eq!(risk.reason(), "StreamRetentionPassed");
+    assert_eq!(risk.reason(), Reason::StreamRetentionPassed);
 }
 
 #[test]
@@ -188,7 +188,7 @@ fn a_parent_that_nobody_knows_is_a_risk_when_listings_say_so_for_a_minute() {
         .list("arn:1", &shards, at(59))
         .expect("a listing may be behind for a while");
     let risk = lineage.list("arn:1", &shards, at(60)).expect_err("risk");
-    assert_eq!(risk.reason(), "ParentShardUnknown");
+    assert_eq!(risk.reason(), Reason::ParentShardUnknown);
     assert!(risk.to_string().contains("never seen"));
 }
 
@@ -219,7 +219,7 @@ fn a_trimmed_position_is_a_risk_unless_it_is_young() {
     );
     assert_eq!(
         lineage.from_oldest("a", at(23 * HOUR)).expect_err("risk").reason(),
-        "StreamTrimmed"
+        Reason::StreamTrimmed
     );
 }
 
@@ -290,7 +290,7 @@ fn a_shard_that_is_said_to_be_gone_is_read_on_if_it_is_listed() {
     let other = lineage.list("arn:2", &listed(&[]), at(63)).expect_err("risk");
     assert_eq!(
         other.reason(),
-        "StreamReplaced",
+        Reason::StreamReplaced,
         "the whole stream is gone, and no shard has come to its end"
     );
     let starts = lineage
@@ -309,7 +309,7 @@ fn a_shard_that_is_gone_with_an_old_position_is_a_risk() {
     let risk = lineage
         .list("arn:1", &listed(&[]), at(23 * HOUR + 1))
         .expect_err("risk");
-    assert_eq!(risk.reason(), "StreamTrimmed");
+    assert_eq!(risk.reason(), Reason::StreamTrimmed);
 }
 
 #[test]
@@ -330,13 +330,13 @@ fn a_day_without_a_reader_is_a_risk_from_the_first_commit_on() {
     lineage.committed(pending);
     assert!(Lineage::resume("arn:1", log.clone(), at(22 * HOUR)).is_ok());
     let risk = Lineage::resume("arn:1", log, at(24 * HOUR)).expect_err("risk");
-    assert_eq!(risk.reason(), "StreamRetentionPassed");
+    assert_eq!(risk.reason(), Reason::StreamRetentionPassed);
     // The same in a process that lives on, but is kept from reading.
     assert_eq!(lineage.from_oldest("a", at(22 * HOUR)), Ok(()));
     let risk = lineage.from_oldest("a", at(24 * HOUR)).expect_err("risk");
-    assert_eq!(risk.reason(), "StreamRetentionPassed");
+    assert_eq!(risk.reason(), Reason::StreamRetentionPassed);
     let risk = lineage.close("a", at(24 * HOUR)).expect_err("risk");
-    assert_eq!(risk.reason(), "StreamRetentionPassed");
+    assert_eq!(risk.reason(), Reason::StreamRetentionPassed);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use medallion_contract::{Contract, Pointers};
+use medallion_crds::Reason;
 use medallion_crds::launch::ExporterSettings;
 use medallion_crds::launch::report::Report;
 use medallion_lake::{Claim, LakeStore};
@@ -27,11 +28,11 @@ pub async fn run(context: Context<ExporterSettings>) -> Result<Option<Report>, W
         version: settings.contract.version.as_deref(),
     };
     let contract = Contract::from_file(Path::new(settings.contract.schema_path()), &pointers)
-        .map_err(|error| WorkerError::settings("BadContract", error.to_string()))?;
+        .map_err(|error| WorkerError::settings(Reason::BadContract, error.to_string()))?;
     let configuration = worker_kit::aws::configuration(&context.settings.region).await;
     let table = LakeStore::s3(&configuration)
         .and_then(|store| store.table(&settings.lake.bronze_table))
-        .map_err(|error| WorkerError::settings("BadBronzeAddress", error.to_string()))?;
+        .map_err(|error| WorkerError::settings(Reason::BadBronzeAddress, error.to_string()))?;
     let claim = Claim::new(
         context.settings.pipeline.owner().to_string(),
         context.settings.adopt.clone(),

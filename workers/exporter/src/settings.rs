@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use medallion_crds::Reason;
 use medallion_crds::launch::ExporterSettings;
 use worker_kit::WorkerError;
 
@@ -11,7 +12,8 @@ use crate::flush::FlushRule;
 
 /// The engine's settings; an error names the field.
 pub(crate) fn engine_settings(settings: &ExporterSettings) -> Result<EngineSettings, WorkerError> {
-    let bad = |field: &str, rule: &str| WorkerError::settings("BadSettings", format!("worker.{field} must be {rule}"));
+    let bad =
+        |field: &str, rule: &str| WorkerError::settings(Reason::BadSettings, format!("worker.{field} must be {rule}"));
     let max_bytes = usize::try_from(settings.flush_max_bytes)
         .ok()
         .filter(|bytes| *bytes > 0)

@@ -6,6 +6,7 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use exporter::{BronzeSink, Committed, Pending, Position, Sequence, Sink, SinkError, StreamPosition, StreamRecord};
 use jiff::Timestamp;
 use medallion_contract::{ChangeKind, Contract, Pointers};
+use medallion_crds::Reason;
 use medallion_lake::{Claim, LakeStore, OwnedTable, Table};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use worker_kit::ErrorClass;
@@ -264,7 +265,10 @@ async fn another_pipelines_table_is_refused_before_anything_is_written() {
     let Err(SinkError::End(error)) = BronzeSink::new(others, contract()).load().await else {
         panic!("two exporters would append to one table");
     };
-    assert_eq!((error.class, error.reason), (ErrorClass::Record, "OwnedByAnother"));
+    assert_eq!(
+        (error.class, error.reason),
+        (ErrorClass::Record, Reason::OwnedByAnother)
+    );
     assert!(
         error.message.contains("medallion.dev/adopt: here/shop/orders"),
         "{}",
@@ -286,7 +290,7 @@ async fn a_table_that_is_deleted_under_the_exporter_ends_it() {
     // A successor would begin an empty table without a word.
     assert_eq!(
         (error.class, error.reason),
-        (ErrorClass::LossRisk, "BronzeTableReplaced")
+        (ErrorClass::LossRisk, Reason::BronzeTableReplaced)
     );
 }
 

@@ -2,6 +2,7 @@
 
 use jiff::Timestamp;
 use medallion_contract::Refusal;
+use medallion_crds::Reason;
 use tokio::time::{Instant, timeout_at};
 
 use crate::answer::Outcome;
@@ -88,17 +89,17 @@ fn failed(state: &GatewayState, error: &PublishError) -> Outcome {
     match error {
         PublishError::TooLarge => Outcome::from(Refusal {
             field: String::new(),
-            reason: "EventTooLarge",
+            reason: Reason::EventTooLarge,
             message: "the event is larger than the broker takes".to_owned(),
         }),
         PublishError::Full => Outcome::Unknown {
-            reason: "QueueFull",
+            reason: Reason::QueueFull,
             message: error.to_string(),
         },
         PublishError::Unknown(message) => {
             state.pending.failed(message.clone());
             Outcome::Unknown {
-                reason: "NotAcknowledged",
+                reason: Reason::NotAcknowledged,
                 message: message.clone(),
             }
         }

@@ -5,6 +5,7 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use medallion_contract::Refusal;
+use medallion_crds::Reason;
 use serde::Serialize;
 
 use crate::problem::{PROBLEM_JSON, RETRY_AFTER_SECONDS};
@@ -18,11 +19,11 @@ pub(crate) enum Outcome {
     /// It can never be taken as it is.
     Refused {
         field: String,
-        reason: &'static str,
+        reason: Reason,
         message: String,
     },
     /// No acknowledgement: it may or may not have been stored. Sending it again is safe.
-    Unknown { reason: &'static str, message: String },
+    Unknown { reason: Reason, message: String },
 }
 
 impl From<Refusal> for Outcome {
@@ -45,10 +46,10 @@ impl Outcome {
         }
     }
 
-    pub(crate) const fn reason(&self) -> &'static str {
+    pub(crate) fn reason(&self) -> &str {
         match self {
             Self::Accepted { .. } => "",
-            Self::Refused { reason, .. } | Self::Unknown { reason, .. } => reason,
+            Self::Refused { reason, .. } | Self::Unknown { reason, .. } => reason.as_str(),
         }
     }
 }
@@ -123,11 +124,11 @@ mod tests {
             },
             'r' => Outcome::Refused {
                 field: "/a".to_owned(),
-                reason: "MissingField",
+                reason: Reason::MissingField,
                 message: "m".to_owned(),
             },
             _ => Outcome::Unknown {
-                reason: "QueueFull",
+                reason: Reason::QueueFull,
                 message: "m".to_owned(),
             },
         }

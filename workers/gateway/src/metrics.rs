@@ -19,7 +19,7 @@ struct CodeLabels {
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct OutcomeLabels {
     outcome: &'static str,
-    reason: &'static str,
+    reason: String,
 }
 
 /// Handles on the gateway's metrics.
@@ -66,7 +66,7 @@ impl GatewayMetrics {
     pub(crate) fn event(&self, outcome: &Outcome) {
         let labels = OutcomeLabels {
             outcome: outcome.word(),
-            reason: outcome.reason(),
+            reason: outcome.reason().to_owned(),
         };
         self.events.get_or_create(&labels).inc();
     }

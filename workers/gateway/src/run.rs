@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use medallion_contract::Contract;
+use medallion_crds::Reason;
 use medallion_crds::launch::report::Report;
 use medallion_crds::launch::{GatewaySettings, HTTP_PORT};
 use tokio::net::TcpListener;
@@ -39,7 +40,7 @@ pub async fn run(context: Context<GatewaySettings>) -> Result<Option<Report>, Wo
     let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, HTTP_PORT))
         .await
         .map_err(|error| {
-            WorkerError::environment("PortTaken", format!("cannot listen on port {HTTP_PORT}: {error}"))
+            WorkerError::environment(Reason::PortTaken, format!("cannot listen on port {HTTP_PORT}: {error}"))
         })?;
     run_on(listener, context).await
 }
@@ -52,7 +53,7 @@ pub async fn run_on(listener: TcpListener, context: Context<GatewaySettings>) ->
         Path::new(settings.contract.schema_path()),
         &pointers(&settings.contract),
     )
-    .map_err(|error| WorkerError::settings("BadContract", error.to_string()))?;
+    .map_err(|error| WorkerError::settings(Reason::BadContract, error.to_string()))?;
     // The queue's time ends before the request's, so that the producer's own answer can still be passed on.
     let delivery_timeout = limits.request.saturating_sub(limits.request / 10);
     let publisher = KafkaPublisher::new(
@@ -61,7 +62,7 @@ pub async fn run_on(listener: TcpListener, context: Context<GatewaySettings>) ->
         delivery_timeout,
         limits.buffer_bytes,
     )
-    .map_err(|error| WorkerError::settings("BadSettings", format!("kafka producer: {error}")))?;
+    .map_err(|error| WorkerError::settings(Reason::BadSettings, format!("kafka producer: {error}")))?;
     let publisher = Arc::new(publisher);
     let state = Arc::new(GatewayState::new(
         Arc::new(contract),
@@ -103,7 +104,7 @@ pub async fn run_on(listener: TcpListener, context: Context<GatewaySettings>) ->
 fn listener_ended(ended: Result<(), JoinError>) -> WorkerError {
     let message = ended.map_or_else(|error| error.to_string(), |()| "it stopped".to_owned());
     WorkerError::environment(
-        "ListenerEnded",
+        Reason::ListenerEnded,
         format!("port {HTTP_PORT}: {message}; a new process can listen"),
     )
 }
@@ -123,7 +124,7 @@ async fn watch(
         context.progress.beat();
         if let Some(message) = publisher.fatal_error() {
             return WorkerError::environment(
-                "ProducerFailed",
+                Reason::ProducerFailed,
                 format!("the producer can send no more: {message}; a new process can"),
             );
         }
@@ -140,8 +141,8 @@ async fn watch(
 
         report(state, &context.progress);
         match (&broker_trouble, &token_trouble) {
-            (Some(message), _) => context.progress.blocked("KafkaUnavailable", message.clone()),
-            (None, Some(error)) => context.progress.blocked("TokensUnreadable", error.to_string()),
+            (Some(message), _) => context.progress.blocked(Reason::KafkaUnavailable, message.clone()),
+            (None, Some(error)) => context.progress.blocked(Reason::TokensUnreadable, error.to_string()),
             (None, None) => {
                 context.progress.clear();
                 // Once ready it stays so until the end: an answer of 503 says more to clients than none.

@@ -7,6 +7,7 @@ use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
 use axum::{Json, Router};
+use medallion_crds::Reason;
 use medallion_crds::launch::{ADMIN_PORT, environment};
 use medallion_crds::progress;
 use tokio::net::TcpListener;
@@ -71,13 +72,16 @@ async fn metrics(State(admin): State<Admin>) -> impl IntoResponse {
 pub(crate) async fn serve(admin: Admin) -> Result<(), WorkerError> {
     let address = match std::env::var(environment::ADMIN_LISTEN) {
         Ok(text) => text.parse().map_err(|error| {
-            WorkerError::settings("BadSettings", format!("{}={text}: {error}", environment::ADMIN_LISTEN))
+            WorkerError::settings(
+                Reason::BadSettings,
+                format!("{}={text}: {error}", environment::ADMIN_LISTEN),
+            )
         })?,
         Err(_) => SocketAddr::from((Ipv4Addr::UNSPECIFIED, ADMIN_PORT)),
     };
     let listener = TcpListener::bind(address)
         .await
-        .map_err(|error| WorkerError::environment("AdminPortTaken", format!("cannot listen on {address}: {error}")))?;
+        .map_err(|error| WorkerError::environment(Reason::PortTaken, format!("cannot listen on {address}: {error}")))?;
     tokio::spawn(async move {
         if let Err(error) = axum::serve(listener, router(admin)).await {
             tracing::error!(%error, "admin server ended");

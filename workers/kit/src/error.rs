@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use medallion_crds::Reason;
 use medallion_crds::launch::ExitCode;
 use medallion_crds::launch::report::FailureReport;
 
@@ -38,51 +39,51 @@ impl ErrorClass {
 pub struct WorkerError {
     /// What must follow.
     pub class: ErrorClass,
-    /// CamelCase word: condition reason, event reason, metric label. Static, so that it stays bounded.
-    pub reason: &'static str,
+    /// Condition reason, event reason, metric label.
+    pub reason: Reason,
     /// What, where and what to do.
     pub message: String,
 }
 
 impl WorkerError {
     /// An error of the given class.
-    pub fn new(class: ErrorClass, reason: &'static str, message: impl Into<String>) -> Self {
+    pub fn new(class: ErrorClass, reason: impl Into<Reason>, message: impl Into<String>) -> Self {
         Self {
             class,
-            reason,
+            reason: reason.into(),
             message: message.into(),
         }
     }
 
     /// The input can never succeed as it is.
-    pub fn record(reason: &'static str, message: impl Into<String>) -> Self {
+    pub fn record(reason: impl Into<Reason>, message: impl Into<String>) -> Self {
         Self::new(ErrorClass::Record, reason, message)
     }
 
     /// Something outside does not work.
-    pub fn environment(reason: &'static str, message: impl Into<String>) -> Self {
+    pub fn environment(reason: impl Into<Reason>, message: impl Into<String>) -> Self {
         Self::new(ErrorClass::Environment, reason, message)
     }
 
     /// Another process has taken over.
-    pub fn fenced(reason: &'static str, message: impl Into<String>) -> Self {
+    pub fn fenced(reason: impl Into<Reason>, message: impl Into<String>) -> Self {
         Self::new(ErrorClass::Fenced, reason, message)
     }
 
     /// Data may be lost.
-    pub fn loss_risk(reason: &'static str, message: impl Into<String>) -> Self {
+    pub fn loss_risk(reason: impl Into<Reason>, message: impl Into<String>) -> Self {
         Self::new(ErrorClass::LossRisk, reason, message)
     }
 
     /// The settings are wrong.
-    pub fn settings(reason: &'static str, message: impl Into<String>) -> Self {
+    pub fn settings(reason: impl Into<Reason>, message: impl Into<String>) -> Self {
         Self::new(ErrorClass::Settings, reason, message)
     }
 
     /// As the termination message says it.
     pub fn report(&self) -> FailureReport {
         FailureReport {
-            reason: self.reason.into(),
+            reason: self.reason.clone(),
             message: self.message.clone(),
         }
     }

@@ -73,13 +73,13 @@ impl ProgressHandle {
     }
 
     /// Something outside does not work; repeated calls with the same reason keep the first time.
-    pub fn blocked(&self, reason: &str, message: impl Into<String>) {
-        self.trouble(TroubleClass::Environment, reason, message.into());
+    pub fn blocked(&self, reason: impl Into<Reason>, message: impl Into<String>) {
+        self.trouble(TroubleClass::Environment, reason.into(), message.into());
     }
 
     /// Data may be lost; the worker has halted.
-    pub fn loss_risk(&self, reason: &str, message: impl Into<String>) {
-        self.trouble(TroubleClass::LossRisk, reason, message.into());
+    pub fn loss_risk(&self, reason: impl Into<Reason>, message: impl Into<String>) {
+        self.trouble(TroubleClass::LossRisk, reason.into(), message.into());
     }
 
     /// Nothing is in the way any more.
@@ -87,17 +87,17 @@ impl ProgressHandle {
         self.update(|work| work.trouble = None);
     }
 
-    fn trouble(&self, class: TroubleClass, reason: &str, message: String) {
+    fn trouble(&self, class: TroubleClass, reason: Reason, message: String) {
         let now = (self.clock)();
         self.update(|work| {
             let since = work
                 .trouble
                 .as_ref()
-                .filter(|old| old.class == class && old.reason == Reason::from(reason))
+                .filter(|old| old.class == class && old.reason == reason)
                 .map_or(now, |old| old.since);
             work.trouble = Some(Trouble {
                 class,
-                reason: reason.into(),
+                reason,
                 message,
                 since,
             });
@@ -162,18 +162,18 @@ mod tests {
         let pass = || NOW.fetch_add(10, Ordering::SeqCst) + 10;
         let progress = ProgressHandle::new(Identity::default(), || at(NOW.load(Ordering::SeqCst)));
         let said = pass();
-        progress.blocked("TableMissing", "first");
+        progress.blocked(Reason::TableMissing, "first");
         pass();
         assert_eq!(progress.snapshot().time, at(said), "asking does not make old words new");
         let again = pass();
-        progress.blocked("TableMissing", "second");
+        progress.blocked(Reason::TableMissing, "second");
         let snapshot = progress.snapshot();
         let trouble = snapshot.work.trouble.expect("a trouble");
         assert_eq!(
             (snapshot.time, trouble.since, trouble.message.as_str()),
             (at(again), at(said), "second")
         );
-        progress.blocked("TableThrottled", "third");
+        progress.blocked(Reason::TableThrottled, "third");
         let trouble = progress.snapshot().work.trouble.expect("a trouble");
         assert_eq!(trouble.since, at(again), "another trouble begins anew");
         progress.clear();

@@ -5,6 +5,7 @@ use std::process::ExitCode as ProcessExit;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use medallion_crds::Reason;
 use medallion_crds::Worker;
 use medallion_crds::launch::report::Report;
 use medallion_crds::launch::{ExitCode, Settings, environment};
@@ -75,7 +76,7 @@ where
         }
         Err(error) => {
             termination::leave(&Report::Failure(error.report()));
-            tracing::error!(class = ?error.class, reason = error.reason, message = error.message, "ended");
+            tracing::error!(class = ?error.class, reason = error.reason.as_str(), message = error.message, "ended");
             error.class.exit_code()
         }
     }
@@ -131,12 +132,12 @@ async fn halt(
     shutdown: &CancellationToken,
 ) {
     tracing::error!(
-        reason = error.reason,
+        reason = error.reason.as_str(),
         message = error.message,
         "halted: data may be lost"
     );
     ready.send_replace(false);
-    progress.loss_risk(error.reason, error.message.clone());
+    progress.loss_risk(error.reason.clone(), error.message.clone());
     // Nobody measures any more.
     progress.update(|work| work.lag = None);
     // To wait for somebody's decision is all that it still has to do: what it says holds, and it is alive.
@@ -155,7 +156,8 @@ const fn is_streaming(worker: Worker) -> bool {
 
 fn shutdown_on_signal() -> Result<CancellationToken, WorkerError> {
     let handler = |kind| {
-        signal(kind).map_err(|error| WorkerError::environment("NoSignalHandler", format!("signal handler: {error}")))
+        signal(kind)
+            .map_err(|error| WorkerError::environment(Reason::NoSignalHandler, format!("signal handler: {error}")))
     };
     let (mut terminate, mut interrupt) = (handler(SignalKind::terminate())?, handler(SignalKind::interrupt())?);
     let token = CancellationToken::new();
@@ -184,7 +186,7 @@ mod tests {
         progress.update(|work| work.lag = Some(7));
         let (ready, mut readiness) = watch::channel(true);
         let shutdown = CancellationToken::new();
-        let error = WorkerError::loss_risk("OffsetsLost", "set the group's offset");
+        let error = WorkerError::loss_risk(Reason::OffsetsLost, "set the group's offset");
         let halted = tokio::spawn({
             let (progress, shutdown) = (progress.clone(), shutdown.clone());
             async move { halt(&error, &progress, &ready, &shutdown).await }
@@ -196,8 +198,8 @@ mod tests {
         let work = progress.snapshot().work;
         let trouble = work.trouble.expect("a trouble");
         assert_eq!(
-            (trouble.class, trouble.reason.as_str(), work.lag),
-            (TroubleClass::LossRisk, "OffsetsLost", None)
+            (trouble.class, trouble.reason, work.lag),
+            (TroubleClass::LossRisk, Reason::OffsetsLost, None)
         );
         assert_eq!(trouble.message, "set the group's offset");
         shutdown.cancel();

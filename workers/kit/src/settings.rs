@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use medallion_crds::Reason;
 use medallion_crds::launch::{SETTINGS_PATH, Settings, environment};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -28,7 +29,7 @@ pub enum SettingsError {
 
 impl From<SettingsError> for WorkerError {
     fn from(error: SettingsError) -> Self {
-        Self::settings("BadSettings", error.to_string())
+        Self::settings(Reason::BadSettings, error.to_string())
     }
 }
 

@@ -112,6 +112,7 @@ fn not_in_gold(table: &str, run: &RunSettings) -> LoadError {
 
 #[cfg(test)]
 mod tests {
+    use medallion_crds::Reason;
     use rstest::rstest;
     use serde_json::{Value, json};
     use worker_kit::ErrorClass;
@@ -165,7 +166,10 @@ mod tests {
         let mut settings = settings();
         settings["worker"]["tables"][0]["name"] = json!("ordres");
         let error = job(&settings).expect_err("refused");
-        assert_eq!((error.class, error.reason), (ErrorClass::Record, "TableNotInGold"));
+        assert_eq!(
+            (error.class, error.reason),
+            (ErrorClass::Record, Reason::TableNotInGold)
+        );
         assert!(
             error.message.contains("ordres") && error.message.contains("has orders"),
             "{error}"

@@ -2,6 +2,7 @@
 
 use crate::examples::{PURCHASE, SHIPMENT, purchase, shipment};
 use medallion_contract::{MAX_EVENT_BYTES, Refusal};
+use medallion_crds::Reason;
 use rstest::rstest;
 
 fn refusal(event: &str) -> Refusal {
@@ -65,38 +66,38 @@ fn a_retry_that_writes_the_same_event_otherwise_has_the_same_digest() {
 }
 
 #[rstest]
-#[case::not_json("{\"a\"", "", "MalformedJson")]
-#[case::array("[]", "", "NotAnObject")]
-#[case::text("\"x\"", "", "NotAnObject")]
-#[case::missing(&PURCHASE.replace("\"order_id\":\"536365-1\",", ""), "/order_id", "MissingField")]
-#[case::null_where_none_is_allowed(&PURCHASE.replace("\"536365-1\"", "null"), "/order_id", "TypeMismatch")]
-#[case::not_in_enum(&PURCHASE.replace("United Kingdom", "Atlantis"), "/country", "ValueNotAllowed")]
-#[case::pattern(&PURCHASE.replace("0123456789abcdef", "xyz"), "/event_id", "PatternMismatch")]
-#[case::format(&PURCHASE.replace("2010-12-01T08:26:00Z", "2010-12-01 08:26"), "/ordered_at", "FormatMismatch")]
-#[case::no_such_day(&PURCHASE.replace("2010-12-01", "2010-02-30"), "/ordered_at", "FormatMismatch")]
-#[case::too_far_in_the_past(&PURCHASE.replace("2010-12-01", "1010-12-01"), "/ordered_at", "TimeOutOfRange")]
-#[case::too_small(&PURCHASE.replace("\"line_number\":1", "\"line_number\":0"), "/line_number", "OutOfRange")]
-#[case::fraction(&PURCHASE.replace("\"quantity\":6", "\"quantity\":6.5"), "/quantity", "TypeMismatch")]
-#[case::hidden_fraction(&PURCHASE.replace("\"quantity\":6", "\"quantity\":9007199254740993.5"), "/quantity", "IntegerOutOfRange")]
-#[case::huge_integer(&PURCHASE.replace("\"quantity\":6", "\"quantity\":9223372036854775808"), "/quantity", "IntegerOutOfRange")]
-#[case::would_round(&PURCHASE.replace("15.30", "15.305"), "/total_amount", "DecimalDoesNotFit")]
-#[case::too_many_digits(&PURCHASE.replace("15.30", "12345678901234567.00"), "/total_amount", "DecimalDoesNotFit")]
-#[case::twice(&PURCHASE.replace("\"quantity\":6", "\"quantity\":6,\"quantity\":6"), "/quantity", "DuplicateField")]
-#[case::empty_key(&PURCHASE.replace("536365-1", ""), "/order_id", "LengthOutOfRange")]
+#[case::not_json("{\"a\"", "", Reason::MalformedJson)]
+#[case::array("[]", "", Reason::NotAnObject)]
+#[case::text("\"x\"", "", Reason::NotAnObject)]
+#[case::missing(&PURCHASE.replace("\"order_id\":\"536365-1\",", ""), "/order_id", Reason::MissingField)]
+#[case::null_where_none_is_allowed(&PURCHASE.replace("\"536365-1\"", "null"), "/order_id", Reason::TypeMismatch)]
+#[case::not_in_enum(&PURCHASE.replace("United Kingdom", "Atlantis"), "/country", Reason::ValueNotAllowed)]
+#[case::pattern(&PURCHASE.replace("0123456789abcdef", "xyz"), "/event_id", Reason::PatternMismatch)]
+#[case::format(&PURCHASE.replace("2010-12-01T08:26:00Z", "2010-12-01 08:26"), "/ordered_at", Reason::FormatMismatch)]
+#[case::no_such_day(&PURCHASE.replace("2010-12-01", "2010-02-30"), "/ordered_at", Reason::FormatMismatch)]
+#[case::too_far_in_the_past(&PURCHASE.replace("2010-12-01", "1010-12-01"), "/ordered_at", Reason::TimeOutOfRange)]
+#[case::too_small(&PURCHASE.replace("\"line_number\":1", "\"line_number\":0"), "/line_number", Reason::OutOfRange)]
+#[case::fraction(&PURCHASE.replace("\"quantity\":6", "\"quantity\":6.5"), "/quantity", Reason::TypeMismatch)]
+#[case::hidden_fraction(&PURCHASE.replace("\"quantity\":6", "\"quantity\":9007199254740993.5"), "/quantity", Reason::IntegerOutOfRange)]
+#[case::huge_integer(&PURCHASE.replace("\"quantity\":6", "\"quantity\":9223372036854775808"), "/quantity", Reason::IntegerOutOfRange)]
+#[case::would_round(&PURCHASE.replace("15.30", "15.305"), "/total_amount", Reason::DecimalDoesNotFit)]
+#[case::too_many_digits(&PURCHASE.replace("15.30", "12345678901234567.00"), "/total_amount", Reason::DecimalDoesNotFit)]
+#[case::twice(&PURCHASE.replace("\"quantity\":6", "\"quantity\":6,\"quantity\":6"), "/quantity", Reason::DuplicateField)]
+#[case::empty_key(&PURCHASE.replace("536365-1", ""), "/order_id", Reason::LengthOutOfRange)]
 fn an_event_that_does_not_fit_is_refused_with_field_and_reason(
     #[case] event: &str,
     #[case] field: &str,
-    #[case] reason: &str,
+    #[case] reason: Reason,
 ) {
     let refusal = refusal(event);
     assert_eq!((refusal.field.as_str(), refusal.reason), (field, reason), "{refusal}");
 }
 
 #[rstest]
-#[case("\"12.5\"", "\"12.5x\"", "NotADecimal")]
-#[case("\"12.5\"", "\"12.5555\"", "DecimalDoesNotFit")]
-#[case("\"12.5\"", "\"1234567.0\"", "DecimalDoesNotFit")]
-fn a_decimal_may_be_a_string_and_is_as_exact(#[case] from: &str, #[case] to: &str, #[case] reason: &str) {
+#[case("\"12.5\"", "\"12.5x\"", Reason::NotADecimal)]
+#[case("\"12.5\"", "\"12.5555\"", Reason::DecimalDoesNotFit)]
+#[case("\"12.5\"", "\"1234567.0\"", Reason::DecimalDoesNotFit)]
+fn a_decimal_may_be_a_string_and_is_as_exact(#[case] from: &str, #[case] to: &str, #[case] reason: Reason) {
     let refusal = shipment()
         .check(SHIPMENT.replace(from, to).as_bytes())
         .expect_err("does not fit");
@@ -117,7 +118,10 @@ fn an_unknown_field_is_refused_only_where_the_contract_says_so() {
     let refusal = shipment()
         .check(SHIPMENT.replace("\"note\"", "\"coupon\"").as_bytes())
         .expect_err("not allowed");
-    assert_eq!((refusal.field.as_str(), refusal.reason), ("/coupon", "UnknownField"));
+    assert_eq!(
+        (refusal.field.as_str(), refusal.reason),
+        ("/coupon", Reason::UnknownField)
+    );
 }
 
 #[test]
@@ -146,15 +150,15 @@ fn a_name_of_any_length_makes_a_short_refusal(#[case] beginning: &str) {
 fn an_event_that_the_table_cannot_hold_is_refused() {
     let padding = " ".repeat(MAX_EVENT_BYTES - PURCHASE.len());
     assert!(purchase().check(format!("{PURCHASE}{padding}").as_bytes()).is_ok());
-    assert_eq!(refusal(&format!("{PURCHASE}{padding} ")).reason, "EventTooLarge");
+    assert_eq!(refusal(&format!("{PURCHASE}{padding} ")).reason, Reason::EventTooLarge);
     let key = "k".repeat(2049);
     let event = SHIPMENT.replace("1e3", &format!("1{}", "0".repeat(18)));
     assert!(shipment().check(event.as_bytes()).is_ok());
-    assert!(!refusal(&PURCHASE.replace("536365-1", &key)).reason.is_empty());
+    assert!(!refusal(&PURCHASE.replace("536365-1", &key)).reason.as_str().is_empty());
 }
 
 #[test]
 fn bytes_that_are_not_text_are_refused() {
     let refusal = purchase().check(&[b'{', 0xff, b'}']).expect_err("not UTF-8");
-    assert_eq!(refusal.reason, "MalformedJson");
+    assert_eq!(refusal.reason, Reason::MalformedJson);
 }

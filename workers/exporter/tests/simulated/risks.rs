@@ -94,8 +94,18 @@ async fn a_lake_that_is_out_of_order_for_long_leaves_it_alive() {
         .beside(async {
             tokio::time::sleep(LONGEST_TURN * 3).await;
             assert!(!world.progress().is_stuck(), "it tries again");
+            let retention = world.work().retention.expect("an age");
+            let waited = i64::try_from(LONGEST_TURN.as_secs() * 3).expect("seconds");
+            assert_eq!(retention.of_seconds, 24 * 3600);
+            assert!(
+                (waited - 30..=waited + 30).contains(&retention.used_seconds),
+                "{retention:?}"
+            );
             world.commits_meet(Outage::None);
             world.until_complete().await;
+            tokio::time::sleep(LONGEST_TURN * 3).await;
+            let retention = world.work().retention.expect("an age");
+            assert!(retention.used_seconds < 600, "all is read and committed: {retention:?}");
         })
         .await;
     world.check();
@@ -106,7 +116,7 @@ async fn another_stream_halts_it_before_anything_is_read_from_it() {
     let world = World::new(writes(20), false);
     exported(&world).await;
     world.stream.replace_stream();
-    assert_eq!(halted(&world).await.reason, "StreamReplaced");
+    assert_eq!(halted(&world).await.reason, Reason::StreamReplaced);
 }
 
 #[tokio::test(start_paused = true)]
@@ -116,7 +126,7 @@ async fn a_break_longer_than_the_streams_memory_halts_it() {
     tokio::time::advance(Duration::from_hours(25)).await;
     world.stream.happen(Event::Write(1));
     world.stream.trim_everything();
-    assert_eq!(halted(&world).await.reason, "StreamRetentionPassed");
+    assert_eq!(halted(&world).await.reason, Reason::StreamRetentionPassed);
 }
 
 #[tokio::test(start_paused = true)]
@@ -128,7 +138,7 @@ async fn a_parent_that_nobody_knows_halts_it() {
     world.stream.happen(Event::Split(0));
     world.stream.hide_shard("shard-1");
     let error = halted(&world).await;
-    assert_eq!(error.reason, "ParentShardUnknown");
+    assert_eq!(error.reason, Reason::ParentShardUnknown);
     assert!(error.message.contains("shard-1"), "{error}");
 }
 
@@ -140,7 +150,7 @@ async fn a_shard_that_vanishes_while_it_is_old_halts_it() {
     tokio::time::advance(Duration::from_mins(23 * 60 + 30)).await;
     world.stream.forget_shard("shard-0");
     world.stays = true;
-    assert_eq!(halted(&world).await.reason, "StreamTrimmed");
+    assert_eq!(halted(&world).await.reason, Reason::StreamTrimmed);
 }
 
 #[tokio::test(start_paused = true)]
@@ -190,7 +200,7 @@ async fn a_day_kept_from_reading_halts_it_even_where_nothing_had_been_read() {
         () = story => panic!("the story does not end"),
         error = halted(&world) => error,
     };
-    assert_eq!(error.reason, "StreamRetentionPassed");
+    assert_eq!(error.reason, Reason::StreamRetentionPassed);
 }
 
 #[tokio::test(start_paused = true)]
@@ -264,7 +274,10 @@ async fn a_reader_that_breaks_down_ends_the_process() {
     let End::Failed(error) = end else {
         panic!("{end:?}");
     };
-    assert_eq!((error.class, error.reason), (ErrorClass::Environment, "ReaderFailed"));
+    assert_eq!(
+        (error.class, error.reason),
+        (ErrorClass::Environment, Reason::ReaderFailed)
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use futures::{StreamExt, TryStreamExt, stream};
+use medallion_crds::Reason;
 use tokio_util::sync::CancellationToken;
 use worker_kit::ErrorClass;
 
@@ -85,9 +86,15 @@ async fn a_stream_that_was_switched_off_and_on_halts_it() -> Result<()> {
     let (halted, went) = tokio::join!(halted, story);
     went?;
     let error = halted.context("it must not go on")?.expect_err("it must not go on");
-    assert_eq!((error.class, error.reason), (ErrorClass::LossRisk, "StreamReplaced"));
+    assert_eq!(
+        (error.class, error.reason),
+        (ErrorClass::LossRisk, Reason::StreamReplaced)
+    );
     let error = shop.export(&shutdown).await.expect_err("nor start again");
-    assert_eq!((error.class, error.reason), (ErrorClass::LossRisk, "StreamReplaced"));
+    assert_eq!(
+        (error.class, error.reason),
+        (ErrorClass::LossRisk, Reason::StreamReplaced)
+    );
     assert_eq!(shop.rows()?.len(), 1, "nothing of the new stream was read");
     Ok(())
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use arrow::array::{ArrayRef, BooleanArray, Date32Array, Decimal128Array, RecordBatch, StringArray};
+use medallion_crds::Reason;
 use place::{Loading, Place};
 use serde_json::json;
 use tokio::sync::Mutex;
@@ -194,7 +195,7 @@ async fn a_table_that_somebody_changed_is_refused_with_what_differs() -> Result<
         .load("one", 1, &[("orders", BY_PARTITION, version)])
         .await
         .expect_err("refused");
-    assert_eq!((error.class, error.reason), (ErrorClass::Record, "TableDiffers"));
+    assert_eq!((error.class, error.reason), (ErrorClass::Record, Reason::TableDiffers));
     assert!(
         error.message.contains("numeric(9,2)") && error.message.contains("note"),
         "{error}"
@@ -264,7 +265,7 @@ async fn after_a_refused_publication_the_next_attempt_loads_once_and_cleans_up()
     place.disarm().await?;
     assert_eq!(
         (error.class, error.reason),
-        (ErrorClass::Environment, "WarehouseUnavailable")
+        (ErrorClass::Environment, Reason::WarehouseUnavailable)
     );
     assert_eq!(place.staging_tables().await?.len(), 1);
     assert_eq!(place.rows("SELECT count(*) FROM orders").await?, ["0"]);
@@ -328,7 +329,7 @@ async fn an_overtaken_run_is_fenced() -> Result<()> {
     let error = zombie.await?.expect_err("overtaken");
     assert_eq!(
         (error.class, error.reason),
-        (ErrorClass::Fenced, "OvertakenByAnotherRun")
+        (ErrorClass::Fenced, Reason::OvertakenByAnotherRun)
     );
     assert_eq!(place.rows("SELECT total_amount FROM orders").await?, ["2.00"]);
     Ok(())
@@ -436,7 +437,7 @@ async fn a_file_that_the_log_names_and_nobody_has_is_a_loss() -> Result<()> {
         .expect_err("lost");
     assert_eq!(
         (error.class, error.reason),
-        (ErrorClass::LossRisk, "GoldFileLost"),
+        (ErrorClass::LossRisk, Reason::GoldFileLost),
         "{error}"
     );
     Ok(())
@@ -460,21 +461,21 @@ async fn failures_are_told_apart_and_leave_the_warehouse_as_it_was() -> Result<(
             "LOCK",
             conflict,
             ErrorClass::Environment,
-            "SerializationConflict",
+            Reason::SerializationConflict,
             "another transaction",
         ),
         (
             "INSERT",
             "ERROR: value too long for type",
             ErrorClass::Record,
-            "StatementFailed",
+            Reason::StatementFailed,
             "insert the new rows of table orders",
         ),
         (
             "COPY",
             "ERROR: S3ServiceException:Access Denied",
             ErrorClass::Environment,
-            "WarehouseUnavailable",
+            Reason::WarehouseUnavailable,
             "orders.manifest",
         ),
     ];
