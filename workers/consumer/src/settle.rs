@@ -112,7 +112,7 @@ impl Settler {
     async fn bury(&self, record: &OwnedMessage, flaw: &Flaw, place: Place) {
         let mut delays = delays();
         while let Err(message) = self.dead_letters.send(DeadLetter { record, flaw }).await {
-            self.troubles.set(place, "DeadLetterTopicUnavailable", message);
+            self.troubles.set(place, Reason::DeadLetterTopicUnavailable, message);
             pause(&mut delays).await;
         }
     }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use medallion_crds::Reason;
 use worker_kit::ProgressHandle;
 
 /// Where a trouble comes from; each has at most one at a time.
@@ -18,7 +19,7 @@ pub(crate) enum Place {
 #[derive(Clone)]
 pub struct Troubles {
     progress: ProgressHandle,
-    current: Arc<Mutex<BTreeMap<Place, (&'static str, String)>>>,
+    current: Arc<Mutex<BTreeMap<Place, (Reason, String)>>>,
 }
 
 impl Troubles {
@@ -30,12 +31,12 @@ impl Troubles {
         }
     }
 
-    pub(crate) fn set(&self, place: Place, reason: &'static str, message: impl Into<String>) {
-        let message = message.into();
+    pub(crate) fn set(&self, place: Place, reason: impl Into<Reason>, message: impl Into<String>) {
+        let (reason, message) = (reason.into(), message.into());
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = current.insert(place, (reason, message.clone()));
+        let before = current.insert(place, (reason.clone(), message.clone()));
         if before.is_none_or(|(known, _)| known != reason) {
-            tracing::warn!(?place, reason, message, "blocked");
+            tracing::warn!(?place, reason = reason.as_str(), message, "blocked");
         }
         self.report(&current);
     }
@@ -48,9 +49,9 @@ impl Troubles {
         }
     }
 
-    fn report(&self, current: &BTreeMap<Place, (&'static str, String)>) {
+    fn report(&self, current: &BTreeMap<Place, (Reason, String)>) {
         match current.values().next() {
-            Some((reason, message)) => self.progress.blocked(reason, message.clone()),
+            Some((reason, message)) => self.progress.blocked(reason.clone(), message.clone()),
             None => self.progress.clear(),
         }
     }

@@ -43,7 +43,7 @@ pub(crate) fn judge(contract: &Contract, record: &OwnedMessage) -> Verdict {
     let stamped = stamped_version(record);
     let checked = contract
         .check(payload)
-        .map_err(|refusal| (refusal.reason, refusal.to_string()));
+        .map_err(|refusal| (refusal.reason.clone(), refusal.to_string()));
     let text = std::str::from_utf8(payload).map_err(|_| (Reason::MalformedJson, "event: not UTF-8 text".to_owned()));
     match checked.and_then(|event| Ok((event, text?))) {
         Ok((event, text)) => Verdict::Item(Item {

@@ -146,7 +146,13 @@ async fn watch(
             (None, None) => {
                 context.progress.clear();
                 // Once ready it stays so until the end: an answer of 503 says more to clients than none.
-                context.ready.send_replace(true);
+                if !context.ready.send_replace(true) {
+                    tracing::info!(
+                        topic = context.settings.worker.kafka.topic,
+                        port = HTTP_PORT,
+                        "taking events"
+                    );
+                }
             }
         }
     }

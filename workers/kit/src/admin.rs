@@ -15,7 +15,7 @@ use tokio::sync::watch;
 
 use crate::error::WorkerError;
 use crate::metrics::Metrics;
-use crate::progress::{LONGEST_TURN, ProgressHandle};
+use crate::progress::{ProgressHandle, stuck};
 
 #[derive(Clone)]
 pub(crate) struct Admin {
@@ -39,11 +39,8 @@ pub(crate) fn router(admin: Admin) -> Router {
 /// Only a new process helps a work loop that does not turn any more.
 async fn livez(State(admin): State<Admin>) -> impl IntoResponse {
     if admin.progress.is_stuck() {
-        let message = format!(
-            "the work loop has not come round for {} seconds",
-            LONGEST_TURN.as_secs()
-        );
-        tracing::error!(message);
+        let message = stuck();
+        tracing::error!(reason = Reason::NotTurning.as_str(), message);
         (StatusCode::SERVICE_UNAVAILABLE, message)
     } else {
         (StatusCode::OK, "ok".to_owned())
@@ -101,6 +98,7 @@ mod tests {
     use tower::ServiceExt;
 
     use super::*;
+    use crate::progress::LONGEST_TURN;
 
     async fn livez(router: &Router) -> StatusCode {
         let request = Request::get("/livez").body(Body::empty()).expect("a request");

@@ -31,6 +31,20 @@ struct Known {
     turned: Option<Instant>,
 }
 
+impl Known {
+    fn is_stuck(&self) -> bool {
+        self.turned.is_some_and(|turned| turned.elapsed() > LONGEST_TURN)
+    }
+}
+
+/// What is the matter with a work loop that does not turn, in words.
+pub(crate) fn stuck() -> String {
+    let seconds = LONGEST_TURN.as_secs();
+    format!(
+        "the work loop has not come round for {seconds} seconds; /livez fails, so that a new process takes its place"
+    )
+}
+
 impl ProgressHandle {
     /// An empty progress: everything unknown.
     pub fn new(identity: Identity, clock: Clock) -> Self {
@@ -65,7 +79,7 @@ impl ProgressHandle {
 
     /// Whether the work loop has begun to turn and has not come round for longer than [`LONGEST_TURN`].
     pub fn is_stuck(&self) -> bool {
-        self.lock().turned.is_some_and(|turned| turned.elapsed() > LONGEST_TURN)
+        self.lock().is_stuck()
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {
@@ -107,10 +121,19 @@ impl ProgressHandle {
     /// What `/progress` answers now.
     pub fn snapshot(&self) -> Progress {
         let known = self.lock();
+        let mut work = known.work.clone();
+        if known.is_stuck() {
+            work.trouble = Some(Trouble {
+                class: TroubleClass::Environment,
+                reason: Reason::NotTurning,
+                message: stuck(),
+                since: known.time,
+            });
+        }
         Progress {
             identity: (*self.identity).clone(),
             time: known.time,
-            work: known.work.clone(),
+            work,
         }
     }
 }
@@ -151,8 +174,11 @@ mod tests {
         assert!(!progress.is_stuck(), "it may take so long");
         tokio::time::advance(Duration::from_secs(1)).await;
         assert!(progress.is_stuck());
+        let trouble = progress.snapshot().work.trouble.expect("a trouble");
+        assert_eq!((trouble.reason, trouble.since), (Reason::NotTurning, said));
         progress.beat();
         assert!(!progress.is_stuck());
+        assert_eq!(progress.snapshot().work.trouble, None);
         assert!(progress.snapshot().time > said);
     }
 
