@@ -266,8 +266,8 @@ async fn another_pipelines_table_is_refused_before_anything_is_written() {
         panic!("two exporters would append to one table");
     };
     assert_eq!(
-        (error.class, error.reason),
-        (ErrorClass::Record, Reason::OwnedByAnother)
+        (error.class, &error.reason),
+        (ErrorClass::Record, &Reason::OwnedByAnother)
     );
     assert!(
         error.message.contains("medallion.dev/adopt: here/shop/orders"),
@@ -289,8 +289,8 @@ async fn a_table_that_is_deleted_under_the_exporter_ends_it() {
     };
     // A successor would begin an empty table without a word.
     assert_eq!(
-        (error.class, error.reason),
-        (ErrorClass::LossRisk, Reason::BronzeTableReplaced)
+        (error.class, &error.reason),
+        (ErrorClass::LossRisk, &Reason::BronzeTableReplaced)
     );
 }
 

@@ -167,8 +167,8 @@ mod tests {
         settings["worker"]["tables"][0]["name"] = json!("ordres");
         let error = job(&settings).expect_err("refused");
         assert_eq!(
-            (error.class, error.reason),
-            (ErrorClass::Record, Reason::TableNotInGold)
+            (error.class, &error.reason),
+            (ErrorClass::Record, &Reason::TableNotInGold)
         );
         assert!(
             error.message.contains("ordres") && error.message.contains("has orders"),

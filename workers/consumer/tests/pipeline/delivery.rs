@@ -144,8 +144,8 @@ async fn a_panic_ends_the_worker_instead_of_stopping_a_partition_in_silence() {
     brokers.produce(0, &event("3", 3));
     let error = running.end().await.expect_err("it must end");
     assert_eq!(
-        (error.class, error.reason),
-        (ErrorClass::Environment, Reason::RecordTaskPanicked)
+        (error.class, &error.reason),
+        (ErrorClass::Environment, &Reason::RecordTaskPanicked)
     );
     assert_eq!(brokers.committed()[0], Some(1), "the record is read again");
 }
@@ -207,7 +207,7 @@ async fn a_group_whose_offset_lies_beyond_the_log_halts_as_loss_risk() {
         .end()
         .await
         .expect_err("it must halt");
-    assert_eq!((error.class, error.reason), (ErrorClass::LossRisk, Reason::OffsetsLost));
+    assert_eq!((error.class, &error.reason), (ErrorClass::LossRisk, &Reason::OffsetsLost));
     assert!(
         error.message.contains("partition 1") && error.message.contains("500"),
         "{error}"

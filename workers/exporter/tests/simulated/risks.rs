@@ -275,8 +275,8 @@ async fn a_reader_that_breaks_down_ends_the_process() {
         panic!("{end:?}");
     };
     assert_eq!(
-        (error.class, error.reason),
-        (ErrorClass::Environment, Reason::ReaderFailed)
+        (error.class, &error.reason),
+        (ErrorClass::Environment, &Reason::ReaderFailed)
     );
 }
 

@@ -87,13 +87,13 @@ async fn a_stream_that_was_switched_off_and_on_halts_it() -> Result<()> {
     went?;
     let error = halted.context("it must not go on")?.expect_err("it must not go on");
     assert_eq!(
-        (error.class, error.reason),
-        (ErrorClass::LossRisk, Reason::StreamReplaced)
+        (error.class, &error.reason),
+        (ErrorClass::LossRisk, &Reason::StreamReplaced)
     );
     let error = shop.export(&shutdown).await.expect_err("nor start again");
     assert_eq!(
-        (error.class, error.reason),
-        (ErrorClass::LossRisk, Reason::StreamReplaced)
+        (error.class, &error.reason),
+        (ErrorClass::LossRisk, &Reason::StreamReplaced)
     );
     assert_eq!(shop.rows()?.len(), 1, "nothing of the new stream was read");
     Ok(())

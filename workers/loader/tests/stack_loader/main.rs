@@ -195,7 +195,7 @@ async fn a_table_that_somebody_changed_is_refused_with_what_differs() -> Result<
         .load("one", 1, &[("orders", BY_PARTITION, version)])
         .await
         .expect_err("refused");
-    assert_eq!((error.class, error.reason), (ErrorClass::Record, Reason::TableDiffers));
+    assert_eq!((error.class, &error.reason), (ErrorClass::Record, &Reason::TableDiffers));
     assert!(
         error.message.contains("numeric(9,2)") && error.message.contains("note"),
         "{error}"
@@ -264,8 +264,8 @@ async fn after_a_refused_publication_the_next_attempt_loads_once_and_cleans_up()
         .expect_err("refused");
     place.disarm().await?;
     assert_eq!(
-        (error.class, error.reason),
-        (ErrorClass::Environment, Reason::WarehouseUnavailable)
+        (error.class, &error.reason),
+        (ErrorClass::Environment, &Reason::WarehouseUnavailable)
     );
     assert_eq!(place.staging_tables().await?.len(), 1);
     assert_eq!(place.rows("SELECT count(*) FROM orders").await?, ["0"]);
@@ -328,8 +328,8 @@ async fn an_overtaken_run_is_fenced() -> Result<()> {
     place.disarm().await?;
     let error = zombie.await?.expect_err("overtaken");
     assert_eq!(
-        (error.class, error.reason),
-        (ErrorClass::Fenced, Reason::OvertakenByAnotherRun)
+        (error.class, &error.reason),
+        (ErrorClass::Fenced, &Reason::OvertakenByAnotherRun)
     );
     assert_eq!(place.rows("SELECT total_amount FROM orders").await?, ["2.00"]);
     Ok(())
@@ -436,8 +436,8 @@ async fn a_file_that_the_log_names_and_nobody_has_is_a_loss() -> Result<()> {
         .await
         .expect_err("lost");
     assert_eq!(
-        (error.class, error.reason),
-        (ErrorClass::LossRisk, Reason::GoldFileLost),
+        (error.class, &error.reason),
+        (ErrorClass::LossRisk, &Reason::GoldFileLost),
         "{error}"
     );
     Ok(())
@@ -488,7 +488,7 @@ async fn failures_are_told_apart_and_leave_the_warehouse_as_it_was() -> Result<(
             .await
             .expect_err("fails");
         place.disarm().await?;
-        assert_eq!((error.class, error.reason), (class, reason), "{error}");
+        assert_eq!((error.class, &error.reason), (class, &reason), "{error}");
         assert!(error.message.contains(words), "{error}");
         assert_eq!(place.rows("SELECT order_id FROM orders").await?, ["a"]);
     }
