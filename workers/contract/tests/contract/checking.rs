@@ -90,7 +90,7 @@ fn an_event_that_does_not_fit_is_refused_with_field_and_reason(
     #[case] reason: Reason,
 ) {
     let refusal = refusal(event);
-    assert_eq!((refusal.field.as_str(), refusal.reason), (field, reason), "{refusal}");
+    assert_eq!((refusal.field.as_str(), &refusal.reason), (field, &reason), "{refusal}");
 }
 
 #[rstest]
