@@ -137,6 +137,7 @@ mod tests {
         assert_eq!(
             sorted,
             [
+                "pipeline.installation",
                 "pipeline.name",
                 "pipeline.uid",
                 "regoin",
