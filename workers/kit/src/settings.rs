@@ -114,10 +114,11 @@ mod tests {
 
     #[test]
     fn every_bad_field_is_named_once() {
-        let text = r#"{"pipeline": {"namespace": "shop", "uid": 7}, "stage": "silber", "regoin": "eu-west-1", "region": "eu-west-1",
-            "worker": {"management": "Sometimes", "contract": {"schemaPath": "/s", "key": "/k", "eventId": "/i", "eventTime": "/t"},
-                "kafka": {"bootstrapServers": "kafka:9092", "topic": "t", "deadLetterTopic": "d"}, "partitions": "six",
-                "table": "t", "buckets": ["b", 5], "timeoutSeconds": 60}}"#;
+        let text = r#"{"pipeline": {"namespace": "shop", "uid": 7}, "regoin": "eu-west-1", "region": "eu-west-1",
+            "worker": {"management": "Sometimes", "group": "g", "replicationFactor": 1, "partitions": "six", "table": "t",
+                "contract": {"versions": [{"name": "v1", "schemaPath": "/s"}], "key": "/k", "eventId": "/i", "eventTime": "/t"},
+                "kafka": {"bootstrapServers": "kafka:9092", "topic": "t", "deadLetterTopic": "d"},
+                "buckets": {"bronze": "b", "silver": 5, "gold": "g"}, "timeoutSeconds": 60}}"#;
         let error = parse::<ProvisionerSettings>(text).unwrap_err().to_string();
         let named: Vec<&str> = error
             .strip_prefix("settings file: ")
@@ -141,12 +142,11 @@ mod tests {
                 "pipeline.name",
                 "pipeline.uid",
                 "regoin",
-                "stage",
-                "worker.buckets[1]",
+                "worker.buckets.silver",
                 "worker.kafka.bootstrapServers",
+                "worker.lake",
                 "worker.management",
                 "worker.partitions",
-                "worker.warehouse",
             ],
             "{error}"
         );

@@ -195,7 +195,10 @@ async fn a_table_that_somebody_changed_is_refused_with_what_differs() -> Result<
         .load("one", 1, &[("orders", BY_PARTITION, version)])
         .await
         .expect_err("refused");
-    assert_eq!((error.class, &error.reason), (ErrorClass::Record, &Reason::TableDiffers));
+    assert_eq!(
+        (error.class, &error.reason),
+        (ErrorClass::Record, &Reason::TableDiffers)
+    );
     assert!(
         error.message.contains("numeric(9,2)") && error.message.contains("note"),
         "{error}"

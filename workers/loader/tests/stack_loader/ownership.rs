@@ -1,6 +1,7 @@
 //! Whose a table is: rows that nobody has loaded, tables of other Pipelines, and users without rights. Talks to the stack.
 
 use anyhow::Result;
+use medallion_crds::Reason;
 use worker_kit::ErrorClass;
 
 use super::place::{Loading, Place};
@@ -35,7 +36,10 @@ async fn rows_that_no_load_has_brought_are_replaced_only_when_their_table_is_nam
             ..Loading::default()
         };
         let error = place.load_by(&by, "one", 1, &tables).await.expect_err("refused");
-        assert_eq!((error.class, error.reason), (ErrorClass::Record, "TableNotEmpty"));
+        assert_eq!(
+            (error.class, &error.reason),
+            (ErrorClass::Record, &Reason::TableNotEmpty)
+        );
         for words in [table.as_str(), "2 rows", "drop or rename", "medallion.dev/adopt"] {
             assert!(error.message.contains(words), "{error}");
         }
@@ -73,7 +77,7 @@ async fn rows_that_arrive_during_the_first_load_are_kept() -> Result<()> {
     assert_eq!(error.class, ErrorClass::Environment, "{error}");
     let tables = [("orders", BY_PARTITION, version)];
     let error = place.load("one", 2, &tables).await.expect_err("refused");
-    assert_eq!(error.reason, "TableNotEmpty", "{error}");
+    assert_eq!(error.reason, Reason::TableNotEmpty, "{error}");
     assert_eq!(place.rows(IDS).await?, ["theirs"]);
     Ok(())
 }
@@ -107,7 +111,10 @@ async fn two_pipelines_share_a_schema_and_never_a_table() -> Result<()> {
             .load_by(&other(adopt), "three", 1, &both)
             .await
             .expect_err("refused");
-        assert_eq!((error.class, error.reason), (ErrorClass::Record, "OwnedByAnother"));
+        assert_eq!(
+            (error.class, &error.reason),
+            (ErrorClass::Record, &Reason::OwnedByAnother)
+        );
         for words in [
             "orders belongs to Pipeline here/shop/orders",
             "medallion.dev/adopt: here/shop/orders",

@@ -1,6 +1,7 @@
 //! Tables that do not hold what their last load left are made anew whole. Talks to the stack.
 
 use anyhow::Result;
+use medallion_crds::Reason;
 use worker_kit::ErrorClass;
 
 use super::place::Place;
@@ -80,7 +81,10 @@ async fn one_with_other_columns_is_refused() -> Result<()> {
         .load("two", 1, &[("orders", BY_PARTITION, version)])
         .await
         .expect_err("differs");
-    assert_eq!((error.class, error.reason), (ErrorClass::Record, "TableDiffers"));
+    assert_eq!(
+        (error.class, &error.reason),
+        (ErrorClass::Record, &Reason::TableDiffers)
+    );
     assert!(error.message.contains("drop"), "{error}");
     Ok(())
 }
