@@ -27,7 +27,7 @@ pub use build::settings::{Launch, LaunchSettings, digest};
 pub use model::action::{ObjectId, Plan, PlanError, PlannedEvent, PlannedJob, PlannedRun};
 pub use model::child::Child;
 pub use model::cluster::{Contract, Observed};
-pub use model::config::{DbtRunnerConfig, Images, OperatorConfig, WorkerConfig};
+pub use model::config::{DbtLimits, Images, Limits, OperatorConfig, Size, WorkerConfig};
 pub use model::names;
 pub use model::pipeline::{BatchRules, Fault, StageWish, ValidateError, ValidatedPipeline, Warehouse, WorkWish};
 pub use model::pod::has_ended as pod_has_ended;

@@ -3,18 +3,20 @@
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use medallion_crds::Stage;
-use medallion_crds::pipeline::{StageState, StageStatus};
+use medallion_crds::pipeline::{Retention, StageState, StageStatus};
 use medallion_crds::progress::{Progress, TroubleClass};
 
 use crate::model::child::Child;
 use crate::model::obstacle::Obstacle;
 use crate::model::time::whole_seconds;
 use crate::model::{deployment, names, pod, time};
-use crate::stages::{Basis, Place};
+use crate::stages::{Basis, Place, Work};
 
 /// A streaming stage as it stands.
 pub(crate) struct Streaming<'a> {
     pub place: Place<'a>,
+    /// It pauses, by the spec.
+    pub suspended: bool,
     pub state: StageState,
     /// Why, when the state alone does not say it.
     pub obstacle: Option<Obstacle>,
@@ -37,10 +39,17 @@ pub(crate) struct Figures {
     pub oldest_pending: Option<Timestamp>,
     pub last_commit: Option<Timestamp>,
     pub rows: Option<i64>,
+    /// How much of what the source keeps is used.
+    pub retention: Option<Retention>,
+    /// The topic that is read.
+    pub topic_id: Option<String>,
 }
 
 /// How long a pod may run before it tells how it is getting on.
 const FIRST_ANSWER_SECONDS: i32 = 15;
+
+/// In how many steps the use of what a source keeps is told, so that a status does not tick.
+const RETENTION_STEPS: i64 = 100;
 
 /// All streaming stages. `planned` is what is planned for the cluster; `waits_for` is why nothing is, if so.
 pub(crate) fn all<'a>(basis: &Basis<'a>, planned: &[Child], waits_for: Option<&Obstacle>) -> Vec<Streaming<'a>> {
@@ -71,10 +80,13 @@ fn stage<'a>(basis: &Basis<'a>, place: Place<'a>, planned: &[Child], waits_for: 
     let turns_at = answers_due.iter().copied().filter(|due| *due > now).min();
 
     let before = remembered(&observed.stored.stages, stage);
-    let figures = measure(before, &progress, !answers_due.is_empty(), turns_at.is_some());
+    let mut figures = measure(before, &progress, !answers_due.is_empty(), turns_at.is_some());
+    let suspended = basis.is_suspended(place);
     let (state, obstacle) = if let Some(fault) = pipeline.fault(stage) {
         let obstacle = Obstacle::new(fault.reason.clone(), &fault.message);
         (StageState::Blocked, Some(obstacle))
+    } else if suspended && deployment.is_some() {
+        (StageState::Suspended, None)
     } else if let Some(deployment) = deployment {
         let refused = deployment::refused(deployment, &pipeline.namespace);
         let hindered = hindered(basis, &pods).or(refused);
@@ -84,14 +96,19 @@ fn stage<'a>(basis: &Basis<'a>, place: Place<'a>, planned: &[Child], waits_for: 
         (StageState::Pending, Some(obstacle))
     };
     let planned = deployment::planned_hash(planned, &pipeline.name, worker);
+    // While it pauses nobody looks: something may wait from now on.
+    let unseen = (suspended && keeps(place).is_some()).then(|| whole_seconds(now));
+    figures.oldest_pending = figures.oldest_pending.or(unseen);
+    figures.retention = retention(basis, place, &figures);
     Streaming {
         place,
+        suspended,
         state,
         obstacle,
         ready_replicas: deployment.map(|_| i32::try_from(ready).unwrap_or(i32::MAX)),
         figures,
         rolled_out: deployment.is_some_and(|deployment| deployment::is_rolled_out(deployment, planned)),
-        measured: !progress.is_empty() && answers_due.iter().all(|due| *due > now),
+        measured: suspended || (!progress.is_empty() && answers_due.iter().all(|due| *due > now)),
         turns_at,
     }
 }
@@ -107,6 +124,8 @@ fn remembered(stored: &[StageStatus], stage: Stage) -> Figures {
         oldest_pending: before.oldest_pending_time.as_ref().map(|time| time.0),
         last_commit: before.last_commit_time.as_ref().map(|time| time.0),
         rows: before.rows,
+        retention: None,
+        topic_id: None,
     }
 }
 
@@ -135,7 +154,39 @@ fn measure(before: Figures, progress: &[&Progress], some_silent: bool, answer_co
             .map(whole_seconds)
             .or(before.last_commit),
         rows: newest.and_then(|work| work.rows).or(before.rows),
+        // The pod that is nearest to losing something speaks for all.
+        retention: all()
+            .filter_map(|work| work.retention)
+            .max_by_key(|retention| retention.used_seconds.saturating_mul(1000) / retention.of_seconds.max(1)),
+        topic_id: all().find_map(|work| work.topic_id.clone()),
     }
+}
+
+const fn keeps(place: Place<'_>) -> Option<i64> {
+    match place.entry.work {
+        Work::Streaming(streaming) => streaming.source_keeps_seconds,
+        Work::Batch(_) => None,
+    }
+}
+
+/// How much of what the source keeps is used: as the pods say, or, while none does, by the age of the oldest input known to wait.
+fn retention(basis: &Basis<'_>, place: Place<'_>, figures: &Figures) -> Option<Retention> {
+    let stored = basis.observed.stored.stages.iter();
+    let before = stored
+        .filter(|status| status.name == place.entry.stage)
+        .find_map(|status| status.retention);
+    let said = figures.retention.or_else(|| {
+        let oldest = figures.oldest_pending?;
+        Some(Retention {
+            used_seconds: basis.now.as_second().saturating_sub(oldest.as_second()).max(0),
+            of_seconds: keeps(place).or(before.map(|before| before.of_seconds))?,
+        })
+    })?;
+    let step = (said.of_seconds / RETENTION_STEPS).max(1);
+    Some(Retention {
+        used_seconds: said.used_seconds / step * step,
+        ..said
+    })
 }
 
 fn judge(progress: &[&Progress], ready: usize, hindered: Option<Obstacle>) -> (StageState, Option<Obstacle>) {

@@ -26,6 +26,7 @@ pub(crate) struct DeploymentRequest<'a> {
     pub recreate: bool,
     pub tokens: Option<&'a SecretKeyRef>,
     pub service_account: String,
+    pub size: Option<&'a str>,
     pub launch: &'a Launch,
 }
 
@@ -47,6 +48,7 @@ pub(crate) fn children(
             settings: settings.clone(),
             settings_hash: &request.launch.hash,
             service_account: request.service_account,
+            size: request.size,
             tokens: request.tokens,
             lifetime: Lifetime::UntilReplaced,
             labels: BTreeMap::new(),

@@ -26,6 +26,8 @@ pub struct LaunchTemplate {
     pub pod: WorkerPod,
     /// Its account.
     pub service_account: String,
+    /// Wished size class.
+    pub size: Option<String>,
     /// Image of the pods.
     pub image: String,
     /// The settings file.
@@ -120,6 +122,7 @@ fn pod_template(
             settings,
             settings_hash: &template.launch.hash,
             service_account: template.service_account.clone(),
+            size: template.size.as_deref(),
             tokens: None,
             lifetime: Lifetime::OneAttempt,
             labels,

@@ -17,7 +17,7 @@ use medallion_crds::pipeline::SecretKeyRef;
 use medallion_crds::{Stage, Worker, labels};
 
 use super::meta;
-use crate::model::config::OperatorConfig;
+use crate::model::config::{OperatorConfig, WorkerConfig};
 use crate::model::pipeline::ValidatedPipeline;
 use crate::model::time::STARTUP_SECONDS;
 
@@ -46,6 +46,8 @@ pub(crate) struct PodRequest<'a> {
     pub settings: String,
     pub settings_hash: &'a str,
     pub service_account: String,
+    /// Wished size class.
+    pub size: Option<&'a str>,
     /// Bearer tokens to mount.
     pub tokens: Option<&'a SecretKeyRef>,
     pub lifetime: Lifetime,
@@ -70,9 +72,13 @@ pub(crate) fn template(
 ) -> PodTemplateSpec {
     let word = request.pod.worker;
     let worker = config.worker(word);
+    let size = config.size(word, request.size);
     let lasting = request.lifetime == Lifetime::UntilReplaced;
-    let mut pod_labels = meta::labels(pipeline, word, request.stage);
+    let mut pod_labels = worker.pod_labels.clone();
+    pod_labels.extend(meta::labels(pipeline, word, request.stage));
     pod_labels.extend(request.labels.clone());
+    let mut annotations = worker.pod_annotations.clone();
+    annotations.insert(labels::SETTINGS_HASH.to_owned(), request.settings_hash.to_owned());
     let container = Container {
         name: word.to_string(),
         image: Some(request.image.to_owned()),
@@ -81,7 +87,7 @@ pub(crate) fn template(
         env: Some(environment_of(pipeline, config, request)),
         env_from: credentials(config, request.pod),
         ports: Some(ports(request.pod)),
-        resources: Some(worker.resources).filter(|resources| *resources != ResourceRequirements::default()),
+        resources: Some(size.resources).filter(|resources| *resources != ResourceRequirements::default()),
         security_context: Some(SecurityContext {
             allow_privilege_escalation: Some(false),
             capabilities: Some(Capabilities {
@@ -103,18 +109,15 @@ pub(crate) fn template(
     PodTemplateSpec {
         metadata: Some(ObjectMeta {
             labels: Some(pod_labels),
-            annotations: Some(BTreeMap::from([(
-                labels::SETTINGS_HASH.to_owned(),
-                request.settings_hash.to_owned(),
-            )])),
+            annotations: Some(annotations),
             ..ObjectMeta::default()
         }),
         spec: Some(PodSpec {
             automount_service_account_token: Some(false),
             containers: vec![container],
             enable_service_links: Some(false),
-            image_pull_secrets: pull_secrets(config),
-            node_selector: Some(worker.node_selector).filter(|selector| !selector.is_empty()),
+            image_pull_secrets: pull_secrets(config, &worker),
+            node_selector: Some(size.node_selector).filter(|selector| !selector.is_empty()),
             restart_policy: Some(if lasting { "Always" } else { "Never" }.to_owned()),
             security_context: Some(PodSecurityContext {
                 run_as_non_root: Some(true),
@@ -129,7 +132,7 @@ pub(crate) fn template(
             }),
             service_account_name: Some(request.service_account.clone()),
             termination_grace_period_seconds: Some(i64::from(request.pod.grace_seconds)),
-            tolerations: Some(worker.tolerations).filter(|tolerations| !tolerations.is_empty()),
+            tolerations: Some(size.tolerations).filter(|tolerations| !tolerations.is_empty()),
             volumes: Some(volumes(pipeline, request)),
             ..PodSpec::default()
         }),
@@ -184,7 +187,12 @@ fn environment_of(pipeline: &ValidatedPipeline, config: &OperatorConfig, request
 }
 
 fn credentials(config: &OperatorConfig, pod: WorkerPod) -> Option<Vec<EnvFromSource>> {
-    let secret = config.aws_credentials_secret.as_ref().filter(|_| pod.uses_aws)?;
+    let shared = config.aws_credentials_secret.as_ref().filter(|_| pod.uses_aws);
+    let own = config
+        .workers
+        .get(&pod.worker)
+        .and_then(|worker| worker.aws_credentials_secret.as_ref());
+    let secret = own.or(shared).filter(|secret| !secret.is_empty())?;
     Some(vec![EnvFromSource {
         secret_ref: Some(SecretEnvSource {
             name: secret.clone(),
@@ -288,10 +296,11 @@ fn item(key: &str, path: &str) -> KeyToPath {
     }
 }
 
-fn pull_secrets(config: &OperatorConfig) -> Option<Vec<LocalObjectReference>> {
+fn pull_secrets(config: &OperatorConfig, worker: &WorkerConfig) -> Option<Vec<LocalObjectReference>> {
     let all: Vec<_> = config
         .image_pull_secrets
         .iter()
+        .chain(&worker.image_pull_secrets)
         .map(|name| LocalObjectReference { name: name.clone() })
         .collect();
     Some(all).filter(|all| !all.is_empty())

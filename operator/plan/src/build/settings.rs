@@ -83,19 +83,9 @@ impl LaunchSettings<'_> {
         }
     }
 
-    /// Who the pipeline is in everything that it writes.
-    pub(crate) fn owner(&self) -> Owner {
-        Owner {
-            installation: self.config.installation.clone(),
-            namespace: self.pipeline.namespace.clone(),
-            name: self.pipeline.name.clone(),
-        }
-    }
-
     /// The named consumer group, or the one that belongs to the owner alone.
     pub(crate) fn consumer_group(&self) -> String {
-        let named = self.pipeline.kafka.consumer_group.clone();
-        named.unwrap_or_else(|| self.owner().consumer_group())
+        consumer_group(self.pipeline, self.config)
     }
 
     /// Where the layers live.
@@ -107,6 +97,21 @@ impl LaunchSettings<'_> {
             gold: format!("s3://{}", lake.gold.bucket),
         }
     }
+}
+
+/// Who the pipeline is in everything that it writes.
+pub(crate) fn owner(pipeline: &ValidatedPipeline, config: &OperatorConfig) -> Owner {
+    Owner {
+        installation: config.installation.clone(),
+        namespace: pipeline.namespace.clone(),
+        name: pipeline.name.clone(),
+    }
+}
+
+/// The named consumer group, or the one that belongs to the owner alone.
+pub(crate) fn consumer_group(pipeline: &ValidatedPipeline, config: &OperatorConfig) -> String {
+    let named = pipeline.kafka.consumer_group.clone();
+    named.unwrap_or_else(|| owner(pipeline, config).consumer_group())
 }
 
 /// The warehouse as a worker sees it.

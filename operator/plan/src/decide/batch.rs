@@ -61,7 +61,8 @@ pub(crate) fn all<'a>(basis: &Basis<'a>, provisioning: &Provisioning, streaming:
         let (stage, plan, launchable) = one(basis, place, batch, rules, upstream, provisioning);
         plans.push(plan);
 
-        let wants_request = trigger::wants_request(basis, &stage.runs);
+        // A stage that pauses alone is passed over by a request.
+        let wants_request = !place.wish.suspend && trigger::wants_request(basis, &stage.runs);
         // Nobody knows yet what the stage before holds, or it is about to offer something.
         let may_come = stage.source.is_some() || upstream.unsettled || upstream.unknown;
         open_request |= wants_request && launchable && may_come;
@@ -154,6 +155,7 @@ fn one<'a>(
     }
     let decision = trigger::decide(&TriggerContext {
         basis,
+        place,
         batch,
         runs: &runs,
         source: upstream.source.as_ref(),
@@ -193,6 +195,7 @@ fn template(basis: &Basis<'_>, place: Place<'_>, batch: &Batch, run: RunSettings
         stage: place.entry.stage,
         pod: place.entry.pod,
         service_account: request.service_account(),
+        size: place.wish.size.clone(),
         image,
         launch,
     })

@@ -50,10 +50,15 @@ pub(crate) fn step(basis: &Basis<'_>) -> Provisioning {
         settings: None,
         obstacle: None,
         plan: Plan {
-            children: provisioner::children(basis.pipeline),
+            children: provisioner::children(basis.pipeline, basis.config),
             ..Plan::default()
         },
     };
+    if let Some(refusal) = basis.pipeline.refusal() {
+        provisioning.plan = Plan::default();
+        provisioning.obstacle = Some(Obstacle::new(refusal.reason.clone(), &refusal.message));
+        return provisioning;
+    }
     match basis.settings() {
         Some(settings) => provisioning.with_contract(basis, &provisioner::launch(&settings)),
         None => provisioning.without_contract(basis),

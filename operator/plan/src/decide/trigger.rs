@@ -30,6 +30,7 @@ pub(crate) enum Decision {
 /// What a decision rests on.
 pub(crate) struct TriggerContext<'a> {
     pub basis: &'a Basis<'a>,
+    pub place: Place<'a>,
     pub batch: &'a Batch,
     pub runs: &'a StageRuns<'a>,
     pub source: Option<&'a Source>,
@@ -44,7 +45,7 @@ pub(crate) struct TriggerContext<'a> {
 
 /// Whether, and with which inputs, a new run starts.
 pub(crate) fn decide(context: &TriggerContext<'_>) -> Decision {
-    let startable = !context.basis.pipeline.suspend && context.provisioned && context.launch_hash.is_some();
+    let startable = !context.basis.is_suspended(context.place) && context.provisioned && context.launch_hash.is_some();
     let Some(source) = context.source.filter(|_| startable) else {
         return Decision::Nothing;
     };

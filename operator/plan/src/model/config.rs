@@ -30,12 +30,18 @@ pub struct OperatorConfig {
     /// What the names of service accounts must begin with that a Pipeline may name.
     #[serde(default = "service_account_prefix")]
     pub service_account_prefix: String,
+    /// The size class of stages that name none and whose worker has none.
+    #[serde(default = "default_size")]
+    pub default_size: String,
+    /// The size classes that a Pipeline may name.
+    #[serde(default)]
+    pub sizes: BTreeMap<String, Size>,
     /// What differs from worker to worker.
     #[serde(default)]
     pub workers: BTreeMap<Worker, WorkerConfig>,
-    /// Limits inside the dbt-runner; its pod's limits must leave room for them.
-    #[serde(default)]
-    pub dbt_runner: DbtRunnerConfig,
+    /// What Pipelines may name, namespace by namespace; left out: everything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limits: Option<Vec<Limits>>,
 }
 
 /// Images of the workers.
@@ -49,31 +55,31 @@ pub struct Images {
     pub dbt_projects: BTreeMap<String, String>,
 }
 
-/// What an administrator decides for one worker.
+/// A size class: how much pods get, and where they may run.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
-pub struct WorkerConfig {
-    /// CPU and memory.
+pub struct Size {
+    /// CPU, memory, ephemeral storage.
     pub resources: ResourceRequirements,
-    /// Labels of nodes that may run it.
+    /// Labels of nodes that may run them.
     pub node_selector: BTreeMap<String, String>,
-    /// Taints it tolerates.
+    /// Taints they tolerate.
     pub tolerations: Vec<Toleration>,
-    /// Environment of this worker alone.
-    pub environment: BTreeMap<String, String>,
+    /// Limits inside the dbt-runner; the pod's limits must leave room for them.
+    pub dbt: DbtLimits,
 }
 
 /// Limits inside the dbt-runner.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
-pub struct DbtRunnerConfig {
+pub struct DbtLimits {
     /// Memory of `DuckDB` in bytes; beyond it spills to the scratch folder.
     pub memory_bytes: i64,
     /// Threads of `DuckDB` and dbt.
     pub threads: i32,
 }
 
-impl Default for DbtRunnerConfig {
+impl Default for DbtLimits {
     fn default() -> Self {
         Self {
             memory_bytes: 1_073_741_824,
@@ -82,13 +88,105 @@ impl Default for DbtRunnerConfig {
     }
 }
 
+/// What an administrator decides for one worker.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct WorkerConfig {
+    /// Size class of stages that name none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<String>,
+    /// Labels of its pods, beside the operator's own.
+    pub pod_labels: BTreeMap<String, String>,
+    /// Annotations of its pods, beside the operator's own.
+    pub pod_annotations: BTreeMap<String, String>,
+    /// Annotations of the accounts that the operator makes for it.
+    pub service_account_annotations: BTreeMap<String, String>,
+    /// Instead of the Secret for all workers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub aws_credentials_secret: Option<String>,
+    /// Names of pull secrets beside those of all workers.
+    pub image_pull_secrets: Vec<String>,
+    /// Environment of this worker alone.
+    pub environment: BTreeMap<String, String>,
+}
+
+/// What the Pipelines of some namespaces may name. A list that is left out allows everything of its sort; `*` stands for any text.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", default, deny_unknown_fields)]
+pub struct Limits {
+    /// The namespaces; the first entry that names one holds for it.
+    pub namespaces: Vec<String>,
+    /// Topics, the dead-letter topics among them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub topics: Option<Vec<String>>,
+    /// Buckets of the three layers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub buckets: Option<Vec<String>>,
+    /// Schemas of the warehouse.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schemas: Option<Vec<String>>,
+    /// Roles for COPY.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub roles: Option<Vec<String>>,
+    /// Brokers, host:port.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub brokers: Option<Vec<String>>,
+    /// dbt projects.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dbt_projects: Option<Vec<String>>,
+}
+
 fn service_account_prefix() -> String {
     "medallion-".to_owned()
+}
+
+fn default_size() -> String {
+    "small".to_owned()
 }
 
 impl OperatorConfig {
     /// What was decided for a worker; nothing, if nothing was.
     pub fn worker(&self, worker: Worker) -> WorkerConfig {
         self.workers.get(&worker).cloned().unwrap_or_default()
+    }
+
+    /// The size of a worker's pods: the wished class, the worker's, or the default. A class that is not there gives nothing; it is
+    /// refused where it is wished.
+    pub fn size(&self, worker: Worker, wished: Option<&str>) -> Size {
+        let own = self.workers.get(&worker).and_then(|config| config.size.as_deref());
+        let name = wished.or(own).unwrap_or(&self.default_size);
+        self.sizes.get(name).cloned().unwrap_or_default()
+    }
+}
+
+/// Whether a text is one of a pattern, in which `*` stands for any text.
+pub(crate) fn fits(pattern: &str, text: &str) -> bool {
+    let Some((begin, rest)) = pattern.split_once('*') else {
+        return pattern == text;
+    };
+    let Some(text) = text.strip_prefix(begin) else {
+        return false;
+    };
+    let ends = text.char_indices().map(|(at, _)| at).chain([text.len()]);
+    ends.filter_map(|at| text.get(at..)).any(|tail| fits(rest, tail))
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::fits;
+
+    #[rstest]
+    #[case("purchase*", "purchase_orders", true)]
+    #[case("purchase*", "dlq.purchase_orders", false)]
+    #[case("*purchase*", "dlq.purchase_orders", true)]
+    #[case("arn:aws:iam::*:role/shop-*", "arn:aws:iam::123456789012:role/shop-copy", true)]
+    #[case("arn:aws:iam::*:role/shop-*", "arn:aws:iam::123456789012:role/other", false)]
+    #[case("shop", "shop", true)]
+    #[case("shop", "shop-2", false)]
+    #[case("*", "", true)]
+    fn a_star_stands_for_any_text(#[case] pattern: &str, #[case] text: &str, #[case] fit: bool) {
+        assert_eq!(fits(pattern, text), fit);
     }
 }

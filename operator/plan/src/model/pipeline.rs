@@ -111,11 +111,11 @@ pub struct BatchRules {
     pub min_interval_seconds: i32,
 }
 
-/// A reference that leads nowhere: other stages are not affected.
+/// A reference that leads nowhere, or one that is not allowed.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Fault {
-    /// The stage that cannot work.
-    pub stage: Stage,
+    /// The stage that cannot work, while others are not affected; `None`: nothing of the pipeline is made or changed.
+    pub stage: Option<Stage>,
     /// The word for why.
     pub reason: Reason,
     /// What, where and what to do.
@@ -144,6 +144,12 @@ impl ValidatedPipeline {
 
     /// What keeps a stage from working until the user changes it.
     pub fn fault(&self, stage: Stage) -> Option<&Fault> {
-        self.faults.iter().find(|fault| fault.stage == stage)
+        self.refusal()
+            .or_else(|| self.faults.iter().find(|fault| fault.stage == Some(stage)))
+    }
+
+    /// What keeps the whole pipeline from being worked on until the user changes it.
+    pub fn refusal(&self) -> Option<&Fault> {
+        self.faults.iter().find(|fault| fault.stage.is_none())
     }
 }

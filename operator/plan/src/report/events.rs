@@ -6,7 +6,7 @@ use medallion_crds::{Reason, Severity};
 use crate::model::action::PlannedEvent;
 use crate::model::conditions;
 
-/// The conditions whose turns are told.
+/// The conditions whose turns are told; the others explain them.
 const TOLD: [&str; 2] = ["Ready", "Healthy"];
 
 /// An event for each condition whose status or reason changes.

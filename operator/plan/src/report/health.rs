@@ -28,7 +28,11 @@ pub(crate) fn judge(
     let mut problems: Vec<(Reason, String)> = Vec::new();
     let mut turns_at: Option<Timestamp> = None;
     for stage in stages {
+        if let Some(message) = near_the_end(stage) {
+            problems.push((Reason::RetentionAtRisk, message));
+        }
         match stage.state {
+            StageState::Suspended => {}
             StageState::Failed | StageState::Blocked => problems.push((
                 stage.reason.clone().unwrap_or(Reason::StageFailed),
                 format!("{}: {}", stage.name, stage.message.as_deref().unwrap_or("no message")),
@@ -71,6 +75,12 @@ pub(crate) fn judge(
             Reason::Suspended,
             "the streaming stages are fresh; silver, gold and warehouse are suspended and not judged".to_owned(),
         )
+    } else if let Some(paused) = paused(stages) {
+        (
+            "True",
+            Reason::Suspended,
+            format!("{paused}: suspended and not judged; the others are fresh"),
+        )
     } else {
         (
             "True",
@@ -84,6 +94,26 @@ pub(crate) fn judge(
         message,
         turns_at,
     }
+}
+
+/// From this share of what a source keeps on, what waits is at risk.
+const RISK_PERCENT: i64 = 80;
+
+fn near_the_end(stage: &StageStatus) -> Option<String> {
+    let retention = stage.retention?;
+    let percent = retention.used_seconds.saturating_mul(100) / retention.of_seconds.max(1);
+    (percent >= RISK_PERCENT).then(|| {
+        format!(
+            "{}: unread input has used {percent} % of the {} s that its source keeps it; at the end of it, it is gone",
+            stage.name, retention.of_seconds
+        )
+    })
+}
+
+fn paused(stages: &[StageStatus]) -> Option<String> {
+    let paused = stages.iter().filter(|stage| stage.state == StageState::Suspended);
+    let names: Vec<_> = paused.map(|stage| stage.name.as_str()).collect();
+    (!names.is_empty()).then(|| names.join(", "))
 }
 
 enum Age {

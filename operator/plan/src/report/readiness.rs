@@ -38,18 +38,25 @@ pub(super) fn judge(basis: &Basis<'_>, waits_for: Option<&Obstacle>, streaming: 
         let message = format!("{}: {}", stage.place.entry.stage, obstacle.message);
         return not_ready(&obstacle.reason, message, false);
     }
+    let paused: Vec<_> = basis
+        .places()
+        .filter(|place| basis.is_suspended(*place))
+        .map(|place| place.entry.stage.as_str())
+        .collect();
     let (reason, message) = if basis.pipeline.suspend {
-        (
-            Reason::Suspended,
-            "the streaming stages run; no new runs of silver, gold and warehouse start (spec.suspend)",
-        )
+        let message =
+            "the streaming stages run; no new runs of silver, gold and warehouse start (spec.suspend)".to_owned();
+        (Reason::Suspended, message)
+    } else if paused.is_empty() {
+        let message = "all workloads do what the spec says".to_owned();
+        (Reason::AllStagesRunning, message)
     } else {
-        (Reason::Running, "all workloads do what the spec says")
+        (Reason::Suspended, format!("paused by the spec: {}", paused.join(", ")))
     };
     Readiness {
         ready: true,
         stalled: false,
         reason,
-        message: message.to_owned(),
+        message,
     }
 }

@@ -27,6 +27,7 @@ pub(super) fn streaming(basis: &Basis<'_>, stage: &Streaming<'_>) -> StageStatus
         last_commit_time: figures.last_commit.map(Time),
         rows: figures.rows,
         ready_replicas: stage.ready_replicas,
+        retention: figures.retention,
         ..stored(basis, stage.place.entry.stage)
     };
     said(status, stage.state, stage.obstacle.as_ref())
@@ -126,7 +127,7 @@ fn state(basis: &Basis<'_>, stage: &BatchStage<'_>, waits_for: Option<&Obstacle>
     if let Some(step) = &stage.step {
         return active(step);
     }
-    if basis.pipeline.suspend {
+    if basis.is_suspended(stage.place) {
         return (StageState::Suspended, None);
     }
     if let Some(obstacle) = waits_for {

@@ -2,10 +2,10 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use medallion_crds::pipeline::{
-    DbtStatus, Dependency, DependencyKind, DependencyState, Endpoints, PipelineStatus, StageState,
+    DbtStatus, Dependency, DependencyKind, DependencyState, Endpoints, KafkaStatus, PipelineStatus, StageState,
 };
 use medallion_crds::text::cut;
-use medallion_crds::{Reason, Stage};
+use medallion_crds::{Reason, Severity, Stage};
 
 use super::health::{self, Health};
 use super::readiness::{self, Readiness};
@@ -17,6 +17,7 @@ use crate::decide::batch::BatchStages;
 use crate::decide::provisioning::{self, Provisioning};
 use crate::model::action::{Plan, PlanError};
 use crate::model::conditions::{self, Wanted};
+use crate::model::obstacle::Obstacle;
 use crate::model::{pod, time};
 use crate::stages::Basis;
 
@@ -42,7 +43,7 @@ pub(crate) fn report(
     let secret = provisioning::secret_name(pipeline).map(|name| secret_dependency(name, streaming));
     let status = bounded::bounded(PipelineStatus {
         observed_generation: pipeline.generation,
-        conditions: all_conditions(basis, &readiness, &health),
+        conditions: all_conditions(basis, provisioning, &readiness, &health),
         stages,
         dead_letters,
         dependencies: provisioning.dependencies.iter().cloned().chain(secret).collect(),
@@ -51,7 +52,11 @@ pub(crate) fn report(
         contract: provisioning.contract.clone(),
         dbt: pipeline.dbt_image.clone().map(|image| DbtStatus { image }),
         last_handled_requested_at: batch.handled_request.clone(),
-        ..PipelineStatus::default()
+        owner: Some(basis.owner().to_string()),
+        kafka: Some(KafkaStatus {
+            consumer_group: basis.consumer_group(),
+            topic_id: topic_id(basis, streaming),
+        }),
     })
     .map_err(PlanError::Status)?;
     let turns = streaming.iter().filter_map(|stage| stage.turns_at).min();
@@ -71,6 +76,14 @@ pub(crate) fn report(
     })
 }
 
+/// The topic as the pods that read it know it, or as they last did.
+fn topic_id(basis: &Basis<'_>, streaming: &[Streaming<'_>]) -> Option<String> {
+    let said = streaming.iter().find_map(|stage| stage.figures.topic_id.as_deref());
+    let before = basis.observed.stored.kafka.as_ref();
+    said.map(|id| cut(id, 64))
+        .or_else(|| before.and_then(|kafka| kafka.topic_id.clone()))
+}
+
 /// Where the pipeline is reached: at the first stage that serves events.
 fn endpoints(basis: &Basis<'_>) -> Endpoints {
     let serving = basis.places().find(|place| place.entry.pod.serves_http);
@@ -79,8 +92,40 @@ fn endpoints(basis: &Basis<'_>) -> Endpoints {
     }
 }
 
-/// The four conditions, as generic tools read them.
-fn all_conditions(basis: &Basis<'_>, readiness: &Readiness, health: &Health) -> Vec<Condition> {
+/// The conditions: what was accepted, what is there, whether the workloads stand, whether data is fresh; and what generic tools read.
+fn all_conditions(
+    basis: &Basis<'_>,
+    provisioning: &Provisioning,
+    readiness: &Readiness,
+    health: &Health,
+) -> Vec<Condition> {
+    let refusal = basis.pipeline.faults.first();
+    let accepted = refusal.map_or_else(
+        || Obstacle::new(Reason::Accepted, "the references and the configuration are good"),
+        |fault| Obstacle::new(fault.reason.clone(), &fault.message),
+    );
+    let accepted = Wanted {
+        kind: "Accepted",
+        status: if refusal.is_none() { "True" } else { "False" },
+        reason: &accepted.reason,
+        message: &accepted.message,
+    };
+    let there = Obstacle::new(
+        Reason::DependenciesExist,
+        "everything that the pipeline depends on is as it must be",
+    );
+    let (status, obstacle) = match &provisioning.obstacle {
+        None => ("True", &there),
+        // Nobody knows yet.
+        Some(obstacle) if obstacle.reason.severity() == Severity::Normal => ("Unknown", obstacle),
+        Some(obstacle) => ("False", obstacle),
+    };
+    let dependencies = Wanted {
+        kind: "DependenciesReady",
+        status,
+        reason: &obstacle.reason,
+        message: &obstacle.message,
+    };
     let ready = Wanted {
         kind: "Ready",
         status: if readiness.ready { "True" } else { "False" },
@@ -93,7 +138,7 @@ fn all_conditions(basis: &Basis<'_>, readiness: &Readiness, health: &Health) -> 
         reason: &health.reason,
         message: &health.message,
     };
-    let mut wanted = vec![ready, healthy];
+    let mut wanted = vec![accepted, dependencies, ready, healthy];
     if !readiness.ready {
         wanted.push(Wanted {
             kind: if readiness.stalled { "Stalled" } else { "Reconciling" },

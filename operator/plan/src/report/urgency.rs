@@ -32,6 +32,7 @@ fn without_figures(status: &PipelineStatus) -> PipelineStatus {
         stage.oldest_pending_time = None;
         stage.last_commit_time = None;
         stage.rows = None;
+        stage.retention = None;
         stage.message = None;
         if is_moving(stage) {
             stage.position = None;

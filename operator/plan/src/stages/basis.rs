@@ -1,11 +1,11 @@
 //! What one plan rests on, and the stages that its pipeline has. No network.
 
 use jiff::Timestamp;
-use medallion_crds::Worker;
+use medallion_crds::{Owner, Worker};
 
 use super::entry::{Batch, StageEntry, StageRequest, Streaming, Work};
 use crate::build::account;
-use crate::build::settings::LaunchSettings;
+use crate::build::settings::{self, LaunchSettings};
 use crate::model::child::Child;
 use crate::model::cluster::{Contract, Observed};
 use crate::model::config::OperatorConfig;
@@ -54,6 +54,23 @@ impl<'a> Basis<'a> {
             })
     }
 
+    /// Whether the stage pauses: because the spec says so of it, or of the stage without which it must not go on.
+    pub fn is_suspended(&self, place: Place<'_>) -> bool {
+        let with = place.entry.pauses_with.and_then(|stage| self.pipeline.wish(stage));
+        let whole = self.pipeline.suspend && matches!(place.entry.work, Work::Batch(_));
+        whole || place.wish.suspend || with.is_some_and(|with| with.suspend)
+    }
+
+    /// Who the pipeline is in everything that it writes.
+    pub fn owner(&self) -> Owner {
+        settings::owner(self.pipeline, self.config)
+    }
+
+    /// The consumer group in use.
+    pub fn consumer_group(&self) -> String {
+        settings::consumer_group(self.pipeline, self.config)
+    }
+
     /// What settings are built from; `None` while the contract is not there.
     pub fn settings(&self) -> Option<LaunchSettings<'a>> {
         match &self.observed.contract {
@@ -76,6 +93,7 @@ impl<'a> Basis<'a> {
                 settings,
                 entry: place.entry,
                 wish: place.wish,
+                suspended: self.is_suspended(place),
             })
     }
 
@@ -83,6 +101,6 @@ impl<'a> Basis<'a> {
     pub fn service_account(&self, worker: Worker) -> Option<Child> {
         self.places()
             .any(|place| place.entry.worker() == worker && place.wish.service_account.is_none())
-            .then(|| account::service_account(self.pipeline, worker))
+            .then(|| account::service_account(self.pipeline, self.config, worker))
     }
 }

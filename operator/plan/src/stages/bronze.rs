@@ -1,7 +1,7 @@
 //! Bronze: the exporter's Deployment, one pod at a time, because the stream's positions have one writer. No network.
 
 use medallion_crds::launch::ExporterSettings;
-use medallion_crds::pipeline::PipelineSpec;
+use medallion_crds::pipeline::{DependencyKind, PipelineSpec};
 use medallion_crds::{Stage, Worker};
 
 use super::entry::{StageEntry, StageRequest, Streaming, Work};
@@ -20,8 +20,17 @@ pub(super) const STAGE: StageEntry = StageEntry {
         uses_aws: true,
     },
     upstream: Some(Stage::Persist),
+    pauses_with: None,
+    needs: &[
+        DependencyKind::Contract,
+        DependencyKind::Table,
+        DependencyKind::BronzeBucket,
+    ],
     wish,
-    work: Work::Streaming(Streaming { children }),
+    work: Work::Streaming(Streaming {
+        children,
+        source_keeps_seconds: Some(86_400),
+    }),
 };
 
 fn wish(stage: Stage, spec: &PipelineSpec) -> Option<StageWish> {
@@ -61,6 +70,7 @@ fn children(request: &StageRequest<'_>) -> Vec<Child> {
             recreate: true,
             tokens: None,
             service_account: request.service_account(),
+            size: request.wish.size.as_deref(),
             launch: &launch,
         },
     )

@@ -22,6 +22,10 @@ pub(super) const POD: WorkerPod = WorkerPod {
 pub(super) fn launch(request: &StageRequest<'_>, run: RunSettings) -> Option<(String, Launch)> {
     let settings = request.settings;
     let image = settings.pipeline.dbt_image.clone()?;
+    let limits = settings
+        .config
+        .size(request.entry.worker(), request.wish.size.as_deref())
+        .dbt;
     let launch = settings.launch(
         Some(request.entry.stage),
         &image,
@@ -30,8 +34,8 @@ pub(super) fn launch(request: &StageRequest<'_>, run: RunSettings) -> Option<(St
             contract: settings.contract(),
             lake: settings.lake(),
             project_path: PROJECT_PATH.to_owned(),
-            memory_bytes: settings.config.dbt_runner.memory_bytes,
-            threads: settings.config.dbt_runner.threads,
+            memory_bytes: limits.memory_bytes,
+            threads: limits.threads,
         },
     );
     Some((image, launch))

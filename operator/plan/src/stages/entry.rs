@@ -1,7 +1,7 @@
 //! The entries of the table of stages: everything that tells one stage from another. No network.
 
 use medallion_crds::launch::RunSettings;
-use medallion_crds::pipeline::PipelineSpec;
+use medallion_crds::pipeline::{DependencyKind, PipelineSpec};
 use medallion_crds::stage_run::TableVersion;
 use medallion_crds::{Stage, Worker};
 
@@ -20,6 +20,10 @@ pub struct StageEntry {
     pub pod: WorkerPod,
     /// The stage whose data it takes.
     pub upstream: Option<Stage>,
+    /// The stage that forgets what this one would give it while it pauses: then this one pauses as well.
+    pub pauses_with: Option<Stage>,
+    /// What it cannot work without.
+    pub needs: &'static [DependencyKind],
     /// What the user wants of the stage; `None`: the pipeline does without it.
     pub wish: fn(Stage, &PipelineSpec) -> Option<StageWish>,
     /// How it works.
@@ -40,6 +44,8 @@ pub enum Work {
 pub struct Streaming {
     /// Its objects, accounts apart.
     pub children: fn(&StageRequest<'_>) -> Vec<Child>,
+    /// How long its source keeps what is unread, in seconds, if that is the same everywhere.
+    pub source_keeps_seconds: Option<i64>,
 }
 
 /// A stage that works in runs.
@@ -61,6 +67,8 @@ pub struct StageRequest<'a> {
     pub entry: &'a StageEntry,
     /// What the user wants of it.
     pub wish: &'a StageWish,
+    /// Whether it pauses.
+    pub suspended: bool,
 }
 
 impl StageEntry {
@@ -74,6 +82,7 @@ impl StageRequest<'_> {
     /// How many pods; `None`: an autoscaler may say.
     pub(crate) const fn replicas(&self) -> Option<i32> {
         match self.wish.work {
+            WorkWish::Streaming { .. } if self.suspended => Some(0),
             WorkWish::Streaming { replicas } => replicas,
             WorkWish::Batch(_) => None,
         }

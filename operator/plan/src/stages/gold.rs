@@ -1,7 +1,7 @@
 //! Gold: runs of the dbt-runner on Silver. No network.
 
 use medallion_crds::Stage;
-use medallion_crds::pipeline::PipelineSpec;
+use medallion_crds::pipeline::{DependencyKind, PipelineSpec};
 
 use super::dbt;
 use super::entry::{Batch, StageEntry, Work, is_other, lacks_nothing};
@@ -11,6 +11,12 @@ pub(super) const STAGE: StageEntry = StageEntry {
     stage: Stage::Gold,
     pod: dbt::POD,
     upstream: Some(Stage::Silver),
+    pauses_with: None,
+    needs: &[
+        DependencyKind::Contract,
+        DependencyKind::SilverBucket,
+        DependencyKind::GoldBucket,
+    ],
     wish,
     work: Work::Batch(Batch {
         launch: dbt::launch,

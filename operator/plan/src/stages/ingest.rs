@@ -1,7 +1,7 @@
 //! Ingest: the gateway's Deployment, Service and disruption budget. No network.
 
 use medallion_crds::launch::{GatewaySettings, TOKENS_PATH};
-use medallion_crds::pipeline::PipelineSpec;
+use medallion_crds::pipeline::{DependencyKind, PipelineSpec};
 use medallion_crds::{Stage, Worker};
 
 use super::entry::{StageEntry, StageRequest, Streaming, Work};
@@ -27,8 +27,13 @@ pub(super) const STAGE: StageEntry = StageEntry {
         uses_aws: false,
     },
     upstream: None,
+    pauses_with: None,
+    needs: &[DependencyKind::Contract, DependencyKind::Topic],
     wish,
-    work: Work::Streaming(Streaming { children }),
+    work: Work::Streaming(Streaming {
+        children,
+        source_keeps_seconds: None,
+    }),
 };
 
 fn wish(stage: Stage, spec: &PipelineSpec) -> Option<StageWish> {
@@ -73,6 +78,7 @@ fn children(request: &StageRequest<'_>) -> Vec<Child> {
             recreate: false,
             tokens: pipeline.tokens.as_ref(),
             service_account: request.service_account(),
+            size: request.wish.size.as_deref(),
             launch: &launch,
         },
     );

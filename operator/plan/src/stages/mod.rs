@@ -4,6 +4,7 @@ mod basis;
 mod bronze;
 mod dbt;
 mod entry;
+mod faults;
 mod gold;
 mod ingest;
 mod persist;

@@ -1,7 +1,7 @@
 //! Persist: the consumer's Deployment. No network.
 
 use medallion_crds::launch::ConsumerSettings;
-use medallion_crds::pipeline::PipelineSpec;
+use medallion_crds::pipeline::{DependencyKind, PipelineSpec};
 use medallion_crds::{Stage, Worker};
 
 use super::entry::{StageEntry, StageRequest, Streaming, Work};
@@ -20,8 +20,19 @@ pub(super) const STAGE: StageEntry = StageEntry {
         uses_aws: true,
     },
     upstream: Some(Stage::Ingest),
+    pauses_with: Some(Stage::Bronze),
+    needs: &[
+        DependencyKind::Contract,
+        DependencyKind::Topic,
+        DependencyKind::DeadLetterTopic,
+        DependencyKind::ConsumerGroup,
+        DependencyKind::Table,
+    ],
     wish,
-    work: Work::Streaming(Streaming { children }),
+    work: Work::Streaming(Streaming {
+        children,
+        source_keeps_seconds: None,
+    }),
 };
 
 fn wish(stage: Stage, spec: &PipelineSpec) -> Option<StageWish> {
@@ -63,6 +74,7 @@ fn children(request: &StageRequest<'_>) -> Vec<Child> {
             recreate: false,
             tokens: None,
             service_account: request.service_account(),
+            size: request.wish.size.as_deref(),
             launch: &launch,
         },
     )

@@ -71,8 +71,10 @@ pub(crate) fn name(pipeline: &ValidatedPipeline, hash: &str, attempt: i32) -> St
 }
 
 /// What the Job needs beforehand.
-pub(crate) fn children(pipeline: &ValidatedPipeline) -> Vec<Child> {
-    vec![account::service_account(pipeline, Worker::Provisioner)]
+pub(crate) fn children(pipeline: &ValidatedPipeline, config: &OperatorConfig) -> Vec<Child> {
+    let named = pipeline.provisioner.service_account_name.is_some();
+    let made = (!named).then(|| account::service_account(pipeline, config, Worker::Provisioner));
+    made.into_iter().collect()
 }
 
 /// The Job of a try.
@@ -88,7 +90,12 @@ pub(crate) fn job(pipeline: &ValidatedPipeline, config: &OperatorConfig, launch:
             image: &config.images.workers,
             settings: settings.clone(),
             settings_hash: &launch.hash,
-            service_account: names::child(&pipeline.name, Worker::Provisioner),
+            service_account: pipeline
+                .provisioner
+                .service_account_name
+                .clone()
+                .unwrap_or_else(|| names::child(&pipeline.name, Worker::Provisioner)),
+            size: pipeline.provisioner.size.as_deref(),
             tokens: None,
             lifetime: Lifetime::OneAttempt,
             labels: BTreeMap::new(),

@@ -1,7 +1,7 @@
 //! Silver: runs of the dbt-runner on Bronze. No network.
 
 use medallion_crds::Stage;
-use medallion_crds::pipeline::PipelineSpec;
+use medallion_crds::pipeline::{DependencyKind, PipelineSpec};
 
 use super::dbt;
 use super::entry::{Batch, StageEntry, Work, lacks_nothing};
@@ -11,6 +11,12 @@ pub(super) const STAGE: StageEntry = StageEntry {
     stage: Stage::Silver,
     pod: dbt::POD,
     upstream: Some(Stage::Bronze),
+    pauses_with: None,
+    needs: &[
+        DependencyKind::Contract,
+        DependencyKind::BronzeBucket,
+        DependencyKind::SilverBucket,
+    ],
     wish,
     work: Work::Batch(Batch {
         launch: dbt::launch,

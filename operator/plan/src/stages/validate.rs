@@ -4,12 +4,16 @@ use std::collections::BTreeSet;
 
 use kube::ResourceExt;
 use medallion_crds::pipeline::{IngestAuthenticationType, IngestStage, PipelineSpec, SecretKeyRef};
-use medallion_crds::{ADOPT_ANNOTATION, Pipeline, REQUESTED_AT_ANNOTATION, Reason, Stage, Worker};
+use medallion_crds::text::cut;
+use medallion_crds::{ADOPT_ANNOTATION, Pipeline, REQUESTED_AT_ANNOTATION};
 
-use super::STAGES;
 use super::entry::StageEntry;
+use super::{STAGES, faults};
 use crate::model::config::OperatorConfig;
-use crate::model::pipeline::{Fault, StageWish, ValidateError, ValidatedPipeline, Warehouse};
+use crate::model::pipeline::{StageWish, ValidateError, ValidatedPipeline, Warehouse};
+
+/// The longest `requested-at`.
+const REQUEST_BYTES: usize = 64;
 
 impl ValidatedPipeline {
     /// Checks a pipeline against the operator's configuration.
@@ -29,16 +33,16 @@ impl ValidatedPipeline {
             .filter_map(|entry| (entry.wish)(entry.stage, spec))
             .collect();
         let dbt_image = config.images.dbt_projects.get(&spec.dbt.project).cloned();
-        let mut faults: Vec<Fault> = stages
-            .iter()
-            .filter_map(|wish| service_account_fault(wish, &config.service_account_prefix))
-            .collect();
+        let namespace = pipeline.namespace().ok_or(ValidateError::Identity("namespace"))?;
+        let adopt = adopted(pipeline);
+        let mut faults = faults::of_pipeline(spec, config, &namespace, &adopt);
+        faults.extend(faults::of_stages(&stages, config));
         if dbt_image.is_none() {
-            faults.extend(dbt_faults(table, &stages, spec, config));
+            faults.extend(faults::of_dbt(table, &stages, spec, config));
         }
         let admitting = spec.contract.admitting().ok_or(ValidateError::Contract)?;
         Ok(Self {
-            namespace: pipeline.namespace().ok_or(ValidateError::Identity("namespace"))?,
+            namespace,
             name: pipeline.metadata.name.clone().ok_or(ValidateError::Identity("name"))?,
             uid: pipeline.uid().ok_or(ValidateError::Identity("uid"))?,
             generation: pipeline.metadata.generation.unwrap_or_default(),
@@ -47,8 +51,9 @@ impl ValidatedPipeline {
                 .annotations()
                 .get(REQUESTED_AT_ANNOTATION)
                 .filter(|value| !value.is_empty())
-                .cloned(),
-            adopt: adopted(pipeline),
+                // It goes into status and onto runs: a longer one counts by its beginning.
+                .map(|value| cut(value, REQUEST_BYTES)),
+            adopt,
             suspend: spec.suspend,
             management: spec.management,
             schema_ref: admitting.schema_ref.clone(),
@@ -96,39 +101,4 @@ fn tokens(ingest: &IngestStage) -> Option<SecretKeyRef> {
     let authentication = &ingest.authentication;
     let tokens = authentication.bearer_tokens.as_ref()?;
     (authentication.kind == IngestAuthenticationType::BearerTokens).then(|| tokens.secret_key_ref.clone())
-}
-
-fn service_account_fault(wish: &StageWish, prefix: &str) -> Option<Fault> {
-    let name = wish.service_account.as_ref().filter(|name| !name.starts_with(prefix))?;
-    Some(Fault {
-        stage: wish.stage,
-        reason: Reason::ServiceAccountNotAllowed,
-        message: format!(
-            "spec.stages.{}.serviceAccountName: {name} does not begin with {prefix}; name an account that does, or have the Helm value serviceAccountPrefix changed",
-            wish.stage
-        ),
-    })
-}
-
-/// The project's image is missed by each stage that dbt makes.
-fn dbt_faults(table: &[StageEntry], stages: &[StageWish], spec: &PipelineSpec, config: &OperatorConfig) -> Vec<Fault> {
-    let allowed: Vec<_> = config.images.dbt_projects.keys().map(String::as_str).collect();
-    let message = format!(
-        "spec.dbt.project: no dbt project {} on the operator's list; use one of [{}] or have it added to the Helm value dbtProjects",
-        spec.dbt.project,
-        allowed.join(", "),
-    );
-    let by_dbt = |stage: Stage| {
-        let entry = table.iter().find(|entry| entry.stage == stage);
-        entry.is_some_and(|entry| entry.worker() == Worker::DbtRunner)
-    };
-    stages
-        .iter()
-        .filter(|wish| by_dbt(wish.stage))
-        .map(|wish| Fault {
-            stage: wish.stage,
-            reason: Reason::DbtProjectNotAllowed,
-            message: message.clone(),
-        })
-        .collect()
 }

@@ -1,7 +1,7 @@
 //! Warehouse: runs of the loader on Gold. No network.
 
 use medallion_crds::launch::{LoaderSettings, RunSettings};
-use medallion_crds::pipeline::PipelineSpec;
+use medallion_crds::pipeline::{DependencyKind, PipelineSpec};
 use medallion_crds::stage_run::TableVersion;
 use medallion_crds::{Stage, Worker};
 
@@ -20,6 +20,8 @@ pub(super) const STAGE: StageEntry = StageEntry {
         uses_aws: true,
     },
     upstream: Some(Stage::Gold),
+    pauses_with: None,
+    needs: &[DependencyKind::GoldBucket, DependencyKind::WarehouseSchema],
     wish,
     work: Work::Batch(Batch {
         launch,

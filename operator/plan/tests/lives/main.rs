@@ -1,5 +1,6 @@
 //! What holds in the life of a pipeline: things happen, and what the operator promises is checked after each. No network.
 
+mod api;
 mod random;
 mod runs;
 mod status;

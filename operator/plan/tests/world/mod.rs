@@ -23,7 +23,9 @@ use medallion_plan::{
 };
 
 pub const CONFIG: &str = r#"
+installation: here
 images: {workers: "medallion:1", dbtProjects: {purchases: "dbt-purchases:1"}}
+sizes: {small: {}}
 "#;
 
 pub struct World {

@@ -10,10 +10,10 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
 use kube::ResourceExt;
 use medallion_crds::launch::report::{FailureReport, ProvisionReport, Report, RunReport};
-use medallion_crds::pipeline::{Dependency, DependencyKind, DependencyState};
+use medallion_crds::pipeline::{Dependency, DependencyKind, DependencyState, Retention};
 use medallion_crds::progress::{DeadLetters, Identity, Progress, Trouble, TroubleClass, Work};
 use medallion_crds::stage_run::{RunProgress, TableVersion};
-use medallion_crds::{REQUESTED_AT_ANNOTATION, Reason, Stage, Worker, labels};
+use medallion_crds::{ADOPT_ANNOTATION, REQUESTED_AT_ANNOTATION, Reason, Stage, Worker, labels};
 use medallion_plan::Contract;
 use serde::Deserialize;
 
@@ -69,6 +69,16 @@ pub enum Step {
     DbtImage(String),
     /// The administrator gives a worker this memory.
     Memory { worker: Worker, limit: String },
+    /// The administrator changes the configuration: these fields are merged into it.
+    Configured(serde_json::Value),
+    /// The annotation medallion.dev/adopt.
+    Adopt(String),
+    /// A worker says how much of what its source keeps is used.
+    Retention {
+        stage: Stage,
+        used_seconds: i64,
+        of_seconds: i64,
+    },
     /// Somebody deletes the pipeline.
     Delete,
 }
@@ -171,9 +181,30 @@ impl World {
             }
             Step::Memory { worker, limit } => {
                 let limits = std::collections::BTreeMap::from([("memory".to_owned(), Quantity(limit))]);
-                let config = self.config.workers.entry(worker).or_default();
-                config.resources.limits = Some(limits);
+                let size = self.config.sizes.entry("grown".to_owned()).or_default();
+                size.resources.limits = Some(limits);
+                self.config.workers.entry(worker).or_default().size = Some("grown".to_owned());
             }
+            Step::Configured(patch) => {
+                let mut config = serde_json::to_value(&self.config).expect("a configuration");
+                merge(&mut config, patch);
+                self.config = serde_json::from_value(config).expect("a configuration");
+            }
+            Step::Adopt(values) => {
+                self.pipeline
+                    .annotations_mut()
+                    .insert(ADOPT_ANNOTATION.to_owned(), values);
+            }
+            Step::Retention {
+                stage,
+                used_seconds,
+                of_seconds,
+            } => self.work(stage, |work| {
+                work.retention = Some(Retention {
+                    used_seconds,
+                    of_seconds,
+                });
+            }),
             Step::Delete => self.pipeline.metadata.deletion_timestamp = Some(Time(self.now)),
         }
     }

@@ -1,0 +1,246 @@
+//! What the spec and the administrator's configuration can say, and what comes of it. No network.
+
+use kube::ResourceExt;
+use medallion_crds::Stage;
+use medallion_crds::pipeline::StageState;
+use serde_json::json;
+
+use crate::world::{Outcome, Step, World};
+use crate::{YAML, attempt, happens, started};
+
+fn replicas(world: &World, worker: &str) -> Option<i32> {
+    let deployment = world.observed.deployment(&format!("purchase-orders-{worker}"));
+    deployment.expect("a Deployment").spec.as_ref().unwrap().replicas
+}
+
+#[test]
+fn suspending_bronze_pauses_persist_and_shows_what_is_used_of_the_stream() {
+    let mut world = started();
+    happens(&mut world, Step::Spec(json!({"stages": {"bronze": {"suspend": true}}})));
+    assert_eq!(
+        (replicas(&world, "exporter"), replicas(&world, "consumer")),
+        (Some(0), Some(0))
+    );
+    assert_eq!(replicas(&world, "gateway"), Some(2), "events are still taken");
+    happens(&mut world, Step::WorkersReady);
+    for stage in [Stage::Persist, Stage::Bronze] {
+        assert_eq!(world.stage(stage).state, StageState::Suspended);
+    }
+    assert_eq!(world.condition("Ready").0, "True", "{:?}", world.condition("Ready"));
+    assert_eq!(
+        world.condition("Healthy").1,
+        "Suspended",
+        "{:?}",
+        world.condition("Healthy")
+    );
+
+    happens(&mut world, Step::Pass(6 * 3600));
+    let used = world.stage(Stage::Bronze).retention.unwrap();
+    assert_eq!((used.used_seconds, used.of_seconds), (21_600, 86_400));
+    happens(&mut world, Step::Pass(14 * 3600));
+    assert_eq!(world.condition("Healthy").1, "RetentionAtRisk");
+
+    happens(
+        &mut world,
+        Step::Spec(json!({"stages": {"bronze": {"suspend": false}}})),
+    );
+    happens(&mut world, Step::WorkersReady);
+    assert_eq!(
+        (replicas(&world, "exporter"), replicas(&world, "consumer")),
+        (Some(1), Some(2))
+    );
+    assert_eq!(world.condition("Healthy").0, "True", "{:?}", world.condition("Healthy"));
+}
+
+#[test]
+fn a_suspended_batch_stage_alone_starts_no_runs_and_holds_up_no_request() {
+    let mut world = started();
+    happens(&mut world, Step::Spec(json!({"stages": {"gold": {"suspend": true}}})));
+    happens(&mut world, Step::Bronze(3));
+    happens(&mut world, attempt(Stage::Silver, Outcome::Succeeded));
+    assert!(world.runs(Stage::Gold).is_empty());
+    assert_eq!(world.stage(Stage::Gold).state, StageState::Suspended);
+    happens(&mut world, Step::Pass(3600));
+    assert_eq!(world.condition("Healthy").0, "True", "{:?}", world.condition("Healthy"));
+    happens(&mut world, Step::RequestedAt("now".to_owned()));
+    happens(&mut world, attempt(Stage::Silver, Outcome::AlreadyCommitted));
+    let status = world.pipeline.status.clone().unwrap();
+    assert_eq!(status.last_handled_requested_at.as_deref(), Some("now"));
+    happens(&mut world, Step::Spec(json!({"stages": {"gold": {"suspend": false}}})));
+    assert_eq!(world.runs(Stage::Gold).len(), 1, "and takes up what has come meanwhile");
+}
+
+#[test]
+fn each_batch_stage_keeps_its_minimal_interval() {
+    let mut world = started();
+    happens(
+        &mut world,
+        Step::Spec(json!({"stages": {"gold": {"minIntervalSeconds": 200}}})),
+    );
+    for version in [3, 4] {
+        happens(&mut world, Step::Bronze(version));
+        happens(&mut world, attempt(Stage::Silver, Outcome::Succeeded));
+        happens(&mut world, attempt(Stage::Gold, Outcome::Succeeded));
+        happens(&mut world, Step::Pass(60));
+    }
+    assert_eq!(world.runs(Stage::Gold).len(), 1);
+    happens(&mut world, Step::Pass(100));
+    assert_eq!(world.runs(Stage::Gold).len(), 2);
+}
+
+#[test]
+fn a_size_is_a_class_of_the_configuration_or_is_refused_in_words() {
+    let mut world = World::new(YAML);
+    let big = json!({"sizes": {"large": {
+        "resources": {"limits": {"memory": "8Gi"}}, "nodeSelector": {"pool": "big"},
+        "dbt": {"memoryBytes": 6_442_450_944_i64, "threads": 4},
+    }}});
+    world.step(Step::Configured(big));
+    world.start_from(json!({"stages": {"silver": {"size": "large"}, "gold": {"size": "huge"}}}));
+    for step in [Step::Settle, Step::Provisioned, Step::WorkersReady, Step::Bronze(3)] {
+        happens(&mut world, step);
+    }
+    let spec = world.active_job(Stage::Silver).unwrap().spec.clone().unwrap();
+    let pod = spec.template.spec.unwrap();
+    assert_eq!(pod.node_selector.unwrap()["pool"], "big");
+    let limits = pod.containers[0].resources.clone().unwrap().limits.unwrap();
+    assert_eq!(limits["memory"].0, "8Gi");
+
+    let (status, reason, message) = world.condition("Accepted");
+    assert_eq!((status.as_str(), reason.as_str()), ("False", "SizeNotAllowed"));
+    assert!(
+        message.contains("spec.stages.gold.size") && message.contains("large, small"),
+        "{message}"
+    );
+    assert_eq!(world.stage(Stage::Gold).state, StageState::Blocked);
+}
+
+#[test]
+fn what_the_limits_of_a_namespace_do_not_allow_is_all_named_and_nothing_is_made() {
+    let limits = |namespaces: &str| {
+        json!({"limits": [{"namespaces": [namespaces], "topics": ["orders*"], "buckets": ["shop-*"], "schemas": ["gold"],
+            "roles": ["arn:aws:iam::*:role/other-*"], "brokers": ["kafka:*"]}]})
+    };
+    let mut world = World::new(YAML);
+    world.step(Step::Configured(limits("sh*")));
+    world.settle();
+    let (status, reason, message) = world.condition("Accepted");
+    assert_eq!((status.as_str(), reason.as_str()), ("False", "NotAllowedInNamespace"));
+    for named in [
+        "spec.kafka.topic: purchase_orders",
+        "spec.kafka.deadLetterTopic",
+        "copyRoleArn",
+    ] {
+        assert!(message.contains(named), "{named}: {message}");
+    }
+    assert!(
+        !message.contains("bucket") && !message.contains("bootstrapServers"),
+        "{message}"
+    );
+    assert!(world.children.is_empty() && world.observed.jobs.is_empty());
+    assert_eq!(world.condition("Stalled").0, "True");
+
+    world.step(Step::Configured(limits("other")));
+    world.settle();
+    let (_, _, message) = world.condition("Accepted");
+    assert!(
+        message.contains("no entry of the Helm value limits names namespace shop"),
+        "{message}"
+    );
+
+    world.config.limits = None;
+    world.settle();
+    assert_eq!(world.condition("Accepted").0, "True");
+    assert!(!world.observed.jobs.is_empty());
+}
+
+#[test]
+fn what_may_be_taken_over_reaches_the_workers_or_is_refused_in_words() {
+    let mut world = World::new(YAML);
+    let values = " gold.orders,there/shop/purchase-orders , gold.orders".to_owned();
+    happens(&mut world, Step::Adopt(values));
+    let plan = world.plan();
+    let settings = plan.create_jobs.first().map(|job| job.settings.data.clone());
+    assert!(settings.is_none(), "the Job stands already");
+    happens(&mut world, Step::Provisioned);
+    let job = &world.plan().children.iter().find_map(|child| match child {
+        medallion_plan::Child::ConfigMap(map) if map.name_any().contains("exporter") => map.data.clone(),
+        _ => None,
+    });
+    let text = &job.as_ref().unwrap()["settings.json"];
+    let settings: serde_json::Value = serde_json::from_str(text).unwrap();
+    assert_eq!(settings["adopt"], json!(["gold.orders", "there/shop/purchase-orders"]));
+    assert_eq!(settings["pipeline"]["installation"], "here");
+
+    happens(&mut world, Step::Adopt("everything".to_owned()));
+    assert_eq!(world.condition("Accepted").1, "AdoptionNotReadable");
+}
+
+#[test]
+fn the_group_and_the_owner_stand_in_status() {
+    let mut world = started();
+    let status = world.pipeline.status.clone().unwrap();
+    assert_eq!(status.owner.as_deref(), Some("here/shop/purchase-orders"));
+    let kafka = status.kafka.unwrap();
+    assert_eq!(kafka.consumer_group, "medallion.here.shop.purchase-orders");
+    happens(
+        &mut world,
+        Step::Retention {
+            stage: Stage::Persist,
+            used_seconds: 600_000,
+            of_seconds: 604_800,
+        },
+    );
+    assert_eq!(world.condition("Healthy").1, "RetentionAtRisk");
+}
+
+#[test]
+fn labels_annotations_and_secrets_of_a_worker_reach_its_pods() {
+    let mut world = World::new(YAML);
+    world.step(Step::Configured(json!({
+        "awsCredentialsSecret": "aws",
+        "imagePullSecrets": ["pull"],
+        "workers": {
+            "gateway": {"podLabels": {"mesh": "in", "medallion.dev/worker": "mine"}, "podAnnotations": {"inject": "yes"},
+                "serviceAccountAnnotations": {"role": "arn"}, "imagePullSecrets": ["own"]},
+            "consumer": {"awsCredentialsSecret": "aws-consumer"},
+        },
+    })));
+    for step in [Step::Settle, Step::Provisioned] {
+        happens(&mut world, step);
+    }
+    let template = |worker: &str| {
+        let deployment = world.observed.deployment(&format!("purchase-orders-{worker}")).unwrap();
+        deployment.spec.clone().unwrap().template
+    };
+    let gateway = template("gateway");
+    let metadata = gateway.metadata.unwrap();
+    assert_eq!(metadata.labels.as_ref().unwrap()["mesh"], "in");
+    assert_eq!(
+        metadata.labels.unwrap()["medallion.dev/worker"],
+        "gateway",
+        "ours are ours"
+    );
+    assert_eq!(metadata.annotations.unwrap()["inject"], "yes");
+    let pod = gateway.spec.unwrap();
+    let pull: Vec<_> = pod
+        .image_pull_secrets
+        .unwrap()
+        .into_iter()
+        .map(|secret| secret.name)
+        .collect();
+    assert_eq!(pull, ["pull", "own"]);
+    assert_eq!(pod.containers[0].env_from, None);
+    let secret = |worker: &str| {
+        let pod = template(worker).spec.unwrap();
+        pod.containers[0].env_from.clone().unwrap()[0]
+            .secret_ref
+            .clone()
+            .unwrap()
+            .name
+    };
+    assert_eq!(
+        (secret("consumer").as_str(), secret("exporter").as_str()),
+        ("aws-consumer", "aws")
+    );
+}
