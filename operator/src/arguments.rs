@@ -88,12 +88,12 @@ mod tests {
 images: {workers: "medallion:1", dbtProjects: {purchases: "dbt:1"}}
 environment: {AWS_ENDPOINT_URL_S3: "http://s3:7070"}
 awsCredentialsSecret: aws
-workers:
-  dbt-runner: {resources: {limits: {memory: 2Gi}}, nodeSelector: {pool: batch}}
+sizes: {large: {resources: {limits: {memory: 2Gi}}, nodeSelector: {pool: batch}}}
+workers: {dbt-runner: {size: large}}
 "#;
         let config = parse(text, Path::new("config.yaml")).unwrap();
         assert_eq!(config.images.dbt_projects["purchases"], "dbt:1");
-        assert_eq!(config.worker(Worker::DbtRunner).node_selector["pool"], "batch");
+        assert_eq!(config.size(Worker::DbtRunner, None).node_selector["pool"], "batch");
         assert_eq!(config.service_account_prefix, "medallion-");
     }
 

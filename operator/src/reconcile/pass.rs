@@ -229,7 +229,7 @@ fn has_happened(event: &PlannedEvent, reported: Reported, outcome: &Outcome, obs
 fn group_fault(context: &Context, key: &PipelineKey) -> Option<Fault> {
     let (group, holder) = context.index.other_holder_of_group(key)?;
     Some(Fault {
-        stage: Stage::Persist,
+        stage: Some(Stage::Persist),
         reason: Reason::GroupInUse,
         message: format!(
             "spec.kafka.consumerGroup: Pipeline {holder} reads with consumer group {group} already, and each would get only a part of the events; leave the field out or name another group"
