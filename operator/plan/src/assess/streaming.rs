@@ -15,8 +15,6 @@ use crate::stages::{Basis, Place, Work};
 /// A streaming stage as it stands.
 pub(crate) struct Streaming<'a> {
     pub place: Place<'a>,
-    /// It pauses, by the spec.
-    pub suspended: bool,
     pub state: StageState,
     /// Why, when the state alone does not say it.
     pub obstacle: Option<Obstacle>,
@@ -102,7 +100,6 @@ fn stage<'a>(basis: &Basis<'a>, place: Place<'a>, planned: &[Child], waits_for: 
     figures.retention = retention(basis, place, &figures);
     Streaming {
         place,
-        suspended,
         state,
         obstacle,
         ready_replicas: deployment.map(|_| i32::try_from(ready).unwrap_or(i32::MAX)),

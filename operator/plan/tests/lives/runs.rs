@@ -113,6 +113,8 @@ fn a_table_that_is_added_to_the_warehouse_is_loaded_without_waiting_for_gold() {
         &mut world,
         Step::Spec(serde_json::json!({"stages": {"warehouse": {"tables": tables}}})),
     );
+    // The provisioner looks first whether the table is somebody else's.
+    happens(&mut world, Step::Provisioned);
     assert_eq!(world.runs(Stage::Warehouse).len(), 2);
     // The worker of this world loads the first table only: that must not go on for ever.
     happens(&mut world, attempt(Stage::Warehouse, Outcome::Succeeded));
