@@ -154,6 +154,7 @@ fn within(partition: i32, committed: Option<i64>, log: Log) -> Start {
 
 #[cfg(test)]
 mod tests {
+    use medallion_crds::Reason;
     use rstest::rstest;
 
     use super::*;
@@ -229,7 +230,10 @@ mod tests {
             panic!("{begun:?}");
         };
         let error = Halt::error("orders", "g", vec![halt.clone(), halt]).expect("an error");
-        assert_eq!((error.class, error.reason), (ErrorClass::LossRisk, "TopicReplaced"));
+        assert_eq!(
+            (error.class, &error.reason),
+            (ErrorClass::LossRisk, &Reason::TopicReplaced)
+        );
         for words in ["orders", "old", "medallion.dev/adopt: topic/new"] {
             assert!(error.message.contains(words), "{error}");
         }
@@ -288,7 +292,7 @@ mod tests {
             vec![Halt::OffsetsLost(String::new()), halt],
         )
         .expect("an error");
-        assert_eq!((error.class, error.reason), (ErrorClass::Record, "GroupInUse"));
+        assert_eq!((error.class, &error.reason), (ErrorClass::Record, &Reason::GroupInUse));
         for words in [
             "medallion.group",
             OTHER,
@@ -337,7 +341,10 @@ mod tests {
             Start::At(offset) => panic!("{offset}"),
         };
         let error = Halt::error("orders", "g", vec![lost(1), lost(0), lost(1)]).expect("an error");
-        assert_eq!((error.class, error.reason), (ErrorClass::LossRisk, "OffsetsLost"));
+        assert_eq!(
+            (error.class, &error.reason),
+            (ErrorClass::LossRisk, &Reason::OffsetsLost)
+        );
         assert_eq!(error.message.matches("partition 1").count(), 1, "{error}");
         assert!(
             error.message.contains("partition 0") && error.message.contains(GO_ON),

@@ -207,7 +207,10 @@ async fn a_group_whose_offset_lies_beyond_the_log_halts_as_loss_risk() {
         .end()
         .await
         .expect_err("it must halt");
-    assert_eq!((error.class, &error.reason), (ErrorClass::LossRisk, &Reason::OffsetsLost));
+    assert_eq!(
+        (error.class, &error.reason),
+        (ErrorClass::LossRisk, &Reason::OffsetsLost)
+    );
     assert!(
         error.message.contains("partition 1") && error.message.contains("500"),
         "{error}"

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use consumer::Source;
 use kafka_admin::Stamp;
+use medallion_crds::Reason;
 use worker_kit::{ErrorClass, WorkerError};
 
 use crate::support::{
@@ -40,7 +41,7 @@ fn told(brokers: &Brokers, names: &Arc<ToldNames>) -> Source {
 }
 
 fn is_replaced(error: &WorkerError) -> bool {
-    (error.class, error.reason) == (ErrorClass::LossRisk, "TopicReplaced")
+    (error.class, &error.reason) == (ErrorClass::LossRisk, &Reason::TopicReplaced)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -170,8 +171,8 @@ async fn a_group_of_another_is_refused_without_joining_it() {
         .await
         .expect_err("it must be refused");
     assert_eq!(
-        (error.class, error.reason),
-        (ErrorClass::Record, "GroupInUse"),
+        (error.class, &error.reason),
+        (ErrorClass::Record, &Reason::GroupInUse),
         "{error}"
     );
     assert!(error.message.contains(OWNER), "it names the other: {error}");
@@ -199,7 +200,7 @@ async fn a_group_of_another_is_refused_without_joining_it() {
         .end()
         .await
         .expect_err("now the first is refused");
-    assert_eq!(error.reason, "GroupInUse");
+    assert_eq!(error.reason, Reason::GroupInUse);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -216,8 +217,8 @@ async fn two_who_begin_at_once_find_each_other() {
         .await
         .expect_err("it must end");
     assert_eq!(
-        (error.class, error.reason),
-        (ErrorClass::Record, "GroupInUse"),
+        (error.class, &error.reason),
+        (ErrorClass::Record, &Reason::GroupInUse),
         "{error}"
     );
     assert!(error.message.contains(OTHER), "{error}");
