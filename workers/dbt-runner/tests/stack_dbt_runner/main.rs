@@ -6,6 +6,7 @@ mod shop;
 mod warm;
 
 use dbt_runner::error::RunError;
+use medallion_crds::Reason;
 use medallion_crds::Stage;
 use medallion_lake::LakeError;
 use shop::{Shop, event, three_days};
@@ -274,7 +275,10 @@ async fn another_pipelines_tables_are_refused_before_anything_is_built() -> anyh
             "{error}"
         );
         let error = WorkerError::from(error);
-        assert_eq!((error.class, error.reason), (ErrorClass::Record, "OwnedByAnother"));
+        assert_eq!(
+            (error.class, &error.reason),
+            (ErrorClass::Record, &Reason::OwnedByAnother)
+        );
     }
     assert_eq!(
         shop.rows("silver/order_lines", &["order_id"]).await?,
@@ -351,7 +355,10 @@ async fn a_project_that_keeps_state_is_refused_with_all_that_is_wrong_with_it() 
         assert!(text.contains(words), "{words}: {text}");
     }
     let error = WorkerError::from(error);
-    assert_eq!((error.class, error.reason), (ErrorClass::Record, "DbtProjectUnfit"));
+    assert_eq!(
+        (error.class, &error.reason),
+        (ErrorClass::Record, &Reason::DbtProjectUnfit)
+    );
     assert!(shop.files("silver/order_lines").await?.is_empty());
     Ok(())
 }
