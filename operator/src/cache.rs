@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use medallion_crds::Pipeline;
 use medallion_crds::pipeline::ConfigMapKeyRef;
-use medallion_plan::Contract;
+use medallion_plan::{ApplyFailure, Contract};
 
 use crate::backoff;
 use crate::failure::Failure;
@@ -39,7 +39,7 @@ pub(crate) struct Cache {
     /// The resource version of an object that could not be read, once that has been told.
     pub unreadable: Option<String>,
     /// What users were last told that could not be applied.
-    pub apply_failure: Option<String>,
+    pub apply_failure: Option<ApplyFailure>,
     /// After looks that failed as a whole.
     pub pause: Option<Pause>,
 }
@@ -53,6 +53,8 @@ pub(crate) struct Written {
     pub after: String,
     /// What the watch had shown before the write: it may be late. `None`: nothing.
     pub before: Option<String>,
+    /// The watch has shown the write since, so whatever it shows now is news.
+    pub was_shown: bool,
     /// The server has kept labels and annotations as they were written, so that a difference is somebody's doing.
     pub is_kept_whole: bool,
 }

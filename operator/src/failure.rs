@@ -1,5 +1,7 @@
 //! Why one object could not be made as planned, while the others were. No network.
 
+use medallion_crds::Reason;
+use medallion_plan::ApplyFailure;
 use thiserror::Error;
 
 /// Why one object could not be made as planned.
@@ -36,8 +38,8 @@ impl Failure {
     }
 }
 
-/// What users are told of everything that failed, in one message; `None` if nothing is for them.
-pub(crate) fn words(failures: &[Failure], namespace: &str) -> Option<String> {
+/// What users read of everything that failed, in one message; `None` if nothing is for them.
+pub(crate) fn words(failures: &[Failure], namespace: &str) -> Option<ApplyFailure> {
     let taken: Vec<_> = failures
         .iter()
         .filter_map(|failure| match failure {
@@ -53,7 +55,7 @@ pub(crate) fn words(failures: &[Failure], namespace: &str) -> Option<String> {
             .map(|(kind, name)| format!("{}/{name}", kind.to_lowercase()))
             .collect();
         parts.push(format!(
-            "Taken: {} already there and not this Pipeline's; nothing of others is touched: remove them (kubectl -n {namespace} delete {}) or give the Pipeline another name",
+            "{} already there and not this Pipeline's; nothing of others is touched: remove them (kubectl -n {namespace} delete {}) or give the Pipeline another name",
             names.join(", "),
             targets.join(" "),
         ));
@@ -62,7 +64,15 @@ pub(crate) fn words(failures: &[Failure], namespace: &str) -> Option<String> {
         .iter()
         .filter(|failure| failure.is_for_users() && !matches!(failure, Failure::Taken { .. }));
     parts.extend(others.map(ToString::to_string));
-    (!parts.is_empty()).then(|| parts.join("; "))
+    let reason = if taken.is_empty() {
+        Reason::ApplyFailed
+    } else {
+        Reason::Taken
+    };
+    (!parts.is_empty()).then(|| ApplyFailure {
+        reason,
+        message: parts.join("; "),
+    })
 }
 
 #[cfg(test)]
@@ -85,7 +95,8 @@ mod tests {
             taken("Deployment", "a-consumer"),
             Failure::Refused("apply ConfigMap c: quota".to_owned()),
         ];
-        let text = words(&failures, "shop").unwrap();
+        let ApplyFailure { reason, message: text } = words(&failures, "shop").unwrap();
+        assert_eq!(reason, Reason::Taken);
         assert!(text.contains("Service a-gateway, Deployment a-consumer"), "{text}");
         assert!(
             text.contains("kubectl -n shop delete service/a-gateway deployment/a-consumer"),

@@ -16,6 +16,8 @@ mod key;
 mod kinds;
 mod lease;
 mod metrics;
+#[cfg(test)]
+mod mock;
 mod poll;
 mod reconcile;
 mod requests;

@@ -26,12 +26,13 @@ pub use build::pod::WorkerPod;
 pub use build::settings::{Launch, LaunchSettings, digest};
 pub use model::action::{ObjectId, Plan, PlanError, PlannedEvent, PlannedJob, PlannedRun};
 pub use model::child::Child;
-pub use model::cluster::{Contract, Observed};
+pub use model::cluster::{ApplyFailure, Contract, Observed};
 pub use model::config::{DbtLimits, Images, Limits, OperatorConfig, Size, WorkerConfig};
 pub use model::names;
 pub use model::pipeline::{BatchRules, Fault, StageWish, ValidateError, ValidatedPipeline, Warehouse, WorkWish};
 pub use model::pod::has_ended as pod_has_ended;
 pub use model::run::is_over;
+pub use model::shared::Shared;
 pub use report::{Urgency, urgency};
 pub use stages::{Batch, STAGES, StageEntry, StageRequest, Streaming, Work};
 

@@ -35,3 +35,29 @@ pub(crate) async fn installation(client: &Client, configured: &str) -> Result<St
     }
     Ok(name)
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::mock::Server;
+
+    #[tokio::test]
+    async fn the_cluster_names_the_installation_where_no_value_does() {
+        let server = Server::default();
+        server.put(
+            "namespaces",
+            json!({"metadata": {"name": "kube-system", "namespace": "cluster", "uid": "0a1b-2c"}}),
+        );
+        let client = server.client();
+        assert_eq!(installation(&client, "").await.unwrap(), "0a1b-2c");
+        assert_eq!(installation(&client, "prod-eu").await.unwrap(), "prod-eu");
+        for malformed in ["prod.eu", "Prod", "a/b", "a b"] {
+            assert!(installation(&client, malformed).await.is_err(), "{malformed}");
+        }
+        server.refuse("GET namespaces", 403);
+        let error = installation(&client, "").await.unwrap_err().to_string();
+        assert!(error.contains("Helm value installation"), "{error}");
+    }
+}

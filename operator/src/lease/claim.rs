@@ -177,11 +177,12 @@ impl Claim {
     async fn take_position(&mut self, position: Position) {
         let leads = matches!(position, Position::Leads { .. });
         let before = self.leadership.set(&self.watched, position.clone());
-        let exceptions = |position: &Position| match position {
-            Position::Leads { except, .. } => Some(except.clone()),
+        let led = |position: &Position| match position {
+            Position::Leads { until, except, .. } if Instant::now() < *until => Some(except.clone()),
             _ => None,
         };
-        if leads && exceptions(&before) != exceptions(&position) {
+        // What was asked for while nothing was led is lost.
+        if leads && led(&before) != led(&position) {
             self.requests.ask_all(self.index.keys(self.watched.as_deref()));
         }
         let words = match &position {
@@ -292,4 +293,139 @@ fn was_renewed_lately(lease: &Lease) -> bool {
         let ago = Timestamp::now().duration_since(time.0).as_secs();
         (0..10).contains(&ago)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::runtime::events::Reporter;
+    use serde_json::json;
+
+    use super::*;
+    use crate::mock::Server;
+
+    fn claim(server: &Server, watched: Option<&str>, own_namespace: &str, identity: &str) -> Claim {
+        let client = server.client();
+        let watched = watched.map(str::to_owned);
+        Claim {
+            recorder: Recorder::new(client.clone(), Reporter::from("test")),
+            client,
+            leadership: Arc::new(Leadership::new(std::slice::from_ref(&watched))),
+            watched,
+            own_namespace: own_namespace.to_owned(),
+            identity: identity.to_owned(),
+            index: Arc::new(Index::new(|_| None)),
+            requests: Requests::channel().0,
+            memory: Memory::default(),
+        }
+    }
+
+    async fn leads(claim: &mut Claim, now: Instant) -> bool {
+        matches!(claim.turn(now).await.unwrap(), Position::Leads { .. })
+    }
+
+    fn after(begin: Instant, seconds: u64) -> Instant {
+        begin + Duration::from_secs(seconds)
+    }
+
+    #[tokio::test]
+    async fn of_two_replicas_one_works_and_the_other_takes_over_when_it_is_gone() {
+        let (server, begin) = (Server::default(), Instant::now());
+        let mut one = claim(&server, None, "operators", "one");
+        let mut other = claim(&server, None, "operators", "other");
+        assert!(leads(&mut one, begin).await);
+        let position = other.turn(begin).await.unwrap();
+        let Position::Passive(why) = &position else {
+            panic!("{position:?}")
+        };
+        assert!(why.contains("held by one"), "{why}");
+        for turn in 1..10 {
+            assert!(leads(&mut one, after(begin, turn * 5)).await);
+            assert!(!leads(&mut other, after(begin, turn * 5)).await);
+        }
+        assert!(!leads(&mut other, after(begin, 55)).await, "it may come back");
+        assert!(leads(&mut other, after(begin, 66)).await);
+        assert!(!leads(&mut one, after(begin, 67)).await, "and is passive then");
+    }
+
+    #[tokio::test]
+    async fn a_lease_that_is_given_back_is_taken_at_once() {
+        let (server, begin) = (Server::default(), Instant::now());
+        let mut one = claim(&server, None, "operators", "one");
+        let mut other = claim(&server, None, "operators", "other");
+        leads(&mut one, begin).await;
+        leads(&mut other, begin).await;
+        let (namespace, name) = one.place();
+        Claim::release(&server.client(), &namespace, name, "one").await;
+        assert!(leads(&mut other, after(begin, 1)).await);
+    }
+
+    #[tokio::test]
+    async fn of_two_installations_of_the_whole_cluster_the_older_works_and_the_other_says_so() {
+        let (server, begin) = (Server::default(), Instant::now());
+        let mut old = claim(&server, None, "a-team", "old");
+        let mut new = claim(&server, None, "b-team", "new");
+        assert!(leads(&mut old, begin).await);
+        let position = new.turn(begin).await.unwrap();
+        let Position::Passive(why) = &position else {
+            panic!("{position:?}")
+        };
+        assert!(why.contains("a-team/medallion-operator-cluster held by old"), "{why}");
+        new.take_position(position).await;
+        assert_eq!(server.all("events").len(), 1);
+        assert!(new.leadership.words().unwrap().contains("another installation"));
+        // The older one is removed: its Lease runs out, and after a while in which it would have stopped the other works.
+        assert!(!leads(&mut new, after(begin, 10)).await);
+        assert!(!leads(&mut new, after(begin, 14)).await);
+        assert!(leads(&mut new, after(begin, 26)).await);
+        assert!(
+            leads(&mut old, after(begin, 27)).await,
+            "back again it is the older one"
+        );
+        assert!(!leads(&mut new, after(begin, 28)).await);
+    }
+
+    #[tokio::test]
+    async fn who_watches_the_whole_cluster_leaves_out_what_others_have_named() {
+        let (server, begin) = (Server::default(), Instant::now());
+        let mut all = claim(&server, None, "operators", "all");
+        let mut shop = claim(&server, Some("shop"), "shop-tools", "shop");
+        assert!(leads(&mut all, begin).await);
+        assert!(
+            !leads(&mut shop, after(begin, 1)).await,
+            "the other is given time to stop"
+        );
+        let position = all.turn(after(begin, 5)).await.unwrap();
+        let Position::Leads { except, .. } = position else {
+            panic!("{position:?}")
+        };
+        assert_eq!(except, BTreeSet::from(["shop".to_owned()]));
+        assert!(leads(&mut shop, after(begin, 12)).await);
+    }
+
+    #[tokio::test]
+    async fn two_installations_that_name_the_same_namespace_share_its_lease() {
+        let (server, begin) = (Server::default(), Instant::now());
+        let mut one = claim(&server, Some("shop"), "a", "one");
+        let mut other = claim(&server, Some("shop"), "b", "other");
+        leads(&mut one, begin).await;
+        assert!(leads(&mut one, after(begin, 11)).await);
+        assert!(!leads(&mut other, after(begin, 12)).await);
+    }
+
+    #[tokio::test]
+    async fn a_lease_that_somebody_else_has_just_taken_is_not_ours() {
+        let (server, begin) = (Server::default(), Instant::now());
+        let mut one = claim(&server, None, "operators", "one");
+        server.put(
+            "leases",
+            json!({
+                "metadata": {"name": CLUSTER_LEASE, "namespace": "operators"},
+                "spec": {"holderIdentity": "other", "leaseDurationSeconds": 15},
+            }),
+        );
+        assert!(!leads(&mut one, begin).await);
+        server.refuse("PUT leases", 409);
+        let lost = one.turn(after(begin, 20)).await.unwrap_err();
+        assert!(lost.is_conflict());
+    }
 }

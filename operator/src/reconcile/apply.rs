@@ -123,6 +123,9 @@ impl Applier<'_> {
         let stored = self.room.child(child.kind(), child.name()).map(AsRef::as_ref);
         let now = Instant::now();
         let client = &self.context.client;
+        if let (Some(stored), Some(written)) = (stored, self.cache.written.get_mut(&id)) {
+            Wanted::is_shown(stored, written);
+        }
         let step = wanted.step(stored, self.cache.written.get(&id), now);
         let (word, written) = match (step, stored) {
             (Ok(Step::Nothing), _) => {
@@ -196,6 +199,11 @@ impl Applier<'_> {
                 self.outcome.look_again(rest);
                 return Ok(());
             }
+            let id = format!("StageRun/{}/status", run.id.name);
+            if self.has_to_wait(&id, "") {
+                self.outcome.refused_runs.insert(run.id.name.clone());
+                return Ok(());
+            }
             let patch = json!({
                 "apiVersion": StageRun::api_version(&()),
                 "kind": StageRun::kind(&()),
@@ -211,12 +219,11 @@ impl Applier<'_> {
                 Ok(_) => {
                     Metrics::count(&self.context.metrics.writes, "StageRun/status");
                     self.cache.run_written.insert(run.id.uid.clone(), Instant::now());
+                    self.cache.waits.done(&id);
                     self.tell_end(run);
                 }
                 Err(error) => {
                     self.outcome.refused_runs.insert(run.id.name.clone());
-                    let id = format!("StageRun/{}/status", run.id.name);
-                    self.outcome.tried.insert(id.clone());
                     // One decided on an old picture: nothing is done, the next picture decides.
                     return self.settle(&id, "", Err(error.into()));
                 }

@@ -103,7 +103,9 @@ impl Wanted {
     pub fn step(&self, stored: Option<&StoredChild>, written: Option<&Written>, now: Instant) -> Result<Step, Failure> {
         let written = written.filter(|written| written.digest == self.digest);
         let may_be_late = |shown: Option<&String>| {
-            written.is_some_and(|written| written.before.as_ref() == shown && now.duration_since(written.at) < LATE)
+            written.is_some_and(|written| {
+                !written.was_shown && written.before.as_ref() == shown && now.duration_since(written.at) < LATE
+            })
         };
         let Some(stored) = stored else {
             return Ok(if may_be_late(None) { Step::Nothing } else { Step::Create });
@@ -207,11 +209,17 @@ impl Wanted {
             at: now,
             after: fingerprint(answer),
             before: stored.map(|stored| fingerprint(&stored.metadata)),
+            was_shown: false,
             is_kept_whole: self.stands_in(answer),
         }
     }
 
-    /// Whether labels, annotations and owners are there as they are wanted.
+    /// Takes note of what the watch shows now.
+    pub fn is_shown(stored: &StoredChild, written: &mut Written) {
+        written.was_shown |= written.after == fingerprint(&stored.metadata);
+    }
+
+    /// Whether labels and annotations are there as they are wanted.
     fn stands_in(&self, stored: &ObjectMeta) -> bool {
         let all = |wanted: &Option<std::collections::BTreeMap<String, String>>,
                    there: &Option<std::collections::BTreeMap<String, String>>| {

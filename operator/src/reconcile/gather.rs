@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Event, Pod};
 use kube::api::ListParams;
 use kube::{Api, Client, Resource, ResourceExt};
 use medallion_crds::{Pipeline, StageRun};
-use medallion_plan::{Contract, Observed, ValidatedPipeline, digest, is_over, pod_has_ended};
+use medallion_plan::{Contract, Observed, Shared, ValidatedPipeline, digest, is_over, pod_has_ended};
 
 use crate::api::call::{CallError, call};
 use crate::cache::{Cache, KnownContract, is_recent};
@@ -50,16 +50,21 @@ pub(crate) async fn gather(
     let mut observed = Observed {
         stored: stored.status.clone().unwrap_or_default(),
         contract: contract(client, pipeline, cache).await,
-        deployments: deployments.iter().map(|object| object.as_ref().clone()).collect(),
-        jobs: jobs.iter().map(|object| object.as_ref().clone()).collect(),
-        pods: pods.iter().map(|object| object.as_ref().clone()).collect(),
-        runs: runs.iter().map(|object| object.as_ref().clone()).collect(),
+        deployments: shared(deployments),
+        jobs: shared(jobs),
+        pods: shared(pods),
+        runs: shared(runs),
+        progress_ages: progress.iter().map(|(uid, (_, age))| (uid.clone(), *age)).collect(),
         progress: progress.into_iter().map(|(uid, (said, _))| (uid, said)).collect(),
         warnings: BTreeMap::new(),
         apply_failure: cache.apply_failure.clone(),
     };
     observed.warnings = warnings(client, pipeline, &observed, cache).await;
     Ok(observed)
+}
+
+fn shared<T>(objects: Vec<Arc<T>>) -> Vec<Shared<T>> {
+    objects.into_iter().map(Shared::from).collect()
 }
 
 fn all<T>(shelf: &Shelf<T>) -> Vec<Arc<T>> {
@@ -216,8 +221,8 @@ async fn warnings(
     let pods = observed
         .pods
         .iter()
-        .filter(|pod| waits(pod) && is_slow(*pod, now))
-        .filter_map(ResourceExt::uid);
+        .filter(|pod| waits(pod) && is_slow::<Pod>(pod, now))
+        .filter_map(|pod| pod.uid());
     let jobs = observed
         .jobs_without_pods()
         .filter(|job| is_slow(*job, now))

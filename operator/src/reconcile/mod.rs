@@ -8,4 +8,6 @@ mod pass;
 mod queue;
 mod report;
 mod since;
+#[cfg(test)]
+mod tests;
 mod unknown;

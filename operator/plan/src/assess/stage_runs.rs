@@ -1,5 +1,7 @@
 //! What is known of a batch stage from its runs. No network.
 
+use std::ops::Deref;
+
 use jiff::Timestamp;
 use kube::ResourceExt;
 use medallion_crds::pipeline::StageStatus;
@@ -44,6 +46,7 @@ impl<'a> StageRuns<'a> {
         let mut all: Vec<_> = observed
             .runs
             .iter()
+            .map(Deref::deref)
             .filter(|run| run.spec.stage == Some(stage) && run::belongs(run, pipeline))
             .collect();
         all.sort_by_key(|run| (run.creation_timestamp(), run.name_any()));

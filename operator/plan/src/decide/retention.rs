@@ -67,7 +67,7 @@ fn jobs_to_delete(observed: &Observed, runs: &StageRuns<'_>) -> Vec<ObjectId> {
             let run = job.labels().get(labels::RUN);
             run.is_some_and(|run| over.contains(run)) && run != newest.as_ref()
         })
-        .filter_map(living)
+        .filter_map(|job| living(job))
         .collect()
 }
 
@@ -77,7 +77,7 @@ pub(super) fn tries_to_delete(observed: &Observed, current: &str) -> Vec<ObjectI
         .jobs
         .iter()
         .filter(|job| job.labels().get(labels::RUN).is_none() && job.metadata.name.as_deref() != Some(current))
-        .filter_map(living)
+        .filter_map(|job| living(job))
         .collect()
 }
 

@@ -3,6 +3,8 @@
 //! One write per step: the attempt's number is stored before its Job exists, the Job's name after it was seen. A crash
 //! between two steps is just another start.
 
+use std::ops::Deref;
+
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -171,7 +173,7 @@ impl Stepper<'_> {
     /// Job that was stuck, or of an earlier pipeline of that name. The store would fence it; better to wait for its end.
     fn other_at_work(&self) -> Option<&Pod> {
         let stage = self.run.spec.stage?.as_str();
-        self.context.observed.pods.iter().find(|pod| {
+        self.context.observed.pods.iter().map(Deref::deref).find(|pod| {
             pod.labels().get(labels::STAGE).map(String::as_str) == Some(stage)
                 && !self.may_be_own(pod)
                 && pod::is_at_work(pod, self.context.now)

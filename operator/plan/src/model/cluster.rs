@@ -1,16 +1,18 @@
 //! What stands in the cluster at one moment, as far as one pipeline is concerned. No network.
 
 use std::collections::BTreeMap;
+use std::ops::Deref;
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use kube::{Resource, ResourceExt};
 use medallion_crds::progress::Progress;
-use medallion_crds::{PipelineStatus, StageRun, Worker, labels};
+use medallion_crds::{PipelineStatus, Reason, StageRun, Worker, labels};
 use serde::{Deserialize, Serialize};
 
 use super::obstacle::Obstacle;
+use super::shared::Shared;
 use super::{job, pod};
 
 /// What stands in the cluster.
@@ -22,19 +24,31 @@ pub struct Observed {
     /// The `ConfigMap` that holds the contract.
     pub contract: Contract,
     /// Deployments of this pipeline.
-    pub deployments: Vec<Deployment>,
+    pub deployments: Vec<Shared<Deployment>>,
     /// Jobs of this pipeline: the provisioner's and those of runs.
-    pub jobs: Vec<Job>,
+    pub jobs: Vec<Shared<Job>>,
     /// Pods of this pipeline.
-    pub pods: Vec<Pod>,
+    pub pods: Vec<Shared<Pod>>,
     /// Runs that name this pipeline.
-    pub runs: Vec<StageRun>,
+    pub runs: Vec<Shared<StageRun>>,
     /// Newest accepted progress, by UID of the pod. A pod that does not answer is absent.
     pub progress: BTreeMap<String, Progress>,
     /// Newest warning event of pods that do not start and of Jobs that get no pod, by UID of the pod or the Job.
     pub warnings: BTreeMap<String, String>,
+    /// For how many seconds what a pod says has been standing still, by UID of the pod.
+    pub progress_ages: BTreeMap<String, i64>,
     /// What the last pass could not apply.
-    pub apply_failure: Option<String>,
+    pub apply_failure: Option<ApplyFailure>,
+}
+
+/// What could not be applied, all of it.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ApplyFailure {
+    /// `Taken` where names are others', else `ApplyFailed`.
+    pub reason: Reason,
+    /// Each object, and what to do.
+    pub message: String,
 }
 
 /// The `ConfigMap` that holds the contract.
@@ -63,12 +77,16 @@ impl Observed {
     pub fn deployment(&self, name: &str) -> Option<&Deployment> {
         self.deployments
             .iter()
+            .map(Deref::deref)
             .find(|deployment| deployment.metadata.name.as_deref() == Some(name))
     }
 
     /// A Job.
     pub fn job(&self, name: &str) -> Option<&Job> {
-        self.jobs.iter().find(|job| job.metadata.name.as_deref() == Some(name))
+        self.jobs
+            .iter()
+            .map(Deref::deref)
+            .find(|job| job.metadata.name.as_deref() == Some(name))
     }
 
     /// Pods of a Job, newest first.
@@ -77,6 +95,7 @@ impl Observed {
         let mut pods: Vec<_> = self
             .pods
             .iter()
+            .map(Deref::deref)
             .filter(|pod| {
                 pod.owner_references()
                     .iter()
@@ -94,6 +113,7 @@ impl Observed {
     pub fn pods_of_worker(&self, worker: Worker) -> Vec<&Pod> {
         self.pods
             .iter()
+            .map(Deref::deref)
             .filter(|pod| {
                 pod.metadata.deletion_timestamp.is_none()
                     && !pod::has_ended(pod)
@@ -110,6 +130,11 @@ impl Observed {
         self.progress.get(pod.metadata.uid.as_deref()?)
     }
 
+    /// For how many seconds a pod's words have been standing still.
+    pub fn progress_age_of(&self, pod: &Pod) -> Option<i64> {
+        self.progress_ages.get(pod.metadata.uid.as_deref()?).copied()
+    }
+
     /// Newest warning event of a pod or a Job.
     pub fn warning_of<K: Resource>(&self, object: &K) -> Option<&str> {
         self.warnings.get(object.meta().uid.as_deref()?).map(String::as_str)
@@ -119,6 +144,7 @@ impl Observed {
     pub fn jobs_without_pods(&self) -> impl Iterator<Item = &Job> {
         self.jobs
             .iter()
+            .map(Deref::deref)
             .filter(|job| job::end(job).is_none() && self.pods_of_job(job).is_empty())
     }
 

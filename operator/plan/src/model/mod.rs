@@ -12,4 +12,5 @@ pub(crate) mod obstacle;
 pub(crate) mod pipeline;
 pub(crate) mod pod;
 pub(crate) mod run;
+pub(crate) mod shared;
 pub(crate) mod time;

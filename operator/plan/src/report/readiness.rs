@@ -26,11 +26,12 @@ pub(super) fn judge(basis: &Basis<'_>, waits_for: Option<&Obstacle>, streaming: 
     if let Some(fault) = basis.pipeline.faults.first() {
         return not_ready(&fault.reason, fault.message.clone(), true);
     }
+    // What cannot be made may be what everything else waits for.
+    if let Some(failure) = &basis.observed.apply_failure {
+        return not_ready(&failure.reason, failure.message.clone(), false);
+    }
     if let Some(obstacle) = waits_for {
         return not_ready(&obstacle.reason, obstacle.message.clone(), false);
-    }
-    if let Some(failure) = &basis.observed.apply_failure {
-        return not_ready(&Reason::ApplyFailed, failure.clone(), false);
     }
     if let Some(stage) = streaming.iter().find(|stage| !stage.rolled_out) {
         let replaced = Obstacle::new(Reason::RollingOut, "the worker's pods are being replaced");

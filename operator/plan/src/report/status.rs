@@ -61,7 +61,8 @@ pub(crate) fn report(
     .map_err(PlanError::Status)?;
     let turns = streaming.iter().filter_map(|stage| stage.turns_at).min();
     // Why a pod does not start, or is not made, is told by events, which nobody watches.
-    let starting = observed.pods.iter().any(pod::is_starting) || observed.jobs_without_pods().next().is_some();
+    let starting =
+        observed.pods.iter().any(|pod| pod::is_starting(pod)) || observed.jobs_without_pods().next().is_some();
     let looks = [
         health.turns_at,
         turns,

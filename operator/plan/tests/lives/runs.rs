@@ -171,7 +171,7 @@ fn history_keeps_the_newest_run_and_the_limits() {
         .iter()
         .filter(|job| job.name_any().contains("silver"));
     assert_eq!(
-        jobs.map(ResourceExt::name_any).collect::<Vec<_>>(),
+        jobs.map(|job| job.name_any()).collect::<Vec<_>>(),
         ["purchase-orders-silver-000007-1"]
     );
 }

@@ -228,7 +228,7 @@ fn a_pod_that_a_node_refused_is_not_one_on_its_way() {
     let status = pod.status.as_mut().unwrap();
     (status.container_statuses, status.conditions) = (None, None);
     status.phase = Some("Failed".to_owned());
-    world.observed.pods.push(pod);
+    world.observed.pods.push(pod.into());
     let event = "Node didn't have enough resource: cpu".to_owned();
     world.observed.warnings.insert("refused".to_owned(), event);
     world.settle();

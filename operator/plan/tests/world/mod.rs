@@ -164,7 +164,7 @@ impl World {
                 kube::core::cel::validate_cel(&run).expect("a run that the API server takes");
             }
             self.born(&mut run.metadata);
-            self.observed.runs.push(run);
+            self.observed.runs.push(run.into());
         }
         for id in plan.delete_jobs {
             if self.observed.job(&id.name).and_then(ResourceExt::uid) == Some(id.uid) {
@@ -205,7 +205,7 @@ impl World {
             None => {
                 let mut new = wanted;
                 self.born(&mut new.metadata);
-                self.observed.deployments.push(new);
+                self.observed.deployments.push(new.into());
             }
         }
     }
@@ -219,7 +219,7 @@ impl World {
         }
         *self.jobs_created.entry(job.name_any()).or_default() += 1;
         self.born(&mut job.metadata);
-        self.observed.jobs.push(job);
+        self.observed.jobs.push(job.into());
     }
 
     fn remove_job(&mut self, name: &str) {
@@ -257,6 +257,7 @@ impl World {
         self.observed
             .runs
             .iter()
+            .map(|run| &**run)
             .find(|run| run.spec.stage == Some(stage) && !medallion_plan::is_over(run))
     }
 
@@ -264,6 +265,7 @@ impl World {
         self.observed
             .runs
             .iter()
+            .map(|run| &**run)
             .filter(|run| run.spec.stage == Some(stage))
             .collect()
     }

@@ -256,7 +256,7 @@ impl World {
         });
         let code = if missing.is_empty() { 0 } else { 21 };
         let pod = self.pod_of_job(&job, ended(code, None, Some(&report)));
-        self.observed.pods.push(pod);
+        self.observed.pods.push(pod.into());
         self.end_job(
             &job,
             if code == 0 { "Complete" } else { "Failed" },
@@ -301,7 +301,7 @@ impl World {
                 self.observed
                     .progress
                     .insert(uid, self.progress(&pod, Some(stage), work));
-                self.observed.pods.push(pod);
+                self.observed.pods.push(pod.into());
             }
             let known = self
                 .observed
@@ -476,7 +476,7 @@ impl World {
                 let progress = self.progress(&pod, Some(stage), work);
                 self.observed.progress.insert(pod.uid().expect("a uid"), progress);
             }
-            self.observed.pods.push(pod);
+            self.observed.pods.push(pod.into());
         }
         if let Some((kind, reason)) = end {
             self.end_job(&job, kind, reason);

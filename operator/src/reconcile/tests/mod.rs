@@ -1,0 +1,5 @@
+//! Looks at pipelines against an API server in memory. No network.
+
+mod apply;
+mod pass;
+mod world;

@@ -1,0 +1,167 @@
+//! Whole looks: what is written, what is told, and what is not. No network.
+
+use serde_json::json;
+
+use super::world::World;
+use crate::key::PipelineKey;
+
+#[tokio::test]
+async fn a_new_pipeline_is_provisioned_told_and_then_left_alone() {
+    let world = World::new();
+    let again = world.look().await;
+    assert!(again.is_some(), "it is looked at again without any other reason");
+    assert_eq!(world.server.all("jobs").len(), 1);
+    assert_eq!(world.condition("Ready").0, "False");
+    assert!(!world.events().is_empty());
+    world.watch();
+    world.settle().await;
+    world.look().await;
+    assert!(world.server.writes().is_empty(), "no write when nothing has changed");
+}
+
+#[tokio::test]
+async fn names_that_are_others_are_told_in_the_status_all_in_one_message_with_the_fix() {
+    // What would be made: from another life of the same pipeline.
+    let rehearsal = World::new();
+    rehearsal.look().await;
+    let names = |plural: &str| -> Vec<String> {
+        let all = rehearsal.server.all(plural);
+        let ours = all
+            .iter()
+            .filter(|object| !object["metadata"]["ownerReferences"].is_null());
+        ours.map(|object| object["metadata"]["name"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    let (accounts, maps) = (names("serviceaccounts"), names("configmaps"));
+    assert!(
+        !accounts.is_empty() && !maps.is_empty(),
+        "{accounts:?} {maps:?} {:?}",
+        rehearsal.server.requests()
+    );
+
+    let world = World::new();
+    for name in &accounts {
+        world.server.put("serviceaccounts", json!({"metadata": {"name": name}}));
+    }
+    for name in &maps {
+        world.server.put(
+            "configmaps",
+            json!({"metadata": {"name": name}, "data": {"theirs": "yes"}}),
+        );
+    }
+    world.look().await;
+    let (status, reason, message) = world.condition("Ready");
+    assert_eq!((status.as_str(), reason.as_str()), ("False", "Taken"), "{message}");
+    for name in accounts.iter().chain(&maps) {
+        assert!(message.contains(name), "{name}: {message}");
+    }
+    assert!(message.contains("kubectl -n shop delete"), "{message}");
+    for name in &maps {
+        assert_eq!(world.server.get("configmaps", name).unwrap()["data"]["theirs"], "yes");
+    }
+    assert!(world.server.all("jobs").is_empty());
+}
+
+#[tokio::test]
+async fn nothing_is_told_that_was_not_written() {
+    let world = World::new();
+    world.server.refuse("PATCH pipelines/orders/status", 409);
+    world.look().await;
+    assert!(world.events().is_empty(), "{:?}", world.events());
+    world.server.refuse("PATCH pipelines/orders/status", 0);
+    world.watch();
+    world.look().await;
+    assert!(!world.events().is_empty());
+}
+
+#[tokio::test]
+async fn a_look_that_failed_waits_whatever_moves_but_not_for_a_changed_wish() {
+    let world = World::new();
+    world.server.refuse("PATCH pipelines/orders/status", 500);
+    world.look().await;
+    world.server.requests();
+    for _ in 0..5 {
+        assert!(world.look().await.is_some());
+    }
+    assert!(world.server.requests().is_empty(), "not pulled forward");
+    world.server.edit("pipelines", "orders", |object| {
+        object["metadata"]["annotations"] = json!({"medallion.dev/requested-at": "now"});
+    });
+    world.watch();
+    world.look().await;
+    assert!(!world.server.requests().is_empty(), "a person waits");
+}
+
+#[tokio::test]
+async fn nothing_is_made_for_a_pipeline_that_is_gone_although_the_watch_still_shows_it() {
+    let world = World::new();
+    world.server.remove("pipelines", "orders");
+    world.look().await;
+    assert!(world.server.writes().is_empty());
+}
+
+#[tokio::test]
+async fn a_run_of_a_pipeline_that_does_not_exist_says_so_once() {
+    let world = World::new();
+    let run = |name: &str| {
+        json!({
+            "apiVersion": "medallion.dev/v1alpha1", "kind": "StageRun", "metadata": {"name": name},
+            "spec": {
+                "pipelineRef": {"name": "nowhere"}, "stage": "silver", "type": "Process",
+                "process": {"inputs": [{"name": "bronze", "version": 3}]},
+            },
+        })
+    };
+    world.server.put("stageruns", run("by-hand"));
+    let mut owned = run("of-a-pipeline-that-was");
+    owned["metadata"]["ownerReferences"] =
+        json!([{"apiVersion": "medallion.dev/v1alpha1", "kind": "Pipeline", "name": "nowhere", "uid": "u"}]);
+    world.server.put("stageruns", owned);
+    world.watch();
+    let world = World {
+        key: PipelineKey::new("shop", "nowhere"),
+        ..world
+    };
+    world.look().await;
+    let conditions = &world.server.get("stageruns", "by-hand").unwrap()["status"]["conditions"];
+    assert_eq!(conditions[0]["type"], "Succeeded");
+    assert_eq!(conditions[0]["status"], "Unknown");
+    assert!(
+        conditions[0]["message"]
+            .as_str()
+            .unwrap()
+            .contains("no Pipeline nowhere in namespace shop")
+    );
+    assert!(world.server.get("stageruns", "of-a-pipeline-that-was").unwrap()["status"].is_null());
+    world.watch();
+    world.server.requests();
+    world.look().await;
+    assert!(world.server.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_consumer_group_that_another_pipeline_holds_is_refused() {
+    let world = World::new();
+    world.server.edit("pipelines", "orders", |object| {
+        object["spec"]["kafka"]["consumerGroup"] = json!("shared");
+    });
+    let mut older = world.server.get("pipelines", "orders").unwrap();
+    older["metadata"]["name"] = json!("older");
+    older["metadata"]["uid"] = json!("older");
+    older["metadata"]["creationTimestamp"] = json!("2025-01-01T00:00:00Z");
+    world.server.put("pipelines", older);
+    world.watch();
+    world.look().await;
+    let (status, reason, message) = world.condition("Ready");
+    assert_eq!((status.as_str(), reason.as_str()), ("False", "GroupInUse"));
+    assert!(message.contains("Pipeline shop/older"), "{message}");
+}
+
+#[tokio::test]
+async fn who_does_not_lead_does_nothing() {
+    let world = World::new();
+    let passive = crate::lease::leadership::Position::Passive("held by another".to_owned());
+    world.context.leadership.set(&None, passive);
+    assert_eq!(world.look().await, None);
+    assert!(world.server.requests().is_empty());
+}
