@@ -282,8 +282,11 @@ pub struct ProvisioningStatus {
     /// Digest of what is asked for: names of the dependencies, contract, image. Another digest starts over.
     #[schemars(length(max = 64))]
     pub hash: String,
-    /// Whether everything was found as it must be. The streaming stages are started or changed only then.
+    /// Whether everything was found as it must be.
     pub succeeded: bool,
+    /// Whether the provisioner has told what it found for this digest. Each stage is started or changed only then, and only if all that it needs itself is there.
+    #[serde(default)]
+    pub reported: bool,
     /// Number of the try under way, or of the last one.
     pub attempt: i32,
     /// Not before this time the next try begins.

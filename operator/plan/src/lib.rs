@@ -30,7 +30,7 @@ pub use model::cluster::{ApplyFailure, Contract, Observed};
 pub use model::config::{DbtLimits, Images, Limits, OperatorConfig, Size, WorkerConfig};
 pub use model::names;
 pub use model::pipeline::{BatchRules, Fault, StageWish, ValidateError, ValidatedPipeline, Warehouse, WorkWish};
-pub use model::pod::has_ended as pod_has_ended;
+pub use model::pod::{has_ended as pod_has_ended, worker_state};
 pub use model::run::is_over;
 pub use model::shared::Shared;
 pub use report::{Urgency, urgency};
@@ -57,10 +57,13 @@ pub fn plan(
     };
     let provisioning = decide::provisioning::step(&basis);
     let deployments = decide::deployments::plan(&basis, &provisioning);
-    let streaming = assess::streaming::all(&basis, &deployments.children, provisioning.obstacle.as_ref());
+    let streaming = assess::streaming::all(&basis, &deployments.children, |place| {
+        provisioning.hinders_change(place)
+    });
     let keep = decide::deployments::keep(&basis, &provisioning, &deployments.children, &streaming);
     let batch = decide::batch::all(&basis, &provisioning, &streaming);
     let report = report::status::report(&basis, &provisioning, &streaming, &batch)?;
-    let parts = [provisioning.plan, deployments, keep, batch.plan, report];
+    let held_open = decide::retention::held_open(&basis);
+    let parts = [provisioning.plan, deployments, keep, batch.plan, held_open, report];
     Ok(parts.into_iter().collect())
 }

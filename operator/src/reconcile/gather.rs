@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Event, Pod};
 use kube::api::ListParams;
 use kube::{Api, Client, Resource, ResourceExt};
 use medallion_crds::{Pipeline, StageRun};
-use medallion_plan::{Contract, Observed, Shared, ValidatedPipeline, digest, is_over, pod_has_ended};
+use medallion_plan::{Contract, Observed, Shared, ValidatedPipeline, digest, is_over, pod_has_ended, worker_state};
 
 use crate::api::call::{CallError, call};
 use crate::cache::{Cache, KnownContract, is_recent};
@@ -58,6 +58,7 @@ pub(crate) async fn gather(
         progress: progress.into_iter().map(|(uid, (said, _))| (uid, said)).collect(),
         warnings: BTreeMap::new(),
         apply_failure: cache.apply_failure.clone(),
+        pipelines: 0,
     };
     observed.warnings = warnings(client, pipeline, &observed, cache).await;
     Ok(observed)
@@ -151,17 +152,7 @@ fn has_ended(job: &Job) -> bool {
 }
 
 fn has_terminated(pod: &Pod) -> bool {
-    state_of(pod).is_some_and(|state| state.terminated.is_some())
-}
-
-fn state_of(pod: &Pod) -> Option<&k8s_openapi::api::core::v1::ContainerState> {
-    pod.status
-        .as_ref()?
-        .container_statuses
-        .as_ref()?
-        .first()?
-        .state
-        .as_ref()
+    worker_state(pod).is_some_and(|state| state.terminated.is_some())
 }
 
 async fn contract(client: &Client, pipeline: &ValidatedPipeline, cache: &mut Cache) -> Contract {
@@ -254,7 +245,7 @@ async fn warnings(
 }
 
 fn waits(pod: &Pod) -> bool {
-    !pod_has_ended(pod) && state_of(pod).is_none_or(|state| state.running.is_none() && state.terminated.is_none())
+    !pod_has_ended(pod) && worker_state(pod).is_none_or(|state| state.running.is_none() && state.terminated.is_none())
 }
 
 fn is_slow<K: Resource>(object: &K, now: Timestamp) -> bool {

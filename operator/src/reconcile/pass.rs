@@ -167,6 +167,7 @@ async fn look(
     let mut observed = gather::gather(client, &context.board, room, &seen, &pipeline, cache)
         .await
         .map_err(PassError::Observe)?;
+    observed.pipelines = i64::try_from(context.index.count_pipelines()).unwrap_or(i64::MAX);
     let now = Timestamp::now();
     let mut planned = plan(STAGES, &pipeline, &observed, &context.config, now)?;
     if creates(room, &planned) {

@@ -41,6 +41,8 @@ pub(crate) enum AttemptState {
     Succeeded(RunReport),
     /// The attempt is over without evidence.
     Ended(Ending),
+    /// The worker has ended without evidence, but a container beside it keeps its pod.
+    HeldOpen { job_uid: Option<String>, ending: Ending },
     /// The Job should have ended long ago.
     Stuck { job_uid: Option<String>, ending: Ending },
 }
@@ -100,6 +102,15 @@ pub(crate) fn judge(
         });
         ending.launch_hash = launch_hash;
         return AttemptState::Ended(ending);
+    }
+    let held = pods.first().filter(|newest| pod::held_by(newest, now).is_some());
+    if let Some(terminated) = held.and_then(|newest| pod::terminated(newest)) {
+        let mut ending = worker_ended(terminated);
+        ending.launch_hash = launch_hash;
+        return AttemptState::HeldOpen {
+            job_uid: job.uid(),
+            ending,
+        };
     }
     let stuck_at = stuck_time(status, job, timeout_seconds, now);
     if now >= stuck_at {

@@ -2,9 +2,10 @@
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
-use medallion_crds::Stage;
+use medallion_crds::launch::ADMIN_PORT;
 use medallion_crds::pipeline::{Retention, StageState, StageStatus};
 use medallion_crds::progress::{Progress, TroubleClass};
+use medallion_crds::{Reason, Stage};
 
 use crate::model::child::Child;
 use crate::model::obstacle::Obstacle;
@@ -23,8 +24,8 @@ pub(crate) struct Streaming<'a> {
     pub figures: Figures,
     /// The Deployment does what was last planned for it.
     pub rolled_out: bool,
-    /// Whether the progress of all pods is known, of those that have had time to tell.
-    pub measured: bool,
+    /// Why the progress of not all pods is known, of those that have had time to tell.
+    pub unmeasured: Option<Obstacle>,
     /// When a pod that has not told anything yet should have.
     pub turns_at: Option<Timestamp>,
 }
@@ -49,15 +50,19 @@ const FIRST_ANSWER_SECONDS: i32 = 15;
 /// In how many steps the use of what a source keeps is told, so that a status does not tick.
 const RETENTION_STEPS: i64 = 100;
 
-/// All streaming stages. `planned` is what is planned for the cluster; `waits_for` is why nothing is, if so.
-pub(crate) fn all<'a>(basis: &Basis<'a>, planned: &[Child], waits_for: Option<&Obstacle>) -> Vec<Streaming<'a>> {
+/// All streaming stages. `planned` is what is planned for the cluster; `waits_for` tells why nothing is for a stage, if so.
+pub(crate) fn all<'a>(
+    basis: &Basis<'a>,
+    planned: &[Child],
+    waits_for: impl Fn(Place<'a>) -> Option<Obstacle>,
+) -> Vec<Streaming<'a>> {
     basis
         .streaming()
-        .map(|(place, _)| stage(basis, place, planned, waits_for))
+        .map(|(place, _)| stage(basis, place, planned, waits_for(place)))
         .collect()
 }
 
-fn stage<'a>(basis: &Basis<'a>, place: Place<'a>, planned: &[Child], waits_for: Option<&Obstacle>) -> Streaming<'a> {
+fn stage<'a>(basis: &Basis<'a>, place: Place<'a>, planned: &[Child], waits_for: Option<Obstacle>) -> Streaming<'a> {
     let Basis {
         pipeline,
         observed,
@@ -90,7 +95,7 @@ fn stage<'a>(basis: &Basis<'a>, place: Place<'a>, planned: &[Child], waits_for: 
         let hindered = hindered(basis, &pods).or(refused);
         judge(&progress, ready, hindered)
     } else {
-        let obstacle = waits_for.cloned().unwrap_or_else(Obstacle::starting);
+        let obstacle = waits_for.unwrap_or_else(Obstacle::starting);
         (StageState::Pending, Some(obstacle))
     };
     let planned = deployment::planned_hash(planned, &pipeline.name, worker);
@@ -105,7 +110,7 @@ fn stage<'a>(basis: &Basis<'a>, place: Place<'a>, planned: &[Child], waits_for: 
         ready_replicas: deployment.map(|_| i32::try_from(ready).unwrap_or(i32::MAX)),
         figures,
         rolled_out: deployment.is_some_and(|deployment| deployment::is_rolled_out(deployment, planned)),
-        measured: suspended || (!progress.is_empty() && answers_due.iter().all(|due| *due > now)),
+        unmeasured: unmeasured(basis, place, &pods).filter(|_| !suspended),
         turns_at,
     }
 }
@@ -157,6 +162,39 @@ fn measure(before: Figures, progress: &[&Progress], some_silent: bool, answer_co
             .max_by_key(|retention| retention.used_seconds.saturating_mul(1000) / retention.of_seconds.max(1)),
         topic_id: all().find_map(|work| work.topic_id.clone()),
     }
+}
+
+/// Why what a stage does is not known.
+fn unmeasured(basis: &Basis<'_>, place: Place<'_>, pods: &[&Pod]) -> Option<Obstacle> {
+    let Basis { observed, now, .. } = *basis;
+    let stage = place.entry.stage;
+    let overdue = |pod: &&&Pod| {
+        let since = pod::running_since(pod);
+        observed.progress_of(pod).is_none()
+            && since.is_some_and(|since| now >= time::later(since, FIRST_ANSWER_SECONDS))
+    };
+    let Some(silent) = pods.iter().find(overdue) else {
+        let unknown = pods.iter().all(|pod| observed.progress_of(pod).is_none());
+        let message = format!("{stage}: no pod has told yet how it is getting on");
+        return unknown.then(|| Obstacle::new(Reason::NotMeasured, message));
+    };
+    let name = silent.metadata.name.as_deref().unwrap_or_default();
+    Some(if let Some(age) = observed.outdated(silent) {
+        let message = format!(
+            "{stage}: what pod {name} tells was true {age} s ago; its loop does not turn, and /livez ends it unless it goes on"
+        );
+        Obstacle::new(Reason::NotMeasured, message)
+    } else if pod::is_ready(silent) {
+        // The kubelet reaches the port, so the worker is well: something between the operator and the pod is in the way.
+        let message = format!(
+            "{stage}: pod {name} is ready, but the operator gets no answer from its port {ADMIN_PORT}; allow connections from the operator's pods to port {ADMIN_PORT} in namespace {} (NetworkPolicy, service mesh); the chart's NetworkPolicies do",
+            basis.pipeline.namespace
+        );
+        Obstacle::new(Reason::Unreachable, message)
+    } else {
+        let message = format!("{stage}: pod {name} does not tell how it is getting on");
+        Obstacle::new(Reason::NotMeasured, message)
+    })
 }
 
 const fn keeps(place: Place<'_>) -> Option<i64> {

@@ -15,6 +15,7 @@ use crate::assess::stage_runs::{Source, StageRuns};
 use crate::assess::streaming::Streaming;
 use crate::build::job::{self, Attempt, LaunchTemplate};
 use crate::model::action::{ObjectId, Plan, PlannedJob, PlannedRun};
+use crate::model::obstacle::Obstacle;
 use crate::model::pipeline::BatchRules;
 use crate::runs;
 use crate::stages::{Basis, Batch, Place};
@@ -36,6 +37,8 @@ pub(crate) struct BatchStage<'a> {
     /// The step of the run under way.
     pub step: Option<RunStep>,
     pub decision: Decision,
+    /// What it needs and is not there.
+    pub waits_for: Option<Obstacle>,
 }
 
 /// What a stage has for the next one.
@@ -65,7 +68,7 @@ pub(crate) fn all<'a>(basis: &Basis<'a>, provisioning: &Provisioning, streaming:
         let wants_request = !place.wish.suspend && trigger::wants_request(basis, &stage.runs);
         // Nobody knows yet what the stage before holds, or it is about to offer something.
         let may_come = stage.source.is_some() || upstream.unsettled || upstream.unknown;
-        open_request |= wants_request && launchable && may_come;
+        open_request |= wants_request && launchable && may_come && stage.waits_for.is_none();
         let offer = Offer {
             source: stage.runs.offer(),
             unsettled: upstream.unsettled || stage.runs.active().is_some() || (wants_request && stage.source.is_some()),
@@ -153,6 +156,7 @@ fn one<'a>(
             ..Plan::default()
         });
     }
+    let waits_for = provisioning.hinders_runs(place);
     let decision = trigger::decide(&TriggerContext {
         basis,
         place,
@@ -162,7 +166,7 @@ fn one<'a>(
         rules,
         launch_hash,
         upstream_settled: !upstream.unsettled,
-        provisioned: provisioning.done,
+        provisioned: waits_for.is_none(),
     });
     plans.push(match (&decision, launch_hash) {
         (Decision::Start(source), Some(hash)) => Plan {
@@ -183,6 +187,7 @@ fn one<'a>(
         source: upstream.source.clone(),
         step,
         decision,
+        waits_for,
     };
     (stage, plans.into_iter().collect(), launch_hash.is_some())
 }

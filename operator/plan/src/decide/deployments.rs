@@ -8,15 +8,15 @@ use crate::model::action::Plan;
 use crate::model::child::Child;
 use crate::stages::{Basis, Work};
 
-/// The streaming stages' objects and the accounts of all workers, unless something they depend on is missing: then what stands
-/// goes on as it is.
+/// The streaming stages' objects and the accounts of all workers, stage by stage, unless something that the stage needs is missing:
+/// then what stands of it goes on as it is.
 pub(crate) fn plan(basis: &Basis<'_>, provisioning: &Provisioning) -> Plan {
-    if !provisioning.done {
-        return Plan::default();
-    }
     let mut children = Vec::new();
     let mut accounts: Vec<Worker> = Vec::new();
     for place in basis.places() {
+        if provisioning.hinders_change(place).is_some() {
+            continue;
+        }
         let worker = place.entry.worker();
         let made = match &place.entry.work {
             // A stage with a fault keeps what it has.

@@ -3,6 +3,6 @@
 pub(crate) mod batch;
 pub(crate) mod deployments;
 pub(crate) mod provisioning;
-mod retention;
+pub(crate) mod retention;
 pub(crate) mod run;
 pub(crate) mod trigger;

@@ -1,6 +1,5 @@
 //! Creating or verifying the dependencies, again and again until everything is as it must be. No network.
 
-use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use medallion_crds::Reason;
 use medallion_crds::launch::report::{ProvisionReport, Report};
@@ -15,10 +14,12 @@ use crate::model::obstacle::Obstacle;
 use crate::model::pipeline::ValidatedPipeline;
 use crate::model::time::{self, whole_seconds};
 use crate::model::{job, pod};
-use crate::stages::{Basis, provisioner};
+use crate::stages::{Basis, Place, provisioner};
 
 const BACK_OFF_SECONDS: i32 = 5;
-const LONGEST_BACK_OFF_SECONDS: i32 = 60;
+const LONGEST_BACK_OFF_SECONDS: i32 = 300;
+/// How many pipelines begin to take a changed image in a second.
+const ROLLED_PER_SECOND: i64 = 5;
 /// How often a missing `ConfigMap` is looked for.
 const CONTRACT_SECONDS: i32 = 5;
 /// How many dependencies a status lists.
@@ -28,6 +29,8 @@ const DEPENDENCIES: usize = 30;
 pub(crate) struct Provisioning {
     /// Everything is as it must be for this very spec.
     pub done: bool,
+    /// The provisioner has told what it found for this very spec and image.
+    reported: bool,
     pub status: Option<ProvisioningStatus>,
     pub dependencies: Vec<Dependency>,
     pub contract: Option<ContractStatus>,
@@ -44,6 +47,7 @@ pub(crate) fn step(basis: &Basis<'_>) -> Provisioning {
     let stored = &basis.observed.stored;
     let mut provisioning = Provisioning {
         done: false,
+        reported: false,
         status: stored.provisioning.clone(),
         dependencies: reported(basis),
         contract: stored.contract.clone(),
@@ -70,6 +74,47 @@ pub(crate) fn step(basis: &Basis<'_>) -> Provisioning {
 }
 
 impl Provisioning {
+    /// What keeps a stage from being started or changed: nothing is known for this spec and image, or something that it needs is
+    /// not there.
+    pub fn hinders_change(&self, place: Place<'_>) -> Option<Obstacle> {
+        let waits = || self.obstacle.clone().filter(|_| !self.reported);
+        waits().or_else(|| self.lacks(place))
+    }
+
+    /// What keeps a stage from going on: what it needs was not found, be it by the provisioner of another image.
+    pub fn hinders_runs(&self, place: Place<'_>) -> Option<Obstacle> {
+        self.lacks(place)
+    }
+
+    fn lacks(&self, place: Place<'_>) -> Option<Obstacle> {
+        // Nothing was found yet, or nothing may be done.
+        let blind = self
+            .dependencies
+            .iter()
+            .all(|dependency| dependency.kind == DependencyKind::Contract);
+        if self.status.is_none() || blind {
+            return self.obstacle.clone();
+        }
+        let needs = |dependency: &&Dependency| place.entry.needs.contains(&dependency.kind);
+        let unmet: Vec<_> = self
+            .dependencies
+            .iter()
+            .filter(needs)
+            .filter(|dependency| !dependency.state.is_met())
+            .cloned()
+            .collect();
+        if unmet.is_empty() {
+            return None;
+        }
+        let unknown = unmet
+            .iter()
+            .all(|dependency| dependency.state == DependencyState::Unknown);
+        self.obstacle
+            .clone()
+            .filter(|_| unknown)
+            .or_else(|| Some(missing(&unmet)))
+    }
+
     fn without_contract(&mut self, basis: &Basis<'_>) {
         self.plan.wake_at = Some(time::later(basis.now, CONTRACT_SECONDS));
         let contract = &basis.observed.contract;
@@ -81,14 +126,17 @@ impl Provisioning {
 
     fn with_contract(&mut self, basis: &Basis<'_>, launch: &Launch) {
         let (pipeline, now) = (basis.pipeline, basis.now);
-        let known = self.status.take().filter(|status| status.hash == launch.hash);
-        let mut status = known.unwrap_or_else(|| ProvisioningStatus {
-            hash: launch.hash.clone(),
-            succeeded: false,
-            attempt: 1,
-            retry_time: None,
-            message: None,
-        });
+        let mut status = match self.status.take() {
+            Some(known) if known.hash == launch.hash => known,
+            Some(other) if provisioner::is_same_wish(&other.hash, &launch.hash) => turn(basis, &other, launch),
+            _ => {
+                // What was found for another wish says nothing about this one.
+                for dependency in &mut self.dependencies {
+                    (dependency.state, dependency.message) = (DependencyState::Unknown, None);
+                }
+                begun(launch)
+            }
+        };
         if !status.succeeded {
             if let Some(retry) = status.retry_time.clone() {
                 if now >= retry.0 {
@@ -106,6 +154,7 @@ impl Provisioning {
             }
         }
         self.done = status.succeeded;
+        self.reported = status.reported;
         let current = provisioner::name(pipeline, &status.hash, status.attempt);
         self.plan.delete_jobs = retention::tries_to_delete(basis.observed, &current);
         self.settings = Some(provisioner::settings_name(pipeline, &status.hash));
@@ -133,16 +182,16 @@ impl Provisioning {
             ended.message.is_some() || job::end(job).is_some()
         });
         match ended.map(|ended| (ended, pod::report(ended))) {
-            Some((ended, Some(Report::Provision(report)))) => self.reported(status, report, ended.exit_code, now),
+            Some((ended, Some(Report::Provision(report)))) => self.reported(status, report, ended.exit_code, basis),
             Some((_, Some(Report::Failure(failure)))) => {
-                self.failed(status, &format!("{}: {}", failure.reason, failure.message), now);
+                self.failed(status, &format!("{}: {}", failure.reason, failure.message), basis);
             }
             Some((ended, _)) => {
                 let words = ended.message.as_deref().unwrap_or("no message").trim();
                 self.failed(
                     status,
                     &format!("the provisioner ended with exit code {}: {words}", ended.exit_code),
-                    now,
+                    basis,
                 );
             }
             None if job::end(job).is_some() => {
@@ -150,7 +199,7 @@ impl Provisioning {
                 if let Some(before) = &status.message {
                     message = format!("{message}; before that: {before}");
                 }
-                self.failed(status, &message, now);
+                self.failed(status, &message, basis);
             }
             None => {
                 let message = observed
@@ -161,7 +210,14 @@ impl Provisioning {
         }
     }
 
-    fn reported(&mut self, status: &mut ProvisioningStatus, report: ProvisionReport, exit_code: i32, now: Timestamp) {
+    fn reported(
+        &mut self,
+        status: &mut ProvisioningStatus,
+        report: ProvisionReport,
+        exit_code: i32,
+        basis: &Basis<'_>,
+    ) {
+        status.reported = true;
         self.dependencies = report.dependencies;
         for dependency in &mut self.dependencies {
             dependency.name = cut(&dependency.name, 300);
@@ -173,7 +229,7 @@ impl Provisioning {
         let unmet = self.dependencies.iter().any(|dependency| !dependency.state.is_met());
         if unmet || exit_code != 0 || self.contract.is_none() {
             let message = format!("not everything is as it must be (exit code {exit_code})");
-            self.failed(status, &message, now);
+            self.failed(status, &message, basis);
         } else {
             status.succeeded = true;
             status.message = None;
@@ -181,22 +237,30 @@ impl Provisioning {
         }
     }
 
-    fn failed(&mut self, status: &mut ProvisioningStatus, message: &str, now: Timestamp) {
+    fn failed(&mut self, status: &mut ProvisioningStatus, message: &str, basis: &Basis<'_>) {
         let wait = time::back_off(BACK_OFF_SECONDS, LONGEST_BACK_OFF_SECONDS, status.attempt);
-        let retry = time::after(whole_seconds(now), wait);
+        let seed = format!("{} {}", basis.pipeline.uid, status.attempt);
+        let retry = time::after(whole_seconds(basis.now), time::jittered(wait, &seed));
+        let retry = whole_seconds(retry);
         status.message = Some(cut(message, 1024));
         status.retry_time = Some(Time(retry));
         self.plan.wake_at = Some(retry);
     }
 
     fn obstacle_of(&self, status: &ProvisioningStatus) -> Obstacle {
+        if status.attempt == 0 {
+            return Obstacle::new(
+                Reason::RollingOut,
+                "a changed image is taken up by the pipelines in turns; what stands goes on meanwhile",
+            );
+        }
         let unmet: Vec<_> = self
             .dependencies
             .iter()
             .filter(|dependency| !dependency.state.is_met())
             .cloned()
             .collect();
-        if !unmet.is_empty() {
+        if status.reported && !unmet.is_empty() {
             return missing(&unmet);
         }
         match &status.message {
@@ -206,6 +270,33 @@ impl Provisioning {
                 "the provisioner looks at what the pipeline depends on",
             ),
         }
+    }
+}
+
+fn begun(launch: &Launch) -> ProvisioningStatus {
+    ProvisioningStatus {
+        hash: launch.hash.clone(),
+        succeeded: false,
+        reported: false,
+        attempt: 1,
+        retry_time: None,
+        message: None,
+    }
+}
+
+/// A changed image alone: each pipeline has its turn, spread over a time that grows with their number, so that they do not all roll at
+/// once. One that was not well has waited long enough.
+fn turn(basis: &Basis<'_>, other: &ProvisioningStatus, launch: &Launch) -> ProvisioningStatus {
+    let begun = begun(launch);
+    let delay = time::share(&basis.pipeline.uid, basis.observed.pipelines / ROLLED_PER_SECOND);
+    if !other.succeeded || delay == 0 {
+        return begun;
+    }
+    let delay = i32::try_from(delay).unwrap_or(i32::MAX);
+    ProvisioningStatus {
+        attempt: 0,
+        retry_time: Some(Time(time::later(whole_seconds(basis.now), delay))),
+        ..begun
     }
 }
 

@@ -2,13 +2,13 @@
 
 use k8s_openapi::api::batch::v1::Job;
 use kube::ResourceExt;
-use medallion_crds::{REQUESTED_AT_ANNOTATION, StageRun, labels};
+use medallion_crds::{REQUESTED_AT_ANNOTATION, Reason, StageRun, labels};
 
 use crate::assess::stage_runs::StageRuns;
-use crate::model::action::{ObjectId, Plan};
+use crate::model::action::{ObjectId, Plan, PlannedEvent};
 use crate::model::cluster::Observed;
 use crate::model::pipeline::ValidatedPipeline;
-use crate::model::run;
+use crate::model::{job, pod, run};
 use crate::stages::Basis;
 
 /// Runs beyond the limits, and the Jobs that have served.
@@ -16,6 +16,38 @@ pub(super) fn of_stage(basis: &Basis<'_>, runs: &StageRuns<'_>) -> Plan {
     Plan {
         delete_runs: runs_to_delete(basis, runs),
         delete_jobs: jobs_to_delete(basis.observed, runs),
+        ..Plan::default()
+    }
+}
+
+/// Jobs whose worker has ended, and whose result is known, but whose pod something else keeps.
+pub(crate) fn held_open(basis: &Basis<'_>) -> Plan {
+    let known = |job: &Job| {
+        let run = job.labels().get(labels::RUN);
+        // The provisioner's report is read as soon as it is there.
+        run.is_none_or(|name| {
+            let run = basis.observed.runs.iter().find(|run| run.name_any() == *name);
+            run.is_none_or(|run| run::is_over(run))
+        })
+    };
+    let held = basis.observed.jobs.iter().filter_map(|job| {
+        let id = living(job).filter(|_| job::end(job).is_none() && known(job))?;
+        let pods = basis.observed.pods_of_job(job);
+        let newest = pods.first()?;
+        let names = pod::held_by(newest, basis.now)?;
+        let note = format!(
+            "the worker of Job {} has ended, but pod {} is kept by container {}, which is not the product's; the Job is ended",
+            id.name,
+            newest.name_any(),
+            names.join(", ")
+        );
+        let about = job.labels().get(labels::RUN).cloned().unwrap_or_else(|| id.name.clone());
+        Some((id, PlannedEvent::warning(Reason::JobHeldOpen, &about, &note)))
+    });
+    let (delete_jobs, events) = held.unzip();
+    Plan {
+        delete_jobs,
+        events,
         ..Plan::default()
     }
 }

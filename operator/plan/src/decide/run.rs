@@ -162,7 +162,7 @@ impl Stepper<'_> {
             }
             AttemptState::Succeeded(report) => self.succeeded(report),
             AttemptState::Ended(ending) => self.ended(&ending),
-            AttemptState::Stuck { job_uid, ending } => {
+            AttemptState::HeldOpen { job_uid, ending } | AttemptState::Stuck { job_uid, ending } => {
                 self.step.delete_job = self.job_id(job_uid);
                 self.ended(&ending);
             }

@@ -39,7 +39,7 @@ pub(crate) struct TriggerContext<'a> {
     pub launch_hash: Option<&'a str>,
     /// The stage before has nothing under way for the newest `requested-at`.
     pub upstream_settled: bool,
-    /// Whether provisioning is done.
+    /// Whether everything is there that the stage needs.
     pub provisioned: bool,
 }
 

@@ -15,6 +15,9 @@ use super::obstacle::Obstacle;
 use super::shared::Shared;
 use super::{job, pod};
 
+/// Longer ago than this, what a worker said is not known to be true any more: its loop turns every few seconds.
+const PROGRESS_SECONDS: i64 = 120;
+
 /// What stands in the cluster.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", default, deny_unknown_fields)]
@@ -33,10 +36,12 @@ pub struct Observed {
     pub runs: Vec<Shared<StageRun>>,
     /// Newest accepted progress, by UID of the pod. A pod that does not answer is absent.
     pub progress: BTreeMap<String, Progress>,
+    /// For how many seconds what a pod says has been standing still, by UID of the pod; absent: it has just been said.
+    pub progress_ages: BTreeMap<String, i64>,
     /// Newest warning event of pods that do not start and of Jobs that get no pod, by UID of the pod or the Job.
     pub warnings: BTreeMap<String, String>,
-    /// For how many seconds what a pod says has been standing still, by UID of the pod.
-    pub progress_ages: BTreeMap<String, i64>,
+    /// How many pipelines the operator runs: the more there are, the longer a changed image takes to reach all of them.
+    pub pipelines: i64,
     /// What the last pass could not apply.
     pub apply_failure: Option<ApplyFailure>,
 }
@@ -125,14 +130,16 @@ impl Observed {
             .collect()
     }
 
-    /// Newest progress of a pod.
+    /// Newest progress of a pod, unless it is so old that nothing is known any more.
     pub fn progress_of(&self, pod: &Pod) -> Option<&Progress> {
-        self.progress.get(pod.metadata.uid.as_deref()?)
+        let progress = self.progress.get(pod.metadata.uid.as_deref()?)?;
+        self.outdated(pod).is_none().then_some(progress)
     }
 
-    /// For how many seconds a pod's words have been standing still.
-    pub fn progress_age_of(&self, pod: &Pod) -> Option<i64> {
-        self.progress_ages.get(pod.metadata.uid.as_deref()?).copied()
+    /// How many seconds ago the newest progress of a pod was true, if that is too long ago.
+    pub(crate) fn outdated(&self, pod: &Pod) -> Option<i64> {
+        let age = *self.progress_ages.get(pod.metadata.uid.as_deref()?)?;
+        (age > PROGRESS_SECONDS).then_some(age)
     }
 
     /// Newest warning event of a pod or a Job.

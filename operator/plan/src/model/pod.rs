@@ -1,9 +1,9 @@
 //! Reads what pods say about themselves. No network.
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{ContainerStateTerminated, ContainerStatus, Pod};
-use medallion_crds::Reason;
+use k8s_openapi::api::core::v1::{ContainerState, ContainerStateTerminated, ContainerStatus, Pod};
 use medallion_crds::launch::report::Report;
+use medallion_crds::{Reason, labels};
 
 use super::obstacle::Obstacle;
 use super::time::{self, STARTUP_SECONDS};
@@ -166,8 +166,34 @@ fn last_words(
     )
 }
 
+/// The worker's own container, which bears its name: others may have been put beside it.
 fn container(pod: &Pod) -> Option<&ContainerStatus> {
-    pod.status.as_ref()?.container_statuses.as_deref()?.first()
+    let worker = pod.metadata.labels.as_ref()?.get(labels::WORKER)?;
+    let all = pod.status.as_ref()?.container_statuses.as_deref()?;
+    all.iter().find(|container| container.name == *worker)
+}
+
+/// What the worker's container is doing, if the kubelet has said anything of it.
+pub fn worker_state(pod: &Pod) -> Option<&ContainerState> {
+    container(pod)?.state.as_ref()
+}
+
+/// How long the worker may have ended before the pod has: then something else keeps the pod.
+const HELD_SECONDS: i32 = 20;
+
+/// The containers that keep a pod from ending although its worker has ended.
+pub(crate) fn held_by(pod: &Pod, now: Timestamp) -> Option<Vec<&str>> {
+    let ended = terminated(pod)?.finished_at.as_ref()?.0;
+    if has_ended(pod) || now < time::later(ended, HELD_SECONDS) {
+        return None;
+    }
+    let all = pod.status.as_ref()?.container_statuses.as_deref()?;
+    let running = all.iter().filter(|container| {
+        let state = container.state.as_ref();
+        state.is_some_and(|state| state.running.is_some())
+    });
+    let names: Vec<_> = running.map(|container| container.name.as_str()).collect();
+    (!names.is_empty()).then_some(names)
 }
 
 /// Whether the pod is ready.

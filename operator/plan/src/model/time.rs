@@ -14,6 +14,26 @@ pub(crate) fn back_off(first_seconds: i32, longest_seconds: i32, failures: i32) 
     SignedDuration::from_secs(seconds.max(0))
 }
 
+/// A wait by up to a quarter longer or shorter, the same for the same seed: what failed together is not tried again together.
+pub(crate) fn jittered(wait: SignedDuration, seed: &str) -> SignedDuration {
+    let wait_millis = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
+    let quarter = wait_millis / 4;
+    let shift = share(seed, quarter.saturating_mul(2)).saturating_sub(quarter);
+    SignedDuration::from_millis(wait_millis.saturating_add(shift))
+}
+
+/// A number from 0 up to, not including, a limit that a seed always falls on; 0 for a limit of 0.
+pub(crate) fn share(seed: &str, limit: i64) -> i64 {
+    // FNV-1a: spreads well and is the same in every version.
+    let hash = seed.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    i64::try_from(hash >> 1)
+        .unwrap_or_default()
+        .checked_rem(limit)
+        .unwrap_or_default()
+}
+
 /// A time so many seconds later; at the end of time, the end of time.
 pub(crate) fn later(time: Timestamp, seconds: i32) -> Timestamp {
     after(time, SignedDuration::from_secs(i64::from(seconds)))
@@ -48,5 +68,17 @@ mod tests {
     #[case(1000, 300)]
     fn waits_double_up_to_the_longest(#[case] failures: i32, #[case] seconds: i64) {
         assert_eq!(back_off(10, 300, failures), SignedDuration::from_secs(seconds));
+    }
+
+    #[test]
+    fn a_jittered_wait_is_always_the_same_and_never_far_off() {
+        let wait = SignedDuration::from_secs(100);
+        for seed in ["a", "b", "c", "d", "e"] {
+            let jittered = jittered(wait, seed);
+            assert_eq!(jittered, super::jittered(wait, seed));
+            assert!((75..=125).contains(&jittered.as_secs()), "{jittered}");
+        }
+        assert_ne!(jittered(wait, "a"), jittered(wait, "b"));
+        assert_eq!(share("a", 0), 0);
     }
 }

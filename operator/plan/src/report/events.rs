@@ -20,7 +20,7 @@ pub(super) fn of_transitions(stored: &PipelineStatus, status: &PipelineStatus) -
         .map(|condition| {
             let note = format!("{} is {}: {}", condition.type_, condition.status, condition.message);
             let reason = Reason::from(condition.reason.as_str());
-            let calm = condition.status != "False" || reason.severity() == Severity::Normal;
+            let calm = condition.status == "True" || reason.severity() == Severity::Normal;
             let event = if calm {
                 PlannedEvent::normal
             } else {

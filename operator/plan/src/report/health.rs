@@ -1,9 +1,10 @@
 //! Whether data is fresh, dead letters are within budget and nothing is at risk. No network.
 
 use jiff::Timestamp;
+use medallion_crds::Reason;
 use medallion_crds::pipeline::{DeadLetterStatus, StageState, StageStatus};
-use medallion_crds::{Reason, Stage};
 
+use crate::model::obstacle::Obstacle;
 use crate::model::pipeline::{StageWish, ValidatedPipeline, WorkWish};
 use crate::model::time;
 
@@ -22,7 +23,7 @@ pub(crate) fn judge(
     pipeline: &ValidatedPipeline,
     stages: &[StageStatus],
     dead_letters: Option<&DeadLetterStatus>,
-    unmeasured: Option<Stage>,
+    unmeasured: Option<&Obstacle>,
     now: Timestamp,
 ) -> Health {
     let mut problems: Vec<(Reason, String)> = Vec::new();
@@ -63,12 +64,8 @@ pub(crate) fn judge(
     let (status, reason, message) = if let Some((reason, _)) = problems.first() {
         let texts: Vec<_> = problems.iter().map(|(_, message)| message.as_str()).collect();
         ("False", reason.clone(), texts.join("; "))
-    } else if let Some(stage) = unmeasured {
-        (
-            "Unknown",
-            Reason::NotMeasured,
-            format!("{stage}: not every pod tells how it is getting on"),
-        )
+    } else if let Some(obstacle) = unmeasured {
+        ("Unknown", obstacle.reason.clone(), obstacle.message.clone())
     } else if pipeline.suspend {
         (
             "True",

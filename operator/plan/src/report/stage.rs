@@ -33,8 +33,8 @@ pub(super) fn streaming(basis: &Basis<'_>, stage: &Streaming<'_>) -> StageStatus
     said(status, stage.state, stage.obstacle.as_ref())
 }
 
-/// Status of a stage that works in runs. `waits_for`: what the whole pipeline waits for.
-pub(super) fn batch(basis: &Basis<'_>, stage: &BatchStage<'_>, waits_for: Option<&Obstacle>) -> StageStatus {
+/// Status of a stage that works in runs.
+pub(super) fn batch(basis: &Basis<'_>, stage: &BatchStage<'_>) -> StageStatus {
     let runs = &stage.runs;
     let mut status = stored(basis, stage.place.entry.stage);
     if let Some(newest) = runs.newest() {
@@ -56,7 +56,7 @@ pub(super) fn batch(basis: &Basis<'_>, stage: &BatchStage<'_>, waits_for: Option
         status.outputs = success.outputs;
     }
     status.oldest_pending_time = oldest_pending(basis, stage).map(Time);
-    let (state, obstacle) = state(basis, stage, waits_for);
+    let (state, obstacle) = state(basis, stage);
     said(status, state, obstacle.as_ref())
 }
 
@@ -119,7 +119,7 @@ fn oldest_pending(basis: &Basis<'_>, stage: &BatchStage<'_>) -> Option<Timestamp
     Some(whole_seconds(taken.map_or(first, |taken| first.max(taken))))
 }
 
-fn state(basis: &Basis<'_>, stage: &BatchStage<'_>, waits_for: Option<&Obstacle>) -> (StageState, Option<Obstacle>) {
+fn state(basis: &Basis<'_>, stage: &BatchStage<'_>) -> (StageState, Option<Obstacle>) {
     if let Some(fault) = basis.pipeline.fault(stage.place.entry.stage) {
         let obstacle = Obstacle::new(fault.reason.clone(), &fault.message);
         return (StageState::Blocked, Some(obstacle));
@@ -130,7 +130,7 @@ fn state(basis: &Basis<'_>, stage: &BatchStage<'_>, waits_for: Option<&Obstacle>
     if basis.is_suspended(stage.place) {
         return (StageState::Suspended, None);
     }
-    if let Some(obstacle) = waits_for {
+    if let Some(obstacle) = &stage.waits_for {
         return (StageState::Pending, Some(obstacle.clone()));
     }
     match (stage.runs.newest(), &stage.decision) {

@@ -5,7 +5,7 @@ use medallion_crds::pipeline::{
     DbtStatus, Dependency, DependencyKind, DependencyState, Endpoints, KafkaStatus, PipelineStatus, StageState,
 };
 use medallion_crds::text::cut;
-use medallion_crds::{Reason, Severity, Stage};
+use medallion_crds::{Reason, Severity};
 
 use super::health::{self, Health};
 use super::readiness::{self, Readiness};
@@ -36,7 +36,7 @@ pub(crate) fn report(
     let (pipeline, observed, now) = (basis.pipeline, basis.observed, basis.now);
     let waits_for = provisioning.obstacle.as_ref();
     let mut stages: Vec<_> = streaming.iter().map(|one| stage::streaming(basis, one)).collect();
-    stages.extend(batch.stages.iter().map(|one| stage::batch(basis, one, waits_for)));
+    stages.extend(batch.stages.iter().map(|one| stage::batch(basis, one)));
     let dead_letters = dead_letters::measured(basis);
     let health = health::judge(pipeline, &stages, dead_letters.as_ref(), unmeasured(streaming), now);
     let readiness = readiness::judge(basis, waits_for, streaming);
@@ -117,6 +117,7 @@ fn all_conditions(
     );
     let (status, obstacle) = match &provisioning.obstacle {
         None => ("True", &there),
+        Some(obstacle) if obstacle.reason == Reason::RollingOut => ("True", &there),
         // Nobody knows yet.
         Some(obstacle) if obstacle.reason.severity() == Severity::Normal => ("Unknown", obstacle),
         Some(obstacle) => ("False", obstacle),
@@ -180,10 +181,10 @@ fn secret_dependency(name: String, streaming: &[Streaming<'_>]) -> Dependency {
     }
 }
 
-/// The first streaming stage that does not tell how it is getting on, as far as it is expected to.
-fn unmeasured(streaming: &[Streaming<'_>]) -> Option<Stage> {
+/// Why the first streaming stage that is not known is not, as far as it is expected to be.
+fn unmeasured<'a>(streaming: &'a [Streaming<'_>]) -> Option<&'a Obstacle> {
     streaming
         .iter()
-        .find(|stage| !stage.measured && stage.state != StageState::Failed)
-        .map(|stage| stage.place.entry.stage)
+        .filter(|stage| stage.state != StageState::Failed)
+        .find_map(|stage| stage.unmeasured.as_ref())
 }

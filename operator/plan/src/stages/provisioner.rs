@@ -28,10 +28,10 @@ const POD: WorkerPod = WorkerPod {
     uses_aws: true,
 };
 
-/// Its settings.
+/// Its settings. The digest begins with that of the wish, whatever the image: what was found for a wish holds for other images too.
 pub(crate) fn launch(settings: &LaunchSettings<'_>) -> Launch {
     let pipeline = settings.pipeline;
-    settings.launch(
+    let launch = settings.launch(
         None,
         &settings.config.images.workers,
         ProvisionerSettings {
@@ -57,7 +57,17 @@ pub(crate) fn launch(settings: &LaunchSettings<'_>) -> Launch {
                 .collect(),
             timeout_seconds: 60,
         },
-    )
+    );
+    let wish = digest(&[&launch.text, settings.contract_digest]);
+    Launch {
+        hash: format!("{wish}-{}", launch.hash),
+        ..launch
+    }
+}
+
+/// Whether two digests are of the same wish.
+pub(crate) fn is_same_wish(one: &str, other: &str) -> bool {
+    one.split('-').next() == other.split('-').next()
 }
 
 /// Name of the settings of all tries of one wish: one object, however often it takes.

@@ -86,7 +86,7 @@ fn a_dependency_that_is_missing_for_days_leaves_no_trail() {
     world.settle();
     for _ in 0..50 {
         happens(&mut world, Step::Missing(vec!["Topic/purchase_orders".to_owned()]));
-        happens(&mut world, Step::Pass(61));
+        happens(&mut world, Step::Pass(400));
     }
     assert!(world.jobs_created.len() > 40, "it is tried again and again");
     assert_eq!(world.observed.jobs.len(), 1, "only the newest try stays");

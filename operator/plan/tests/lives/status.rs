@@ -62,7 +62,9 @@ fn a_pod_that_says_nothing_is_not_taken_for_one_that_has_nothing_to_do() {
             "Unknown",
             "whether that waits still, nobody knows"
         );
-        assert_eq!(world.condition("Healthy").1, "NotMeasured");
+        let (_, reason, message) = world.condition("Healthy");
+        assert_eq!(reason, "Unreachable");
+        assert!(message.contains("port 9090 in namespace shop"), "{message}");
         happens(&mut world, Step::Pass(400));
     }
 
@@ -271,4 +273,32 @@ fn words_of_any_length_fit_into_what_is_said_of_the_provisioner() {
         said(&world)
     );
     assert!(said(&world).len() <= 1024, "the API server takes no more");
+}
+
+#[test]
+fn a_port_that_does_not_answer_is_named_within_half_a_minute_and_a_warning() {
+    let mut world = started();
+    for stage in [Stage::Ingest, Stage::Persist, Stage::Bronze] {
+        happens(&mut world, Step::Silent(stage));
+    }
+    happens(&mut world, Step::Pass(20));
+    assert_eq!(world.condition("Healthy").1, "Unreachable");
+    let told = world.events.iter().find(|event| event.reason == Reason::Unreachable);
+    assert!(told.is_some_and(|event| event.warning));
+}
+
+#[test]
+fn what_was_true_minutes_ago_is_not_known_to_be_true() {
+    let mut world = started();
+    happens(&mut world, Step::Pass(60));
+    let uid = world.pods_of(Stage::Bronze)[0].uid().unwrap();
+    world.observed.progress_ages.insert(uid.clone(), 100);
+    world.settle();
+    assert_eq!(world.condition("Healthy").0, "True", "{:?}", world.condition("Healthy"));
+    world.observed.progress_ages.insert(uid, 150);
+    world.settle();
+    let (status, reason, message) = world.condition("Healthy");
+    assert_eq!((status.as_str(), reason.as_str()), ("Unknown", "NotMeasured"));
+    assert!(message.contains("150 s ago"), "{message}");
+    assert_eq!(world.stage(Stage::Bronze).lag, None);
 }

@@ -69,6 +69,8 @@ pub enum Step {
     DbtImage(String),
     /// The administrator gives a worker this memory.
     Memory { worker: Worker, limit: String },
+    /// Somebody's container stands before the worker's in all pods that there are, and never ends; Jobs wait for it.
+    Stranger,
     /// The administrator changes the configuration: these fields are merged into it.
     Configured(serde_json::Value),
     /// The annotation medallion.dev/adopt.
@@ -185,6 +187,7 @@ impl World {
                 size.resources.limits = Some(limits);
                 self.config.workers.entry(worker).or_default().size = Some("grown".to_owned());
             }
+            Step::Stranger => self.stranger(),
             Step::Configured(patch) => {
                 let mut config = serde_json::to_value(&self.config).expect("a configuration");
                 merge(&mut config, patch);
@@ -289,7 +292,7 @@ impl World {
                             status: "True".to_owned(),
                             ..PodCondition::default()
                         }]),
-                        container_statuses: Some(vec![container(running(self.now))]),
+                        container_statuses: Some(vec![container(&worker, running(self.now))]),
                         ..PodStatus::default()
                     }),
                 };
@@ -327,7 +330,7 @@ impl World {
                 self.observed.warnings.insert(uid.clone(), event.to_owned());
                 self.observed.progress.remove(&uid);
                 pod.status = Some(PodStatus {
-                    container_statuses: Some(vec![container(waiting("ContainerCreating", ""))]),
+                    container_statuses: Some(vec![container(worker, waiting("ContainerCreating", ""))]),
                     ..PodStatus::default()
                 });
             }
@@ -370,7 +373,7 @@ impl World {
         let now = self.now;
         for pod in &mut self.observed.pods {
             if pod.labels().get(labels::WORKER).map(String::as_str) == Some(worker) {
-                let mut container = container(running(now));
+                let mut container = container(worker, running(now));
                 container.last_state = Some(ended(21, None, Some(&report)));
                 pod.status = Some(PodStatus {
                     container_statuses: Some(vec![container]),
@@ -520,6 +523,7 @@ impl World {
         let mut metadata: ObjectMeta = template.metadata.unwrap_or_default();
         metadata.name = Some(self.next(&job.name_any()));
         self.born(&mut metadata);
+        let worker = metadata.labels.clone().expect("labels")[labels::WORKER].clone();
         metadata.owner_references = Some(vec![OwnerReference {
             api_version: "batch/v1".to_owned(),
             kind: "Job".to_owned(),
@@ -531,9 +535,26 @@ impl World {
             metadata,
             spec: template.spec,
             status: Some(PodStatus {
-                container_statuses: Some(vec![container(state)]),
+                container_statuses: Some(vec![container(&worker, state)]),
                 ..PodStatus::default()
             }),
+        }
+    }
+
+    fn stranger(&mut self) {
+        let now = self.now;
+        for pod in &mut self.observed.pods {
+            let status = pod.status.get_or_insert_default();
+            let all = status.container_statuses.get_or_insert_default();
+            if all.iter().all(|container| container.name != "aa-proxy") {
+                all.insert(0, container("aa-proxy", running(now)));
+            }
+            for terminated in all.iter_mut().filter_map(|one| one.state.as_mut()?.terminated.as_mut()) {
+                terminated.finished_at = Some(Time(now));
+            }
+        }
+        for job in &mut self.observed.jobs {
+            job.status = None;
         }
     }
 
@@ -567,8 +588,9 @@ fn kind_of(name: &str) -> DependencyKind {
     }
 }
 
-fn container(state: ContainerState) -> ContainerStatus {
+fn container(worker: &str, state: ContainerState) -> ContainerStatus {
     ContainerStatus {
+        name: worker.to_owned(),
         image: "medallion:1".to_owned(),
         state: Some(state),
         ..ContainerStatus::default()

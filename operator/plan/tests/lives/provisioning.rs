@@ -1,0 +1,130 @@
+//! What stages wait for, and how changes reach many pipelines. No network.
+
+use jiff::SignedDuration;
+use medallion_crds::Stage;
+use medallion_crds::pipeline::StageState;
+use serde_json::json;
+
+use crate::world::{Outcome, Step, World};
+use crate::{YAML, attempt, happens, started};
+
+fn missing(name: &str) -> Step {
+    Step::Missing(vec![name.to_owned()])
+}
+
+#[test]
+fn a_warehouse_that_is_not_there_stops_the_warehouse_alone() {
+    let mut world = World::new(YAML);
+    world.settle();
+    happens(&mut world, missing("Schema/analytics.gold"));
+    happens(&mut world, Step::WorkersReady);
+    happens(&mut world, Step::Bronze(3));
+    happens(&mut world, attempt(Stage::Silver, Outcome::Succeeded));
+    happens(&mut world, attempt(Stage::Gold, Outcome::Succeeded));
+    assert_eq!(world.stage(Stage::Gold).state, StageState::Idle);
+    let warehouse = world.stage(Stage::Warehouse);
+    assert_eq!(warehouse.state, StageState::Pending);
+    assert!(warehouse.message.unwrap().contains("Schema/analytics.gold"));
+    assert_eq!(world.condition("DependenciesReady").0, "False");
+    assert_eq!(world.condition("Ready").1, "DependenciesMissing");
+
+    happens(&mut world, Step::Pass(60));
+    happens(&mut world, Step::Provisioned);
+    assert_eq!(world.runs(Stage::Warehouse).len(), 1, "goes on by itself");
+    assert_eq!(world.condition("DependenciesReady").0, "True");
+}
+
+#[test]
+fn a_topic_that_is_not_there_stops_no_layer() {
+    let mut world = started();
+    happens(&mut world, Step::Bronze(3));
+    happens(
+        &mut world,
+        Step::Spec(json!({"kafka": {"bootstrapServers": ["kafka-2:9092"]}})),
+    );
+    happens(&mut world, missing("Topic/purchase_orders"));
+    happens(&mut world, attempt(Stage::Silver, Outcome::Succeeded));
+    assert_eq!(world.runs(Stage::Gold).len(), 1);
+}
+
+#[test]
+fn tries_of_the_provisioner_are_spread_and_come_seldom_in_the_end() {
+    let mut waits = Vec::new();
+    for uid in ["one", "other"] {
+        let mut world = World::new(YAML);
+        world.pipeline.metadata.uid = Some(uid.to_owned());
+        world.settle();
+        for _ in 0..12 {
+            happens(&mut world, missing("Topic/purchase_orders"));
+            let retry = world.pipeline.status.clone().unwrap().provisioning.unwrap().retry_time;
+            let wait = retry.unwrap().0.duration_since(world.now);
+            waits.push(wait);
+            world.now += wait;
+            world.settle();
+        }
+    }
+    let (one, other) = waits.split_at(12);
+    assert!(one[11] > SignedDuration::from_secs(200), "{one:?}");
+    assert_ne!(one, other, "pipelines that fail together do not try together");
+}
+
+/// A Helm upgrade with a thousand pipelines: the image changes for all of them at once.
+#[test]
+fn a_changed_image_reaches_many_pipelines_in_turns_while_everything_goes_on() {
+    let mut begins = Vec::new();
+    for number in 0..40 {
+        let mut world = World::new(YAML);
+        world.pipeline.metadata.uid = Some(format!("pipeline-{number}"));
+        world.observed.pipelines = 1000;
+        for step in [Step::Settle, Step::Provisioned, Step::WorkersReady, Step::Bronze(3)] {
+            happens(&mut world, step);
+        }
+        world.config.images.workers = "medallion:2".to_owned();
+        world.settle();
+        if world.observed.jobs.iter().any(|job| {
+            job.status.is_none()
+                && job
+                    .metadata
+                    .name
+                    .as_ref()
+                    .is_some_and(|name| name.contains("provisioner"))
+        }) {
+            begins.push(0);
+            continue;
+        }
+        let begun = world.now;
+        assert_eq!(world.condition("DependenciesReady").0, "True");
+        assert_eq!(world.condition("Ready").1, "RollingOut");
+        happens(&mut world, attempt(Stage::Silver, Outcome::Succeeded));
+        assert_eq!(world.runs(Stage::Gold).len(), 1, "runs go on");
+        let turn = world
+            .pipeline
+            .status
+            .clone()
+            .unwrap()
+            .provisioning
+            .unwrap()
+            .retry_time
+            .unwrap()
+            .0;
+        let wait = turn.duration_since(begun).as_secs();
+        begins.push(wait);
+        happens(&mut world, Step::Pass(wait));
+        happens(&mut world, Step::Provisioned);
+        happens(&mut world, Step::WorkersReady);
+        assert_eq!(world.condition("Ready").0, "True", "{:?}", world.condition("Ready"));
+    }
+    begins.sort_unstable();
+    assert!(begins.iter().all(|wait| (0..200).contains(wait)), "{begins:?}");
+    let crowded = begins.windows(6).filter(|window| window[5] - window[0] < 5).count();
+    assert!(crowded < 4, "{begins:?}");
+}
+
+#[test]
+fn a_changed_image_reaches_a_few_pipelines_at_once() {
+    let mut world = started();
+    world.config.images.workers = "medallion:2".to_owned();
+    world.settle();
+    let waits = world.observed.jobs.iter().any(|job| job.status.is_none());
+    assert!(waits, "the provisioner of the new image is at work");
+}
