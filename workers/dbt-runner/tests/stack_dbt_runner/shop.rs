@@ -279,12 +279,13 @@ impl Shop {
     ) -> Result<RunReport, RunError> {
         let scratch = tempfile::tempdir_in(self.folder.path()).expect("scratch folder");
         let settings = self.settings(stage, uid, attempt, inputs);
+        let python = self.interpreter().expect("python with dbt");
         let run = Run {
             settings: &settings,
             place: &LayerPlace::new(&settings)?,
             store: &self.store,
             aws: None,
-            python: &warm().expect("python with dbt").python,
+            python: &python,
             scratch: scratch.path(),
             progress: &ProgressHandle::new(Identity::default(), Timestamp::now),
             metrics: &RunMetrics::new(&Metrics::default()),
@@ -292,6 +293,15 @@ impl Shop {
             shutdown: &CancellationToken::new(),
         };
         run.execute().await
+    }
+
+    /// The warm one knows the shop's own project alone: dbt cannot parse in a fork of a process in which it has parsed.
+    fn interpreter(&self) -> Result<Python> {
+        if self.project == project() {
+            Ok(warm()?.python.clone())
+        } else {
+            python()
+        }
     }
 
     fn settings(

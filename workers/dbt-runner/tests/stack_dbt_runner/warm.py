@@ -45,11 +45,10 @@ def serve(folder: str, project: str) -> None:
     os.environ["MEDALLION_SCRATCH"] = folder
     engine.CURRENT.work_in(folder, 2**29, 1)
     parsed = invoke.Project(project, lambda progress: None).parse()
-    parse = invoke.Project.parse
 
     def known(self):
         if self.path != project:
-            return parse(self)
+            raise ValueError(f"{self.path} is not the project that was parsed")
         self.manifest = parsed
         return parsed
 
