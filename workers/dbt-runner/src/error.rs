@@ -1,5 +1,6 @@
 //! Why a run did not succeed, and what must follow. No network.
 
+use medallion_crds::Reason;
 use medallion_lake::LakeError;
 use thiserror::Error;
 use worker_kit::WorkerError;
@@ -81,23 +82,25 @@ impl From<RunError> for WorkerError {
     fn from(error: RunError) -> Self {
         let message = error.to_string();
         match error {
-            RunError::Settings(_) => Self::settings("BadSettings", message),
-            RunError::Project { .. } => Self::record("DbtFailed", message),
-            RunError::Unfit(_) => Self::record("DbtProjectUnfit", message),
-            RunError::Outside { .. } | RunError::Process(_) => Self::environment("DbtNotRunning", message),
-            RunError::Credentials(_) => Self::environment("NoCredentials", message),
-            RunError::Interrupted => Self::environment("Interrupted", message),
-            RunError::Fenced { .. } => Self::fenced("OtherRunCommitted", message),
-            RunError::Position { .. } | RunError::Foreign { .. } => Self::loss_risk("UnknownPosition", message),
+            RunError::Settings(_) => Self::settings(Reason::BadSettings, message),
+            RunError::Project { .. } => Self::record(Reason::DbtFailed, message),
+            RunError::Unfit(_) => Self::record(Reason::DbtProjectUnfit, message),
+            RunError::Outside { .. } | RunError::Process(_) => Self::environment(Reason::DbtNotRunning, message),
+            RunError::Credentials(_) => Self::environment(Reason::NoCredentials, message),
+            RunError::Interrupted => Self::environment(Reason::Interrupted, message),
+            RunError::Fenced { .. } => Self::fenced(Reason::OtherRunCommitted, message),
+            RunError::Position { .. } | RunError::Foreign { .. } => Self::loss_risk(Reason::UnknownPosition, message),
             RunError::Lake(lake) => match lake {
-                LakeError::TableDiffers { .. } | LakeError::FileDiffers { .. } => Self::record("TableDiffers", message),
-                LakeError::OwnedByAnother { .. } => Self::record("OwnedByAnother", message),
+                LakeError::TableDiffers { .. } | LakeError::FileDiffers { .. } => {
+                    Self::record(Reason::TableDiffers, message)
+                }
+                LakeError::OwnedByAnother { .. } => Self::record(Reason::OwnedByAnother, message),
                 // The next attempt opens the table again, and uploads anew what is not there.
                 LakeError::MissingFile { .. } | LakeError::TableReplaced { .. } | LakeError::NoTable(_) => {
-                    Self::environment("LakeNotAvailable", message)
+                    Self::environment(Reason::LakeNotAvailable, message)
                 }
-                lake if lake.is_transient() => Self::environment("LakeNotAvailable", message),
-                _ => Self::record("LakeRefused", message),
+                lake if lake.is_transient() => Self::environment(Reason::LakeNotAvailable, message),
+                _ => Self::record(Reason::LakeRefused, message),
             },
         }
     }
@@ -105,8 +108,6 @@ impl From<RunError> for WorkerError {
 
 #[cfg(test)]
 mod tests {
-    use medallion_crds::Reason;
-
     use super::*;
 
     fn text() -> String {
@@ -144,9 +145,8 @@ mod tests {
             lake(LakeError::BadChange(text())),
         ];
         for error in errors {
-            let error = WorkerError::from(error);
-            let reason = Reason::from(error.reason);
-            assert!(Reason::ALL.contains(&reason), "{}", error.reason);
+            let reason = WorkerError::from(error).reason;
+            assert!(Reason::ALL.contains(&reason), "{reason}");
         }
     }
 }

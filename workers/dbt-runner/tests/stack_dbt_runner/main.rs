@@ -6,8 +6,7 @@ mod shop;
 mod warm;
 
 use dbt_runner::error::RunError;
-use medallion_crds::Reason;
-use medallion_crds::Stage;
+use medallion_crds::{Reason, Stage};
 use medallion_lake::LakeError;
 use shop::{Shop, event, three_days};
 use worker_kit::{ErrorClass, WorkerError};
