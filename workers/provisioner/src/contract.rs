@@ -1,6 +1,5 @@
 //! Checks the event contract whole, before anything starts. Reads a mounted file, no network.
 
-
 use medallion_contract::{Contract, Pointers};
 use medallion_crds::launch::ContractSettings;
 
