@@ -11,9 +11,10 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use medallion_crds::launch::{
-    ADMIN_PORT, CONTRACT_PATH, HTTP_PORT, SCRATCH_PATH, SETTINGS_PATH, TERMINATION_PATH, TOKENS_PATH, environment,
+    ADMIN_PORT, CONTRACT_PATH, HTTP_PORT, KAFKA_CA_PATH, SCRATCH_PATH, SETTINGS_PATH, TERMINATION_PATH, TOKENS_PATH,
+    environment,
 };
-use medallion_crds::pipeline::SecretKeyRef;
+use medallion_crds::pipeline::{CertificateAuthority, SecretKeyRef};
 use medallion_crds::{Stage, Worker, labels};
 
 use super::meta;
@@ -23,6 +24,9 @@ use crate::model::time::STARTUP_SECONDS;
 
 /// User and group of all workers; the images know it by number.
 const USER: i64 = 65532;
+
+/// The volume with the certificates of the brokers' authority; the kubelet names it when it cannot be mounted.
+pub(crate) const KAFKA_CA: &str = "kafka-ca";
 
 /// What differs from worker to worker, whatever the pipeline.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +39,8 @@ pub struct WorkerPod {
     pub serves_http: bool,
     /// Whether it speaks to AWS, and so gets credentials where pods have no identity of their own.
     pub uses_aws: bool,
+    /// Whether it speaks to the brokers, and so gets the certificates that theirs are signed with.
+    pub uses_kafka: bool,
 }
 
 /// What differs from pod to pod.
@@ -103,7 +109,7 @@ pub(crate) fn template(
         termination_message_path: Some(TERMINATION_PATH.to_owned()),
         // A worker that dies without a report leaves the end of its log instead.
         termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
-        volume_mounts: Some(mounts(request)),
+        volume_mounts: Some(mounts(pipeline, request)),
         ..Container::default()
     };
     PodTemplateSpec {
@@ -230,7 +236,7 @@ fn probe(path: &str, period_seconds: i32, failure_threshold: i32) -> Probe {
     }
 }
 
-fn mounts(request: &PodRequest<'_>) -> Vec<VolumeMount> {
+fn mounts(pipeline: &ValidatedPipeline, request: &PodRequest<'_>) -> Vec<VolumeMount> {
     let read_only = |name: &str, path: &str| VolumeMount {
         name: name.to_owned(),
         mount_path: folder(path).to_owned(),
@@ -243,6 +249,9 @@ fn mounts(request: &PodRequest<'_>) -> Vec<VolumeMount> {
     ];
     if request.tokens.is_some() {
         all.push(read_only("tokens", TOKENS_PATH));
+    }
+    if authority(pipeline, request.pod).is_some() {
+        all.push(read_only(KAFKA_CA, KAFKA_CA_PATH));
     }
     all.push(VolumeMount {
         name: "scratch".to_owned(),
@@ -264,21 +273,28 @@ fn volumes(pipeline: &ValidatedPipeline, request: &PodRequest<'_>) -> Vec<Volume
         }),
         ..Volume::default()
     };
+    let secret = |volume: &str, reference: &SecretKeyRef, path: &str| Volume {
+        name: volume.to_owned(),
+        secret: Some(SecretVolumeSource {
+            secret_name: Some(reference.name.clone()),
+            items: Some(vec![item(&reference.key, path)]),
+            optional: Some(false),
+            ..SecretVolumeSource::default()
+        }),
+        ..Volume::default()
+    };
     let mut all = vec![
         config_map("settings", &request.settings, file(SETTINGS_PATH), SETTINGS_PATH),
         config_map("contract", &contract.name, &contract.key, CONTRACT_PATH),
     ];
     if let Some(tokens) = request.tokens {
-        all.push(Volume {
-            name: "tokens".to_owned(),
-            secret: Some(SecretVolumeSource {
-                secret_name: Some(tokens.name.clone()),
-                items: Some(vec![item(&tokens.key, TOKENS_PATH)]),
-                optional: Some(false),
-                ..SecretVolumeSource::default()
-            }),
-            ..Volume::default()
-        });
+        all.push(secret("tokens", tokens, TOKENS_PATH));
+    }
+    if let Some(authority) = authority(pipeline, request.pod) {
+        let of_config_map = authority.config_map_key_ref.as_ref();
+        all.extend(of_config_map.map(|found| config_map(KAFKA_CA, &found.name, &found.key, KAFKA_CA_PATH)));
+        let of_secret = authority.secret_key_ref.as_ref();
+        all.extend(of_secret.map(|found| secret(KAFKA_CA, found, KAFKA_CA_PATH)));
     }
     all.push(Volume {
         name: "scratch".to_owned(),
@@ -286,6 +302,12 @@ fn volumes(pipeline: &ValidatedPipeline, request: &PodRequest<'_>) -> Vec<Volume
         ..Volume::default()
     });
     all
+}
+
+/// Who signs the brokers' certificates, if the worker speaks to them and the user names somebody.
+fn authority(pipeline: &ValidatedPipeline, pod: WorkerPod) -> Option<&CertificateAuthority> {
+    let tls = pipeline.kafka.tls.as_ref().filter(|_| pod.uses_kafka)?;
+    tls.ca.as_ref()
 }
 
 fn item(key: &str, path: &str) -> KeyToPath {

@@ -16,6 +16,7 @@ pub(super) const POD: WorkerPod = WorkerPod {
     grace_seconds: 30,
     serves_http: false,
     uses_aws: true,
+    uses_kafka: false,
 };
 
 /// `None` while the project's image is not known.

@@ -25,6 +25,7 @@ pub(super) const STAGE: StageEntry = StageEntry {
         serves_http: true,
         // It speaks to Kafka alone and gets no right on anything of AWS.
         uses_aws: false,
+        uses_kafka: true,
     },
     upstream: None,
     pauses_with: None,

@@ -26,6 +26,7 @@ const POD: WorkerPod = WorkerPod {
     grace_seconds: 30,
     serves_http: false,
     uses_aws: true,
+    uses_kafka: true,
 };
 
 /// Its settings. The digest begins with that of the wish, whatever the image: what was found for a wish holds for other images too.

@@ -18,6 +18,7 @@ pub(super) const STAGE: StageEntry = StageEntry {
         grace_seconds: 30,
         serves_http: false,
         uses_aws: true,
+        uses_kafka: false,
     },
     upstream: Some(Stage::Gold),
     pauses_with: None,

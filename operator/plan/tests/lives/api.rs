@@ -1,8 +1,8 @@
 //! What the spec and the administrator's configuration can say, and what comes of it. No network.
 
 use kube::ResourceExt;
-use medallion_crds::Stage;
-use medallion_crds::pipeline::StageState;
+use medallion_crds::pipeline::{DependencyState, StageState};
+use medallion_crds::{Reason, Stage};
 use serde_json::json;
 
 use crate::world::{Outcome, Step, World};
@@ -243,4 +243,72 @@ fn labels_annotations_and_secrets_of_a_worker_reach_its_pods() {
         (secret("consumer").as_str(), secret("exporter").as_str()),
         ("aws-consumer", "aws")
     );
+}
+
+#[test]
+fn whoever_speaks_to_the_brokers_is_given_the_certificates_that_theirs_are_signed_with() {
+    let kinds = [
+        (
+            json!({"configMapKeyRef": {"name": "brokers", "key": "root.crt"}}),
+            "configMap",
+            "name",
+        ),
+        (
+            json!({"secretKeyRef": {"name": "brokers", "key": "root.crt"}}),
+            "secret",
+            "secretName",
+        ),
+    ];
+    for (ca, kind, name) in kinds {
+        let mut world = World::new(YAML);
+        world.start_from(json!({"kafka": {"tls": {"ca": ca}}}));
+        happens(&mut world, Step::Settle);
+        let provisioner = world.observed.jobs[0].spec.clone().unwrap().template;
+        happens(&mut world, Step::Provisioned);
+        let of = |worker: &str| {
+            let deployment = world.observed.deployment(&format!("purchase-orders-{worker}"));
+            deployment.unwrap().spec.clone().unwrap().template
+        };
+        for template in [provisioner, of("gateway"), of("consumer")] {
+            let pod = serde_json::to_value(template.spec.unwrap()).unwrap();
+            let found = |list: &serde_json::Value| {
+                let mut all = list.as_array().unwrap().iter();
+                all.find(|one| one["name"] == "kafka-ca")
+                    .cloned()
+                    .expect("the certificates")
+            };
+            let source = found(&pod["volumes"])[kind].clone();
+            assert_eq!((&source[name], &source["optional"]), (&json!("brokers"), &json!(false)));
+            assert_eq!(source["items"], json!([{"key": "root.crt", "path": "ca.pem"}]));
+            let mount = found(&pod["containers"][0]["volumeMounts"]);
+            assert_eq!(mount["mountPath"], "/etc/medallion/kafka-ca");
+        }
+        let exporter = serde_json::to_string(&of("exporter")).unwrap();
+        assert!(!exporter.contains("kafka-ca"), "it does not speak to the brokers");
+    }
+}
+
+#[test]
+fn certificates_that_are_not_there_are_named_and_not_taken_for_the_tokens() {
+    let mut world = World::new(YAML);
+    let ca = json!({"secretKeyRef": {"name": "brokers", "key": "root.crt"}});
+    world.start_from(json!({"kafka": {"tls": {"ca": ca}}}));
+    for step in [Step::Settle, Step::Provisioned, Step::WorkersReady] {
+        happens(&mut world, step);
+    }
+    let event = "MountVolume.SetUp failed for volume \"kafka-ca\" : secret \"brokers\" not found".to_owned();
+    let stage = Stage::Ingest;
+    happens(&mut world, Step::PodsWait { stage, event });
+    let ingest = world.stage(Stage::Ingest);
+    assert_eq!(
+        (ingest.state, ingest.reason),
+        (StageState::Blocked, Some(Reason::SecretMissing))
+    );
+    assert!(ingest.message.unwrap().contains("brokers"));
+    let dependencies = world.pipeline.status.unwrap().dependencies;
+    let tokens = dependencies
+        .iter()
+        .find(|one| one.name == "Secret/shop-gateway")
+        .unwrap();
+    assert_ne!(tokens.state, DependencyState::Missing);
 }
