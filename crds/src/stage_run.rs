@@ -186,6 +186,10 @@ pub struct StageRunStatus {
     /// Not before this time the next attempt begins.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry_time: Option<Time>,
+    /// The newest medallion.dev/requested-at that has taken away a wait of this run, or that came while an attempt was at work. It takes away no other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub last_handled_requested_at: Option<String>,
     /// When the run ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completion_time: Option<Time>,
@@ -220,6 +224,7 @@ impl Default for StageRunStatus {
             start_time: None,
             attempt_time: None,
             retry_time: None,
+            last_handled_requested_at: None,
             completion_time: None,
             progress: None,
             rows: None,

@@ -131,7 +131,7 @@ fn one<'a>(
             observed: basis.observed,
             rules,
             launch_hash,
-            hurry: trigger::wants_request(basis, &runs),
+            request: trigger::open_request(basis, &runs),
             now: basis.now,
         };
         run::advance(&context, run)

@@ -38,8 +38,8 @@ pub(crate) struct RunContext<'a> {
     pub rules: &'a BatchRules,
     /// Digest of the launch settings as they are now; `None` while a Job cannot be made.
     pub launch_hash: Option<&'a str>,
-    /// Whether somebody asks for the next attempt without a wait.
-    pub hurry: bool,
+    /// The newest `requested-at`, while no run of the stage answers it: it takes away the wait under way when it came, and no other.
+    pub request: Option<&'a str>,
     pub now: Timestamp,
 }
 
@@ -64,6 +64,9 @@ pub(crate) struct RunStep {
 /// The next step of a run that has not ended.
 pub(crate) fn advance(context: &RunContext<'_>, run: &StageRun) -> RunStep {
     let status = run.status.clone().unwrap_or_default();
+    let new_request = context
+        .request
+        .filter(|request| status.last_handled_requested_at.as_deref() != Some(request));
     let mut step = Stepper {
         context,
         run,
@@ -78,7 +81,7 @@ pub(crate) fn advance(context: &RunContext<'_>, run: &StageRun) -> RunStep {
     } else if step.step.status.attempt == 0 {
         step.begin_attempt();
     } else if let Some(retry) = step.step.status.retry_time.clone() {
-        if context.now >= retry.0 || context.hurry {
+        if context.now >= retry.0 || new_request.is_some() {
             step.begin_attempt();
         } else {
             step.step.backs_off = step.is_told_to_back_off();
@@ -86,6 +89,9 @@ pub(crate) fn advance(context: &RunContext<'_>, run: &StageRun) -> RunStep {
         }
     } else {
         step.judge();
+    }
+    if let Some(request) = new_request {
+        step.step.status.last_handled_requested_at = Some(request.to_owned());
     }
     step.step
 }
@@ -228,7 +234,7 @@ impl Stepper<'_> {
         self.seen();
         let status = &mut self.step.status;
         status.rows = Some(report.rows);
-        status.outputs = report.outputs.into_iter().take(64).collect();
+        status.outputs = report.outputs;
         status.progress = None;
         self.over("True", &reason, &message, None);
         let name = self.run.name_any();

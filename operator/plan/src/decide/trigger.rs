@@ -113,14 +113,16 @@ fn at(context: &TriggerContext<'_>, earliest: Option<Timestamp>, source: &Source
 
 /// Whether the newest `requested-at` still asks this stage for a run.
 pub(crate) fn wants_request(basis: &Basis<'_>, runs: &StageRuns<'_>) -> bool {
-    let Some(requested) = &basis.pipeline.requested_at else {
-        return false;
-    };
-    basis.observed.stored.last_handled_requested_at.as_ref() != Some(requested)
-        && !runs
-            .all
-            .iter()
-            .any(|run| run.annotations().get(REQUESTED_AT_ANNOTATION) == Some(requested))
+    open_request(basis, runs).is_some()
+}
+
+/// The newest `requested-at`, while it still asks this stage for a run.
+pub(crate) fn open_request<'a>(basis: &Basis<'a>, runs: &StageRuns<'_>) -> Option<&'a str> {
+    let requested = basis.pipeline.requested_at.as_ref()?;
+    let handled = basis.observed.stored.last_handled_requested_at.as_ref() == Some(requested);
+    let mut all = runs.all.iter();
+    let answered = all.any(|run| run.annotations().get(REQUESTED_AT_ANNOTATION) == Some(requested));
+    (!handled && !answered).then_some(requested.as_str())
 }
 
 /// A new run: its name is the next number, so that a second try meets the first one's object.
@@ -136,8 +138,8 @@ pub(crate) fn new_run(
         (labels::PIPELINE_GENERATION.to_owned(), pipeline.generation.to_string()),
         (labels::LAUNCH_HASH.to_owned(), launch_hash.to_owned()),
     ]);
-    if let Some(requested) = pipeline.requested_at.as_ref().filter(|_| wants_request(basis, runs)) {
-        annotations.insert(REQUESTED_AT_ANNOTATION.to_owned(), requested.clone());
+    if let Some(requested) = open_request(basis, runs) {
+        annotations.insert(REQUESTED_AT_ANNOTATION.to_owned(), requested.to_owned());
     }
     let metadata = ObjectMeta {
         annotations: Some(annotations),
@@ -155,7 +157,7 @@ pub(crate) fn new_run(
         stage: Some(stage),
         kind: StageRunType::Process,
         process: Some(Process {
-            inputs: source.inputs.iter().take(64).cloned().collect(),
+            inputs: source.inputs.clone(),
         }),
         mode: RunMode::Apply,
         plan_ref: None,

@@ -315,3 +315,28 @@ fn a_request_is_answered_although_bronze_has_nothing_to_offer() {
     assert_eq!(status.last_handled_requested_at.as_deref(), Some("now"));
     assert!(world.observed.runs.is_empty(), "there is nothing to run on");
 }
+
+#[test]
+fn a_request_takes_away_the_wait_under_way_and_no_other() {
+    let attempts = |world: &World| world.runs(Stage::Silver)[0].status.clone().unwrap().attempt;
+    let mut world = started();
+    happens(&mut world, Step::Bronze(3));
+    happens(&mut world, attempt(Stage::Silver, Outcome::EnvironmentError));
+    happens(&mut world, Step::RequestedAt("one".to_owned()));
+    assert_eq!(attempts(&world), 2, "at once");
+    happens(&mut world, attempt(Stage::Silver, Outcome::EnvironmentError));
+    assert_eq!(attempts(&world), 2, "the next wait is as long as ever");
+    happens(&mut world, Step::Pass(19));
+    assert_eq!(attempts(&world), 2);
+    happens(&mut world, Step::Pass(1));
+    assert_eq!(attempts(&world), 3);
+
+    let mut world = started();
+    happens(&mut world, Step::Bronze(3));
+    happens(&mut world, attempt(Stage::Silver, Outcome::Running));
+    happens(&mut world, Step::RequestedAt("one".to_owned()));
+    happens(&mut world, attempt(Stage::Silver, Outcome::EnvironmentError));
+    assert_eq!(attempts(&world), 1, "there was no wait when it came");
+    happens(&mut world, Step::RequestedAt("two".to_owned()));
+    assert_eq!(attempts(&world), 2, "another request is another one");
+}
