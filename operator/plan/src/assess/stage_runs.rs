@@ -90,6 +90,20 @@ impl<'a> StageRuns<'a> {
         seen.max(remembered).saturating_add(1)
     }
 
+    /// How many runs have failed since the last success, the newest included. Few of them are kept, so the numbers tell: every run
+    /// between that of the success and the newest has failed.
+    pub fn failures_in_a_row(&self) -> i32 {
+        let seen = self.all.iter().rev().take_while(|run| run::has_failed(run)).count();
+        let seen = i64::try_from(seen).unwrap_or(i64::MAX);
+        let newest = self.newest().and_then(|newest| self.number(newest));
+        let before = match self.success() {
+            Some(success) => success.number,
+            None => Some(0),
+        };
+        let by_number = newest.zip(before).map(|(newest, before)| newest.saturating_sub(before));
+        i32::try_from(by_number.map_or(seen, |number| number.max(seen))).unwrap_or(i32::MAX)
+    }
+
     /// The last succeeded run, from its object or, if that is gone, from the status.
     pub fn success(&self) -> Option<Success> {
         let run = self

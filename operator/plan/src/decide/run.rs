@@ -21,7 +21,7 @@ use crate::model::conditions::{self, Wanted};
 use crate::model::obstacle::Obstacle;
 use crate::model::pipeline::BatchRules;
 use crate::model::time::{self, whole_seconds};
-use crate::model::{names, pod};
+use crate::model::{names, pod, run};
 use crate::runs::RunType;
 
 /// Attempts that the limit does not count; beyond them each counts.
@@ -265,14 +265,18 @@ impl Stepper<'_> {
         status.failures.truncate(FAILURES);
         let (attempt, failed, limit) = (status.attempt, status.failed_attempts, self.context.rules.retry.limit);
         if ending.class == EndingClass::Final {
-            let message = format!("{}; another attempt cannot help: {}", ending.message, what_helps());
+            let message = format!(
+                "{}; another attempt cannot help: {}",
+                ending.message,
+                what_helps(ending)
+            );
             self.failed(&ending.reason, &message, &Reason::CannotSucceed);
         } else if !free && failed > limit {
             let message = format!(
                 "{}; out of attempts ({failed} of {}): {}",
                 ending.message,
                 limit + 1,
-                what_helps()
+                what_helps(ending)
             );
             self.failed(&ending.reason, &message, &Reason::OutOfAttempts);
         } else {
@@ -366,8 +370,12 @@ impl Stepper<'_> {
     }
 }
 
-const fn what_helps() -> &'static str {
-    "the stage waits for new data, a changed spec or dbt image, or the annotation medallion.dev/requested-at"
+fn what_helps(ending: &Ending) -> &'static str {
+    if run::is_helped_by_new_data(ending.exit_code, &ending.reason) {
+        "the stage waits for new data, a changed spec or dbt image, or the annotation medallion.dev/requested-at"
+    } else {
+        "the stage waits for a changed spec, dbt image or setting, or the annotation medallion.dev/requested-at, whatever data comes"
+    }
 }
 
 fn bounded(progress: RunProgress) -> RunProgress {

@@ -23,7 +23,7 @@ pub(crate) enum Decision {
     WaitUntil(Timestamp),
     /// Until something changes.
     Nothing,
-    /// The last run failed, and nothing has changed since.
+    /// The last run failed, and nothing has changed since that could help.
     GaveUp,
 }
 
@@ -84,15 +84,26 @@ fn has_new_tables(context: &TriggerContext<'_>) -> bool {
     run::is_older(newest, pipeline) && (context.batch.lacks_tables)(pipeline, &success.outputs)
 }
 
+/// After a failed run:
+/// - a changed spec, dbt image or launch setting starts the next run at once (as a request does, before this is asked);
+/// - new input starts it too, after a wait that doubles with each run that failed since the last success, from
+///   `retry.backoffSeconds` to `retry.maxBackoffSeconds`, counted from the end of the last one;
+/// - but not after a failure that new input cannot help: settings, a risk of loss, a table of another owner;
+/// - without any of these nothing starts.
 fn after_failure(context: &TriggerContext<'_>, newest: &StageRun, source: &Source) -> Decision {
     let launched = newest.annotations().get(labels::LAUNCH_HASH).map(String::as_str);
     let changed = run::is_older(newest, context.basis.pipeline) || launched != context.launch_hash;
     if changed {
         return Decision::Start(source.clone());
     }
-    if !is_new(context.batch.is_new, &source.inputs, newest.spec.inputs()) {
+    let failure = newest.status.as_ref().and_then(|status| status.failures.first());
+    let hopeful = failure.is_none_or(|failure| run::is_helped_by_new_data(failure.exit_code, &failure.reason));
+    if !hopeful || !is_new(context.batch.is_new, &source.inputs, newest.spec.inputs()) {
         return Decision::GaveUp;
     }
+    let retry = &context.rules.retry;
+    let failures = context.runs.failures_in_a_row();
+    let wait = time::back_off(retry.backoff_seconds, retry.max_backoff_seconds, failures);
     let created = newest
         .creation_timestamp()
         .map(|at| time::later(at.0, context.rules.min_interval_seconds));
@@ -100,7 +111,7 @@ fn after_failure(context: &TriggerContext<'_>, newest: &StageRun, source: &Sourc
         .status
         .as_ref()
         .and_then(|status| status.completion_time.as_ref())
-        .map(|at| time::later(at.0, context.rules.retry.backoff_seconds));
+        .map(|at| time::after(at.0, wait));
     at(context, created.max(ended), source)
 }
 

@@ -1,7 +1,8 @@
 //! Reads what runs say about themselves. No network.
 
 use kube::ResourceExt;
-use medallion_crds::{StageRun, labels};
+use medallion_crds::launch::ExitCode;
+use medallion_crds::{Reason, StageRun, labels};
 
 use super::conditions;
 use super::pipeline::ValidatedPipeline;
@@ -19,6 +20,14 @@ pub(crate) fn has_succeeded(run: &StageRun) -> bool {
 /// Whether a run has ended, and not well.
 pub(crate) fn has_failed(run: &StageRun) -> bool {
     succeeded_status(run) == Some("False")
+}
+
+/// Whether new input may let a stage succeed that failed in such a way. It does not change settings, heal what may have lost data, or
+/// displace another owner: somebody has to do something first.
+pub(crate) fn is_helped_by_new_data(exit_code: Option<i32>, reason: &Reason) -> bool {
+    let ended = exit_code.and_then(ExitCode::from_code);
+    let by_people = [Reason::OwnedByAnother, Reason::DbtProjectUnfit];
+    !matches!(ended, Some(ExitCode::LossRisk | ExitCode::Settings)) && !by_people.contains(reason)
 }
 
 fn succeeded_status(run: &StageRun) -> Option<&str> {

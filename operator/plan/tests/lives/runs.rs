@@ -340,3 +340,69 @@ fn a_request_takes_away_the_wait_under_way_and_no_other() {
     happens(&mut world, Step::RequestedAt("two".to_owned()));
     assert_eq!(attempts(&world), 2, "another request is another one");
 }
+
+#[test]
+fn a_stage_that_fails_again_and_again_is_started_ever_more_seldom() {
+    let mut world = started();
+    world.pipeline.spec.failed_runs_history_limit = 1;
+    let mut waits = Vec::new();
+    let mut since = 0;
+    happens(&mut world, Step::Bronze(3));
+    for version in 4..400 {
+        if world.active_run(Stage::Silver).is_some() {
+            happens(&mut world, attempt(Stage::Silver, Outcome::RecordError));
+            waits.push(since);
+            since = 0;
+        }
+        happens(&mut world, Step::Pass(10));
+        happens(&mut world, Step::Bronze(version));
+        since += 10;
+    }
+    // The stage's minIntervalSeconds is 30, its maxBackoffSeconds 300.
+    assert_eq!(&waits[..8], &[0, 30, 30, 40, 80, 160, 300, 300]);
+
+    happens(&mut world, Step::Pass(300));
+    happens(&mut world, attempt(Stage::Silver, Outcome::Succeeded));
+    happens(&mut world, Step::Pass(30));
+    happens(&mut world, Step::Bronze(500));
+    happens(&mut world, attempt(Stage::Silver, Outcome::RecordError));
+    happens(&mut world, Step::Bronze(501));
+    let runs = world.runs(Stage::Silver).len();
+    happens(&mut world, Step::Pass(30));
+    assert_eq!(
+        world.runs(Stage::Silver).len(),
+        runs + 1,
+        "a success begins the count anew"
+    );
+}
+
+#[test]
+fn what_new_data_cannot_help_waits_for_somebody() {
+    for outcome in [Outcome::LossRisk, Outcome::BadSettings] {
+        let failed = || {
+            let mut world = started();
+            happens(&mut world, Step::Bronze(3));
+            happens(&mut world, attempt(Stage::Silver, outcome));
+            for version in 4..20 {
+                happens(&mut world, Step::Pass(600));
+                happens(&mut world, Step::Bronze(version));
+            }
+            assert_eq!(world.runs(Stage::Silver).len(), 1, "{outcome:?}: new data is no reason");
+            let message = world.stage(Stage::Silver).message.unwrap();
+            assert!(!message.contains("new data"), "{message}");
+            assert!(message.contains("medallion.dev/requested-at"), "{message}");
+            world
+        };
+        for change in [
+            Step::RequestedAt("one".to_owned()),
+            Step::DbtImage("dbt-purchases:2".to_owned()),
+            Step::Spec(serde_json::json!({"stages": {"silver": {"timeoutSeconds": 77}}})),
+            Step::Adopt("elsewhere/shop/orders".to_owned()),
+        ] {
+            let mut world = failed();
+            happens(&mut world, change.clone());
+            happens(&mut world, Step::Provisioned);
+            assert_eq!(world.runs(Stage::Silver).len(), 2, "{outcome:?}, {change:?}");
+        }
+    }
+}

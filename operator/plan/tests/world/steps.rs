@@ -96,6 +96,8 @@ pub enum Outcome {
     AlreadyCommitted,
     RecordError,
     EnvironmentError,
+    LossRisk,
+    BadSettings,
     OutOfMemory,
     Killed,
     Evicted,
@@ -440,6 +442,14 @@ impl World {
             ),
             Outcome::EnvironmentError => (
                 Some(ended(21, None, Some(&failure("StoreNotReachable")))),
+                Some(("Failed", "")),
+            ),
+            Outcome::LossRisk => (
+                Some(ended(23, None, Some(&failure("TableDiffers")))),
+                Some(("Failed", "")),
+            ),
+            Outcome::BadSettings => (
+                Some(ended(24, None, Some(&failure("BadSettings")))),
                 Some(("Failed", "")),
             ),
             Outcome::OutOfMemory => (Some(ended(137, Some("OOMKilled"), None)), Some(("Failed", ""))),
