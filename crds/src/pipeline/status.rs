@@ -127,10 +127,10 @@ pub struct StageStatus {
     /// Pods that are ready, for the streaming stages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ready_replicas: Option<i32>,
-    /// The newest run of a batch stage.
+    /// The newest run of a batch stage that the operator made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_run: Option<String>,
-    /// Start of the newest run of a batch stage.
+    /// Start of that run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_run_time: Option<Time>,
     /// Attempts of the newest run.

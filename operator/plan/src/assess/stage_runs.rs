@@ -18,7 +18,8 @@ pub(crate) struct StageRuns<'a> {
     pub stage: Stage,
     pub all: Vec<&'a StageRun>,
     pub previous: Option<&'a StageStatus>,
-    pipeline_name: &'a str,
+    pipeline: &'a ValidatedPipeline,
+    observed: &'a Observed,
 }
 
 /// What the next run of a stage can take.
@@ -55,7 +56,8 @@ impl<'a> StageRuns<'a> {
             stage,
             all,
             previous,
-            pipeline_name: &pipeline.name,
+            pipeline,
+            observed,
         }
     }
 
@@ -69,12 +71,20 @@ impl<'a> StageRuns<'a> {
         self.all.last().copied()
     }
 
-    /// Number of a run that the operator made.
-    pub fn number(&self, run: &StageRun) -> Option<i64> {
-        names::run_number(self.pipeline_name, self.stage, &run.name_any())
+    /// The newest run that the operator made: numbers rest on it.
+    pub fn newest_own(&self) -> Option<&'a StageRun> {
+        let mut newest_first = self.all.iter().rev().copied();
+        newest_first.find(|run| run::is_own(run, self.pipeline))
     }
 
-    /// The number of the next run: one more than any that is or was.
+    /// Number of a run that the operator made. A name that people give is no number, whatever it looks like.
+    pub fn number(&self, run: &StageRun) -> Option<i64> {
+        let own = run::is_own(run, self.pipeline);
+        own.then(|| names::run_number(&self.pipeline.name, self.stage, &run.name_any()))
+            .flatten()
+    }
+
+    /// The number of the next run: one more than any that the operator gave, and beyond those whose name stands, whoever gave it.
     pub fn next_number(&self) -> i64 {
         let seen = self
             .all
@@ -85,9 +95,14 @@ impl<'a> StageRuns<'a> {
         let remembered = self
             .previous
             .and_then(|previous| previous.last_run.as_deref())
-            .and_then(|name| names::run_number(self.pipeline_name, self.stage, name))
+            .and_then(|name| names::run_number(&self.pipeline.name, self.stage, name))
             .unwrap_or_default();
-        seen.max(remembered).saturating_add(1)
+        let next = seen.max(remembered).saturating_add(1);
+        let stands = |number: i64| {
+            let name = names::run(&self.pipeline.name, self.stage, number);
+            self.observed.runs.iter().any(|run| run.name_any() == name)
+        };
+        (next..=i64::MAX).find(|number| !stands(*number)).unwrap_or(i64::MAX)
     }
 
     /// How many runs have failed since the last success, the newest included. Few of them are kept, so the numbers tell: every run

@@ -37,7 +37,7 @@ pub(super) fn streaming(basis: &Basis<'_>, stage: &Streaming<'_>) -> StageStatus
 pub(super) fn batch(basis: &Basis<'_>, stage: &BatchStage<'_>) -> StageStatus {
     let runs = &stage.runs;
     let mut status = stored(basis, stage.place.entry.stage);
-    if let Some(newest) = runs.newest() {
+    if let Some(newest) = runs.newest_own() {
         status.last_run = Some(newest.name_any());
         status.last_run_time = newest.creation_timestamp();
         let stepped = stage

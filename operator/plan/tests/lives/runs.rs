@@ -2,7 +2,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
-use medallion_crds::{Stage, Worker};
+use medallion_crds::{Stage, StageRun, Worker};
 
 use crate::world::{Outcome, Step, World};
 use crate::{YAML, attempt, happens, started};
@@ -405,4 +405,47 @@ fn what_new_data_cannot_help_waits_for_somebody() {
             assert_eq!(world.runs(Stage::Silver).len(), 2, "{outcome:?}, {change:?}");
         }
     }
+}
+
+/// A run of the name that somebody makes.
+fn by_hand(world: &mut World, name: &str) {
+    let like: StageRun = (*world.observed.runs[0]).clone();
+    let mut made = StageRun { status: None, ..like };
+    made.metadata.name = Some(name.to_owned());
+    made.metadata.uid = Some(format!("uid-of-{name}"));
+    made.metadata.resource_version = Some(format!("rv-of-{name}"));
+    made.metadata.creation_timestamp = Some(Time(world.now));
+    (
+        made.metadata.labels,
+        made.metadata.annotations,
+        made.metadata.owner_references,
+    ) = (None, None, None);
+    world.observed.runs.push(made.into());
+}
+
+#[test]
+fn runs_that_people_make_do_not_use_up_the_numbers() {
+    let mut world = started();
+    happens(&mut world, Step::Bronze(3));
+    happens(&mut world, attempt(Stage::Silver, Outcome::Succeeded));
+    happens(&mut world, Step::Pass(60));
+    let last = "purchase-orders-silver-9223372036854775807";
+    for name in [last, "purchase-orders-silver-000002", "purchase-orders-silver-000003"] {
+        by_hand(&mut world, name);
+        world.settle();
+        happens(&mut world, attempt(Stage::Silver, Outcome::Succeeded));
+        happens(&mut world, Step::Pass(60));
+    }
+    // Those that somebody removes are not remembered either.
+    world.observed.runs.retain(|run| run.name_any() != last);
+    for version in [4, 5] {
+        happens(&mut world, Step::Bronze(version));
+        happens(&mut world, attempt(Stage::Silver, Outcome::Succeeded));
+        happens(&mut world, Step::Pass(60));
+    }
+    let mut names: Vec<_> = world.runs(Stage::Silver).iter().map(|run| run.name_any()).collect();
+    names.sort();
+    let numbers = [1, 2, 3, 4, 5].map(|number| format!("purchase-orders-silver-{number:06}"));
+    assert_eq!(names, numbers, "the names that stand are passed over");
+    assert_eq!(world.stage(Stage::Silver).position, Some(5));
 }
