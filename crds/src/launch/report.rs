@@ -135,7 +135,18 @@ fn provision_message(report: &ProvisionReport) -> String {
             contract_version: report.contract_version.clone(),
         })
     });
-    ways.find_map(|way| fitting(&way)).unwrap_or_default()
+    if let Some(text) = ways.find_map(|way| fitting(&way)) {
+        return text;
+    }
+    // Beyond anything that a pipeline can depend on.
+    let unmet = report.dependencies.iter().filter(|found| !found.state.is_met());
+    let names: Vec<&str> = unmet.map(|dependency| dependency.name.as_str()).collect();
+    let words = format!(
+        "{} dependencies are not as they must be: {}",
+        names.len(),
+        names.join(", ")
+    );
+    failure_message(&Reason::DependenciesMissing, &words)
 }
 
 /// Words about a met dependency are for the curious; the room belongs to the others.
