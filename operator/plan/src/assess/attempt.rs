@@ -127,7 +127,7 @@ pub(crate) fn judge(
             stuck_at,
         },
         _ => AttemptState::Pending {
-            obstacle: observed.obstacle_of(job),
+            obstacle: observed.obstacle_of(job, now),
             launch_hash,
             job_uid: job.uid(),
         },

@@ -1,6 +1,7 @@
 //! Where a streaming stage stands, from its Deployment, its pods and their progress. No network.
 
 use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
 use medallion_crds::launch::ADMIN_PORT;
 use medallion_crds::pipeline::{Retention, StageState, StageStatus};
@@ -9,8 +10,9 @@ use medallion_crds::{Reason, Stage};
 
 use crate::model::child::Child;
 use crate::model::obstacle::Obstacle;
+use crate::model::pipeline::WorkWish;
 use crate::model::time::whole_seconds;
-use crate::model::{deployment, names, pod, time};
+use crate::model::{conditions, deployment, names, pod, time};
 use crate::stages::{Basis, Place, Work};
 
 /// A streaming stage as it stands.
@@ -24,6 +26,8 @@ pub(crate) struct Streaming<'a> {
     pub figures: Figures,
     /// The Deployment does what was last planned for it.
     pub rolled_out: bool,
+    /// An autoscaler has changed the number of pods, and as many as before are ready.
+    pub scales: bool,
     /// Why the progress of not all pods is known, of those that have had time to tell.
     pub unmeasured: Option<Obstacle>,
     /// When a pod that has not told anything yet should have.
@@ -103,16 +107,36 @@ fn stage<'a>(basis: &Basis<'a>, place: Place<'a>, planned: &[Child], waits_for: 
     let unseen = (suspended && keeps(place).is_some()).then(|| whole_seconds(now));
     figures.oldest_pending = figures.oldest_pending.or(unseen);
     figures.retention = retention(basis, place, &figures);
+    let scales =
+        obstacle.is_none() && deployment.is_some_and(|deployment| scales(basis, place, deployment, planned, ready));
     Streaming {
         place,
         state,
         obstacle,
+        scales,
         ready_replicas: deployment.map(|_| i32::try_from(ready).unwrap_or(i32::MAX)),
         figures,
         rolled_out: deployment.is_some_and(|deployment| deployment::is_rolled_out(deployment, planned)),
         unmeasured: unmeasured(basis, place, &pods).filter(|_| !suspended),
         turns_at,
     }
+}
+
+/// Whether what stood for this very spec still stands, and only the number of pods is an autoscaler's to change. Once fewer are ready
+/// than before, all must be.
+fn scales(basis: &Basis<'_>, place: Place<'_>, deployment: &Deployment, planned: Option<&str>, ready: usize) -> bool {
+    let stored = &basis.observed.stored;
+    let was_ready = conditions::find(&stored.conditions, "Ready").is_some_and(|condition| {
+        condition.status == "True" && condition.observed_generation == Some(basis.pipeline.generation)
+    });
+    let mut stages = stored.stages.iter();
+    let before = stages.find(|status| status.name == place.entry.stage);
+    let before = before.and_then(|status| status.ready_replicas).unwrap_or_default();
+    matches!(place.wish.work, WorkWish::Streaming { replicas: None })
+        && was_ready
+        && ready > 0
+        && usize::try_from(before).is_ok_and(|before| ready >= before)
+        && deployment::is_of_one_template(deployment, planned)
 }
 
 /// What the status said. How much waits is not known unless somebody says so; how old it is at least, is.
@@ -249,7 +273,12 @@ fn judge(progress: &[&Progress], ready: usize, hindered: Option<Obstacle>) -> (S
 fn hindered(basis: &Basis<'_>, pods: &[&Pod]) -> Option<Obstacle> {
     pods.iter().copied().find_map(|pod| {
         let ended = || pod::terminated(pod).or_else(|| pod::failed_before(pod, basis.now));
-        pod::obstacle(pod, basis.observed.warning_of(pod), &basis.pipeline.namespace)
-            .or_else(|| ended().map(pod::started_again))
+        pod::obstacle(
+            pod,
+            basis.observed.warning_of(pod),
+            &basis.pipeline.namespace,
+            basis.now,
+        )
+        .or_else(|| ended().map(pod::started_again))
     })
 }

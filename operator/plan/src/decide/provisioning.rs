@@ -203,7 +203,7 @@ impl Provisioning {
             }
             None => {
                 let message = observed
-                    .obstacle_of(job)
+                    .obstacle_of(job, now)
                     .map(|obstacle| format!("{}: {}", obstacle.reason, obstacle.message));
                 status.message = message.map(|message| cut(&message, 1024));
             }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Deref;
 
+use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
@@ -156,10 +157,10 @@ impl Observed {
     }
 
     /// What keeps a Job's pod from starting, or from being made.
-    pub(crate) fn obstacle_of(&self, job: &Job) -> Option<Obstacle> {
+    pub(crate) fn obstacle_of(&self, job: &Job, now: Timestamp) -> Option<Obstacle> {
         let namespace = job.namespace().unwrap_or_default();
         match self.pods_of_job(job).first() {
-            Some(newest) => pod::obstacle(newest, self.warning_of(*newest), &namespace),
+            Some(newest) => pod::obstacle(newest, self.warning_of(*newest), &namespace, now),
             None => self
                 .warning_of(job)
                 .map(|message| Obstacle::refused(message, &namespace)),

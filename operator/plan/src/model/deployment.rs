@@ -33,6 +33,14 @@ fn hash_of(metadata: &ObjectMeta) -> Option<&str> {
     Some(metadata.annotations.as_ref()?.get(labels::PLANNED_HASH)?)
 }
 
+/// Whether the plan stands there and no pod is of an earlier one, however many of them are there yet.
+pub(crate) fn is_of_one_template(deployment: &Deployment, planned: Option<&str>) -> bool {
+    let status = deployment.status.as_ref();
+    planned.is_none_or(|planned| hash_of(&deployment.metadata) == Some(planned))
+        && status
+            .is_some_and(|status| status.replicas.unwrap_or_default() == status.updated_replicas.unwrap_or_default())
+}
+
 /// Whether the plan stands there, and not an earlier one that was carried out long ago, and all pods are of it.
 pub(crate) fn is_rolled_out(deployment: &Deployment, planned: Option<&str>) -> bool {
     let Some(status) = deployment.status.as_ref() else {

@@ -1,7 +1,7 @@
 //! Reads what pods say about themselves. No network.
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{ContainerState, ContainerStateTerminated, ContainerStatus, Pod};
+use k8s_openapi::api::core::v1::{ContainerState, ContainerStateTerminated, ContainerStatus, Pod, PodCondition};
 use medallion_crds::launch::report::Report;
 use medallion_crds::{Reason, labels};
 
@@ -74,30 +74,42 @@ pub(crate) fn is_starting(pod: &Pod) -> bool {
     pod.metadata.deletion_timestamp.is_none() && !has_started(pod) && !has_ended(pod)
 }
 
+/// How long a pod may be without a node: nodes are added when pods need them.
+const NODE_SECONDS: i32 = 120;
+
 /// Why a pod does not come up; `warning` is its newest warning event, which alone names a Secret that cannot be mounted.
-pub(crate) fn obstacle(pod: &Pod, warning: Option<&str>, namespace: &str) -> Option<Obstacle> {
-    unschedulable(pod)
-        .or_else(|| container(pod).and_then(|container| waiting(container, namespace)))
+pub(crate) fn obstacle(pod: &Pod, warning: Option<&str>, namespace: &str, now: Timestamp) -> Option<Obstacle> {
+    if let Some(condition) = unschedulable(pod) {
+        let since = condition.last_transition_time.as_ref();
+        let since = since.or(pod.metadata.creation_timestamp.as_ref());
+        let overdue = since.is_none_or(|since| now >= time::later(since.0, NODE_SECONDS));
+        return overdue.then(|| without_node(condition));
+    }
+    container(pod)
+        .and_then(|container| waiting(container, namespace))
         .or_else(|| {
             let message = warning.filter(|_| !has_started(pod))?;
             Some(Obstacle::explained("PodNotStarting", message, namespace))
         })
 }
 
-fn unschedulable(pod: &Pod) -> Option<Obstacle> {
+fn unschedulable(pod: &Pod) -> Option<&PodCondition> {
     let conditions = pod.status.as_ref()?.conditions.as_deref()?;
-    let condition = conditions.iter().find(|condition| {
+    conditions.iter().find(|condition| {
         condition.type_ == "PodScheduled"
             && condition.status == "False"
             && condition.reason.as_deref() == Some("Unschedulable")
-    })?;
-    Some(Obstacle::new(
+    })
+}
+
+fn without_node(condition: &PodCondition) -> Obstacle {
+    Obstacle::new(
         Reason::Unschedulable,
         format!(
             "no node takes the pod: {}; add room, or change the worker's resources, node selector or tolerations in the Helm values",
             condition.message.as_deref().unwrap_or_default()
         ),
-    ))
+    )
 }
 
 fn waiting(container: &ContainerStatus, namespace: &str) -> Option<Obstacle> {

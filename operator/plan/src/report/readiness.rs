@@ -33,7 +33,7 @@ pub(super) fn judge(basis: &Basis<'_>, waits_for: Option<&Obstacle>, streaming: 
     if let Some(obstacle) = waits_for {
         return not_ready(&obstacle.reason, obstacle.message.clone(), false);
     }
-    if let Some(stage) = streaming.iter().find(|stage| !stage.rolled_out) {
+    if let Some(stage) = streaming.iter().find(|stage| !stage.rolled_out && !stage.scales) {
         let replaced = Obstacle::new(Reason::RollingOut, "the worker's pods are being replaced");
         let obstacle = stage.obstacle.as_ref().unwrap_or(&replaced);
         let message = format!("{}: {}", stage.place.entry.stage, obstacle.message);

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 use medallion_crds::pipeline::{StageState, StageStatus};
+use medallion_crds::stage_run::AttemptFailure;
 use medallion_crds::text::cut;
 use medallion_crds::{Reason, Stage, StageRun};
 
@@ -153,10 +154,25 @@ fn active(step: &RunStep) -> (StageState, Option<Obstacle>) {
     if let Some(obstacle) = &step.obstacle {
         return (StageState::Blocked, Some(obstacle.clone()));
     }
-    if step.backs_off {
-        return (StageState::Blocked, word("Unknown"));
-    }
-    (StageState::Running, None)
+    // One failure is told by an event, and the next attempt may do better. After a second one the stage is not well until the run
+    // ends, so that it does not seem to be each time that an attempt begins.
+    let again = step.status.failed_attempts > 1;
+    let told = if step.backs_off {
+        word("Unknown")
+    } else {
+        step.status.failures.first().filter(|_| again).map(under_way_again)
+    };
+    let state = if again {
+        StageState::Blocked
+    } else {
+        StageState::Running
+    };
+    (state, told)
+}
+
+fn under_way_again(last: &AttemptFailure) -> Obstacle {
+    let message = format!("attempt {}: {}; the next one is under way", last.attempt, last.message);
+    Obstacle::new(last.reason.clone(), message)
 }
 
 fn failure_of(run: &StageRun) -> Option<Obstacle> {

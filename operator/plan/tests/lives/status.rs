@@ -1,5 +1,7 @@
 //! What the status says while things go wrong and when they are well again. No network.
 
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{PodCondition, PodStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 use medallion_crds::pipeline::StageState;
@@ -301,4 +303,183 @@ fn what_was_true_minutes_ago_is_not_known_to_be_true() {
     assert_eq!((status.as_str(), reason.as_str()), ("Unknown", "NotMeasured"));
     assert!(message.contains("150 s ago"), "{message}");
     assert_eq!(world.stage(Stage::Bronze).lag, None);
+}
+
+#[test]
+fn a_first_failed_attempt_is_an_event_and_the_second_a_matter_of_health() {
+    let mut world = started();
+    happens(&mut world, Step::Bronze(3));
+    happens(&mut world, attempt(Stage::Silver, Outcome::EnvironmentError));
+    let told = world
+        .events
+        .iter()
+        .any(|event| event.warning && event.reason.as_str() == "StoreNotReachable");
+    assert!(told, "{:?}", world.events);
+    assert_eq!(world.condition("Healthy").0, "True", "{:?}", world.condition("Healthy"));
+    let silver = world.stage(Stage::Silver);
+    assert_eq!(
+        (silver.state, silver.reason),
+        (StageState::Running, Some(Reason::from("StoreNotReachable")))
+    );
+
+    happens(&mut world, Step::Pass(10));
+    assert_eq!(world.condition("Healthy").0, "True");
+    happens(&mut world, attempt(Stage::Silver, Outcome::EnvironmentError));
+    let wrong = |world: &World| {
+        let (status, reason, _) = world.condition("Healthy");
+        assert_eq!((status.as_str(), reason.as_str()), ("False", "StoreNotReachable"));
+        assert_eq!(world.stage(Stage::Silver).state, StageState::Blocked);
+    };
+    wrong(&world);
+    happens(&mut world, Step::Pass(20));
+    wrong(&world);
+    happens(&mut world, attempt(Stage::Silver, Outcome::Running));
+    wrong(&world);
+    happens(&mut world, attempt(Stage::Silver, Outcome::Succeeded));
+    assert_eq!(world.condition("Healthy").0, "True", "{:?}", world.condition("Healthy"));
+    let turns = world
+        .events
+        .iter()
+        .filter(|event| event.about == "Healthy" && event.note.contains("is False"));
+    assert_eq!(turns.count(), 1, "it turned once");
+}
+
+/// The scheduler finds no node for the pods.
+fn finds_no_node(world: &mut World, pods: &[String]) {
+    for pod in &mut world.observed.pods {
+        let uid = pod.uid().unwrap();
+        if !pods.contains(&uid) {
+            continue;
+        }
+        world.observed.progress.remove(&uid);
+        let event = "0/3 nodes are available: 3 Insufficient cpu".to_owned();
+        world.observed.warnings.insert(uid, event.clone());
+        pod.status = Some(PodStatus {
+            phase: Some("Pending".to_owned()),
+            conditions: Some(vec![PodCondition {
+                type_: "PodScheduled".to_owned(),
+                status: "False".to_owned(),
+                reason: Some("Unschedulable".to_owned()),
+                message: Some(event),
+                last_transition_time: Some(Time(world.now)),
+                ..PodCondition::default()
+            }]),
+            ..PodStatus::default()
+        });
+    }
+}
+
+#[test]
+fn a_pod_without_a_node_is_given_two_minutes() {
+    let mut world = started();
+    happens(&mut world, Step::Bronze(3));
+    happens(&mut world, attempt(Stage::Silver, Outcome::Pending));
+    let of_silver = world.observed.pods.last().unwrap().uid().unwrap();
+    let of_bronze = world.pods_of(Stage::Bronze)[0].uid().unwrap();
+    finds_no_node(&mut world, &[of_silver, of_bronze]);
+    let states = |world: &World| [Stage::Bronze, Stage::Silver].map(|stage| world.stage(stage).state);
+    for seconds in [0, 119] {
+        happens(&mut world, Step::Pass(seconds));
+        assert_eq!(states(&world), [StageState::Pending, StageState::Running]);
+        assert_ne!(
+            world.condition("Healthy").0,
+            "False",
+            "{:?}",
+            world.condition("Healthy")
+        );
+    }
+    happens(&mut world, Step::Pass(1));
+    assert_eq!(states(&world), [StageState::Blocked; 2]);
+    assert_eq!(world.condition("Healthy").1, "Unschedulable");
+}
+
+/// A pod of the stage that is just being made, like those that stand.
+fn is_being_made(world: &mut World, stage: Stage, name: &str) {
+    let mut pod = world.pods_of(stage)[0].clone();
+    (pod.metadata.name, pod.metadata.uid) = (Some(name.to_owned()), Some(name.to_owned()));
+    pod.metadata.creation_timestamp = Some(Time(world.now));
+    pod.status = Some(PodStatus {
+        phase: Some("Pending".to_owned()),
+        ..PodStatus::default()
+    });
+    world.observed.pods.push(pod.into());
+}
+
+#[test]
+fn what_an_autoscaler_adds_is_no_reason_to_be_unready() {
+    let gateway = |world: &mut World, change: &dyn Fn(&mut Deployment)| {
+        let mut all = world.observed.deployments.iter_mut();
+        let found = all.find(|one| one.name_any().ends_with("gateway")).unwrap();
+        change(found);
+    };
+    let grows = |spec: serde_json::Value| {
+        let mut world = World::new(crate::YAML);
+        world.start_from(spec);
+        for step in [Step::Settle, Step::Provisioned, Step::WorkersReady] {
+            happens(&mut world, step);
+        }
+        assert_eq!(world.condition("Ready").0, "True", "{:?}", world.condition("Ready"));
+        gateway(&mut world, &|deployment| {
+            let wanted = deployment.spec.as_mut().unwrap();
+            wanted.replicas = Some(wanted.replicas.unwrap_or(1) + 1);
+            deployment.metadata.generation = deployment.metadata.generation.map(|generation| generation + 1);
+        });
+        world.events.clear();
+        world
+    };
+    let scales = serde_json::json!({"stages": {"ingest": {"replicas": null}}});
+    let mut world = grows(scales.clone());
+    let seen = |deployment: &mut Deployment| {
+        let status = deployment.status.as_mut().unwrap();
+        status.observed_generation = deployment.metadata.generation;
+        (status.replicas, status.updated_replicas) = (Some(2), Some(2));
+    };
+    let ready = |world: &World| world.plan().status.unwrap().conditions;
+    let is_ready = |world: &World| {
+        ready(world)
+            .iter()
+            .any(|one| one.type_ == "Ready" && one.status == "True")
+    };
+    assert!(is_ready(&world), "before its controller has looked");
+    world.settle();
+    is_being_made(&mut world, Stage::Ingest, "another");
+    gateway(&mut world, &seen);
+    for _ in 0..3 {
+        happens(&mut world, Step::Pass(20));
+        assert_eq!(world.condition("Ready").0, "True", "{:?}", world.condition("Ready"));
+    }
+    assert!(world.events.iter().all(|event| event.about != "Ready"));
+
+    // What keeps the new pod from starting is told.
+    world
+        .observed
+        .warnings
+        .insert("another".to_owned(), "secret \"shop-gateway\" not found".to_owned());
+    happens(&mut world, Step::Pass(5));
+    assert_eq!(world.condition("Ready").1, "SecretMissing");
+
+    // One that stood is lost: that is another matter, and stays one until all stand.
+    let mut world = grows(scales.clone());
+    is_being_made(&mut world, Stage::Ingest, "another");
+    gateway(&mut world, &seen);
+    world.settle();
+    let lost = world.pods_of(Stage::Ingest)[0].uid();
+    world.observed.pods.retain(|pod| pod.uid() != lost);
+    for _ in 0..3 {
+        happens(&mut world, Step::Pass(20));
+        assert_eq!(world.condition("Ready").0, "False");
+    }
+
+    // Another template, or more pods that the spec wants: waited for as ever.
+    let mut world = grows(scales);
+    world.step(Step::Spec(
+        serde_json::json!({"stages": {"ingest": {"serviceAccountName": "medallion-shop"}}}),
+    ));
+    world.settle();
+    assert_eq!(world.condition("Ready").1, "RollingOut");
+    let mut world = grows(serde_json::json!({"stages": {"ingest": {"replicas": 1}}}));
+    is_being_made(&mut world, Stage::Ingest, "another");
+    gateway(&mut world, &seen);
+    world.settle();
+    assert_eq!(world.condition("Ready").0, "False");
 }

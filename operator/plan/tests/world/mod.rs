@@ -189,13 +189,14 @@ impl World {
         self.events.extend(plan.events);
     }
 
-    fn apply_deployment(&mut self, wanted: Deployment) {
-        match self
-            .observed
-            .deployments
-            .iter_mut()
-            .find(|one| one.metadata.name == wanted.metadata.name)
-        {
+    fn apply_deployment(&mut self, mut wanted: Deployment) {
+        let mut known = self.observed.deployments.iter_mut();
+        let known = known.find(|one| one.metadata.name == wanted.metadata.name);
+        // What the operator says nothing about stays as an autoscaler has left it.
+        if let (Some(before), Some(spec)) = (known.as_ref().and_then(|one| one.spec.as_ref()), &mut wanted.spec) {
+            spec.replicas = spec.replicas.or(before.replicas);
+        }
+        match known {
             Some(known) if known.spec == wanted.spec => known.metadata.annotations = wanted.metadata.annotations,
             Some(known) => {
                 known.metadata.annotations = wanted.metadata.annotations;
