@@ -37,7 +37,7 @@ fn noise(seed: usize, letters: &str, length: usize) -> String {
         state = state
             .wrapping_mul(6_364_136_223_846_793_005)
             .wrapping_add(1_442_695_040_888_963_407);
-        letters[usize::try_from(state >> 33).unwrap() % letters.len()]
+        letters[usize::try_from(state >> 33).expect("31 bits") % letters.len()]
     };
     std::iter::repeat_with(next).take(length).collect()
 }
@@ -51,7 +51,10 @@ fn a_layer_of_the_most_tables_with_the_longest_names_arrives_whole() {
         .map(|number| TableVersion {
             project: Some(noise(number % 2, HEX, 16)),
             oldest_project: (number % 3 > 0).then(|| noise(10 + number % 3, HEX, 16)),
-            ..TableVersion::new(noise(number, NAME_LETTERS, MAX_NAME), 1_000_000 + number as i64)
+            ..TableVersion::new(
+                noise(number, NAME_LETTERS, MAX_NAME),
+                1_000_000 + i64::try_from(number).expect("small"),
+            )
         })
         .collect();
     let wanted = report(tables, Vec::new());
@@ -65,7 +68,10 @@ fn what_has_no_room_is_left_out_but_never_a_table_or_its_version() {
         .map(|number| TableVersion {
             project: Some(noise(number, HEX, 64)),
             oldest_project: Some(noise(1000 + number, HEX, 64)),
-            ..TableVersion::new(noise(number, NAME_LETTERS, MAX_NAME), number as i64)
+            ..TableVersion::new(
+                noise(number, NAME_LETTERS, MAX_NAME),
+                i64::try_from(number).expect("small"),
+            )
         })
         .collect();
     let wanted = report(outputs.clone(), outputs);

@@ -14,7 +14,7 @@ use crate::api::call::call;
 use crate::kinds;
 
 /// An operator that has just been started fills its stores first.
-const READY_WITHIN: Duration = Duration::from_secs(60);
+const READY_WITHIN: Duration = Duration::from_mins(1);
 const EACH: Duration = Duration::from_secs(5);
 
 /// Looks once at everything and says what it finds; fails on the first thing that is not as it must be.

@@ -116,7 +116,7 @@ mod tests {
         let renewed = now + Duration::from_secs(5);
         leadership.set(&None, leads(renewed, &[]));
         assert_eq!(leadership.leads_since("shop", renewed), Some(now), "without a gap");
-        let late = now + Duration::from_secs(60);
+        let late = now + Duration::from_mins(1);
         leadership.set(&None, leads(late, &[]));
         assert_eq!(
             leadership.leads_since("shop", late),

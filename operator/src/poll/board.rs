@@ -32,6 +32,7 @@ const KEPT_CONNECTIONS: usize = 500;
 #[derive(Default)]
 pub(crate) struct Board(Mutex<HashMap<String, Slot>>);
 
+#[allow(clippy::struct_excessive_bools, reason = "four facts that do not exclude each other")]
 struct Slot {
     target: Arc<Target>,
     due: Instant,

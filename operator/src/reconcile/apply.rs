@@ -245,7 +245,7 @@ impl Applier<'_> {
         let mut succeeded = conditions.filter(|condition| condition.type_ == "Succeeded" && condition.status == "True");
         if let Some(condition) = succeeded.next() {
             let (name, namespace) = (&run.id.name, &self.pipeline.namespace);
-            let reason = condition.reason.to_string();
+            let reason = condition.reason.clone();
             tracing::info!(run = name, namespace, reason, "run succeeded: {}", condition.message);
         }
     }

@@ -39,7 +39,7 @@ pub(crate) async fn dispatch(
         let next = queue
             .next_time()
             .filter(|_| looks.len() < concurrency)
-            .unwrap_or_else(|| Instant::now() + Duration::from_secs(60));
+            .unwrap_or_else(|| Instant::now() + Duration::from_mins(1));
         tokio::select! {
             () = shutdown.cancelled() => break,
             Some(request) = requests.recv() => {

@@ -114,7 +114,7 @@ mod tests {
         queue.ask(request("a", Urgency::Now), later);
         assert_eq!(queue.begin(later + DEBOUNCE), Some(key("b")), "others go on");
         assert_eq!(queue.begin(later + DEBOUNCE), None);
-        queue.end(key("a"), Some(later + Duration::from_secs(60)));
+        queue.end(key("a"), Some(later + Duration::from_mins(1)));
         assert_eq!(queue.begin(later + DEBOUNCE), Some(key("a")), "what happened meanwhile");
         queue.end(key("a"), None);
         assert_eq!(queue.next_time(), None);
@@ -129,7 +129,7 @@ mod tests {
             queue.ask(request("a", Urgency::Soon), now);
             if let Some(key) = queue.begin(now) {
                 looks += 1;
-                queue.end(key, Some(now + Duration::from_secs(60)));
+                queue.end(key, Some(now + Duration::from_mins(1)));
             }
         }
         assert!((4..=6).contains(&looks), "{looks} looks in ten seconds");

@@ -57,6 +57,7 @@ mod tests {
         PipelineKey::new("shop", name)
     }
 
+    #[allow(clippy::unnecessary_wraps, reason = "as the function under test takes it")]
     fn group(name: &str, second: i64) -> Option<(String, Timestamp)> {
         Some((name.to_owned(), Timestamp::from_second(second).unwrap()))
     }

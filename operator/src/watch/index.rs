@@ -70,10 +70,10 @@ impl Index {
             news.extend(filed.take_out::<T>(&id));
         }
         let Some(home) = home else { return news };
-        let shelf = T::shelf(filed.rooms.entry(home.clone()).or_default(), kind);
+        let stored = T::shelf(filed.rooms.entry(home.clone()).or_default(), kind);
         let version = |object: &T| object.metadata().resource_version.clone();
-        let known = shelf.get(&id.name).is_some_and(|old| version(old) == version(&object));
-        shelf.insert(id.name.clone(), Arc::new(object));
+        let known = stored.get(&id.name).is_some_and(|old| version(old) == version(&object));
+        stored.insert(id.name.clone(), Arc::new(object));
         filed.homes.insert(id, home.clone());
         if !known {
             news.push(home);

@@ -43,7 +43,14 @@ pub(crate) struct ReadTopic {
     name: String,
     names: Arc<dyn Names>,
     /// `None` before the first look.
-    begun_with: Arc<Mutex<Option<Option<String>>>>,
+    begun_with: Arc<Mutex<Option<FirstLook>>>,
+}
+
+/// What the first look has shown.
+#[derive(Clone)]
+struct FirstLook {
+    /// `None` where the brokers give no ids.
+    id: Option<String>,
 }
 
 impl ReadTopic {
@@ -59,18 +66,18 @@ impl ReadTopic {
     pub(crate) fn begin(&self) -> KafkaResult<Option<String>> {
         // Held while the brokers are asked, so that there is only one first look.
         let mut begun_with = self.begun_with.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(id) = &*begun_with {
-            return Ok(id.clone());
+        if let Some(first) = &*begun_with {
+            return Ok(first.id.clone());
         }
         let id = self.names.topic_id(&self.name)?;
-        *begun_with = Some(id.clone());
+        *begun_with = Some(FirstLook { id: id.clone() });
         Ok(id)
     }
 
     /// The id that the topic had at the first look, if there was one and brokers give ids.
     pub(crate) fn known(&self) -> Option<String> {
         let begun_with = self.begun_with.lock().unwrap_or_else(PoisonError::into_inner);
-        begun_with.clone().flatten()
+        begun_with.clone().and_then(|first| first.id)
     }
 
     /// Looks again: why reading must not go on, if another topic has the name.

@@ -72,6 +72,7 @@ impl BronzeSink {
     }
 
     /// The same sink, which shows in the process's progress that a large commit goes on.
+    #[must_use]
     pub fn beating(mut self, progress: ProgressHandle) -> Self {
         self.progress = Some(progress);
         self

@@ -308,7 +308,7 @@ mod tests {
             },
         ];
         for error in errors {
-            let reason = Reason::from(WorkerError::from(error).reason);
+            let reason = WorkerError::from(error).reason;
             assert!(!matches!(reason, Reason::Other(_)), "{reason}");
         }
     }

@@ -84,13 +84,13 @@ fn judge(address: &str, owners: &[(String, String)], named: &[String], claimant:
     let Some((_, owner)) = others.first() else {
         return Finding::Exists;
     };
-    let names: Vec<&str> = others
+    let theirs: Vec<&str> = others
         .iter()
         .filter(|(_, other)| other == owner)
         .map(|(name, _)| name.as_str())
         .collect();
-    let more = names.len().saturating_sub(NAMED);
-    let mut tables = names[..names.len() - more].join(", ");
+    let more = theirs.len().saturating_sub(NAMED);
+    let mut tables = theirs[..theirs.len() - more].join(", ");
     if more > 0 {
         tables = format!("{tables} and {more} more");
     }
@@ -103,7 +103,7 @@ fn judge(address: &str, owners: &[(String, String)], named: &[String], claimant:
     }
     if owners.iter().any(|(_, owner)| claimant.is_own(owner)) {
         return Finding::Noted(format!(
-            "{address} also holds tables of the Pipeline {owner}: {tables}; a model of one of these names is refused"
+            "{address} also holds tables of the Pipeline {owner}: {tables}; a model of one of these theirs is refused"
         ));
     }
     Finding::Differs(format!(

@@ -19,12 +19,12 @@ const LIMIT: Duration = Duration::from_mins(1);
 pub async fn object(world: &World, namespace: &str, pipeline: &Value) -> Result<()> {
     let name = pipeline["metadata"]["name"].as_str().context("a pipeline has a name")?;
     let reference = &pipeline["spec"]["contract"]["versions"][0]["schemaRef"];
-    let word = |field: &str| reference[field].as_str().unwrap_or_default().to_owned();
+    let said = |field: &str| reference[field].as_str().unwrap_or_default().to_owned();
     let contract = json!({
-        "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": word("name")}, "data": {word("key"): CONTRACT},
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": said("name")}, "data": {said("key"): CONTRACT},
     });
     let maps: Api<ConfigMap> = world.cluster.api(namespace);
-    world.cluster.apply(&maps, &word("name"), &contract).await?;
+    world.cluster.apply(&maps, &said("name"), &contract).await?;
 
     let taken = format!("{name}-provisioner");
     let object = json!({

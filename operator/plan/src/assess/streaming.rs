@@ -89,7 +89,7 @@ fn stage<'a>(basis: &Basis<'a>, place: Place<'a>, planned: &[Child], waits_for: 
     let before = remembered(&observed.stored.stages, stage);
     let mut figures = measure(before, &progress, !answers_due.is_empty(), turns_at.is_some());
     let suspended = basis.is_suspended(place);
-    let (state, obstacle) = if let Some(fault) = pipeline.fault(stage) {
+    let (doing, obstacle) = if let Some(fault) = pipeline.fault(stage) {
         let obstacle = Obstacle::new(fault.reason.clone(), &fault.message);
         (StageState::Blocked, Some(obstacle))
     } else if suspended && deployment.is_some() {
@@ -111,7 +111,7 @@ fn stage<'a>(basis: &Basis<'a>, place: Place<'a>, planned: &[Child], waits_for: 
         obstacle.is_none() && deployment.is_some_and(|deployment| scales(basis, place, deployment, planned, ready));
     Streaming {
         place,
-        state,
+        state: doing,
         obstacle,
         scales,
         ready_replicas: deployment.map(|_| i32::try_from(ready).unwrap_or(i32::MAX)),

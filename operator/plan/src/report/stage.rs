@@ -57,8 +57,8 @@ pub(super) fn batch(basis: &Basis<'_>, stage: &BatchStage<'_>) -> StageStatus {
         status.outputs = success.outputs;
     }
     status.oldest_pending_time = oldest_pending(basis, stage).map(Time);
-    let (state, obstacle) = state(basis, stage);
-    said(status, state, obstacle.as_ref())
+    let (doing, obstacle) = state(basis, stage);
+    said(status, doing, obstacle.as_ref())
 }
 
 fn said(status: StageStatus, state: StageState, obstacle: Option<&Obstacle>) -> StageStatus {

@@ -36,6 +36,10 @@ pub(super) const STAGE: StageEntry = StageEntry {
     }),
 };
 
+#[allow(
+    clippy::unnecessary_wraps,
+    reason = "a row of the table: other stages may be left out"
+)]
 fn wish(stage: Stage, spec: &PipelineSpec) -> Option<StageWish> {
     let wish = &spec.stages.persist;
     Some(StageWish {

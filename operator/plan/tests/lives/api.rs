@@ -10,7 +10,12 @@ use crate::{YAML, attempt, happens, started};
 
 fn replicas(world: &World, worker: &str) -> Option<i32> {
     let deployment = world.observed.deployment(&format!("purchase-orders-{worker}"));
-    deployment.expect("a Deployment").spec.as_ref().unwrap().replicas
+    deployment
+        .expect("a Deployment")
+        .spec
+        .as_ref()
+        .expect("a spec")
+        .replicas
 }
 
 #[test]

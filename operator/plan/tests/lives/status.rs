@@ -347,7 +347,7 @@ fn a_first_failed_attempt_is_an_event_and_the_second_a_matter_of_health() {
 /// The scheduler finds no node for the pods.
 fn finds_no_node(world: &mut World, pods: &[String]) {
     for pod in &mut world.observed.pods {
-        let uid = pod.uid().unwrap();
+        let uid = pod.uid().expect("the server gives one");
         if !pods.contains(&uid) {
             continue;
         }

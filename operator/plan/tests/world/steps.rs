@@ -108,6 +108,7 @@ pub enum Outcome {
 }
 
 impl World {
+    #[allow(clippy::too_many_lines, reason = "one arm a step")]
     pub fn step(&mut self, step: Step) {
         match step {
             Step::Settle => {}

@@ -161,10 +161,10 @@ pub fn context(server: &Server) -> Context {
     let client = server.client();
     let config: OperatorConfig = serde_saphyr::from_str(CONFIG).unwrap();
     let leadership = Leadership::new(&[None]);
-    let long_ago = Instant::now().checked_sub(Duration::from_secs(60)).unwrap();
+    let long_ago = Instant::now().checked_sub(Duration::from_mins(1)).unwrap();
     let leads = Position::Leads {
         since: long_ago,
-        until: Instant::now() + Duration::from_secs(600),
+        until: Instant::now() + Duration::from_mins(10),
         except: BTreeSet::new(),
     };
     leadership.set(&None, leads);

@@ -90,7 +90,7 @@ impl World {
         })
     }
 
-    fn worker(&self, worker: &str) -> End {
+    fn worker(worker: &str) -> End {
         pod(
             SHOP,
             &[
@@ -101,12 +101,12 @@ impl World {
     }
 
     /// Some pod elsewhere.
-    fn stranger(&self) -> End {
+    fn stranger() -> End {
         pod("elsewhere", &[("app", "stranger")])
     }
 
     /// Some pod beside the workers.
-    fn stranger_here(&self) -> End {
+    fn stranger_here() -> End {
         pod(SHOP, &[("app", "stranger")])
     }
 
@@ -131,7 +131,7 @@ impl World {
         self.judge(true, &self.test, &self.operator, tcp(9090))?;
         self.judge(true, &scraper, &self.operator, tcp(9090))?;
         for worker in WORKERS {
-            let worker = self.worker(worker);
+            let worker = Self::worker(worker);
             self.judge(true, &self.operator, &worker, tcp(9090))?;
             self.judge(true, &scraper, &worker, tcp(9090))?;
             self.judge(true, &worker, &dns, tcp(53))?;
@@ -171,15 +171,15 @@ impl World {
             namespace: "elsewhere".to_owned(),
             labels: labels.clone(),
         };
-        let strangers = [self.stranger(), self.stranger_here(), imitator, outside(AWS)];
+        let strangers = [Self::stranger(), Self::stranger_here(), imitator, outside(AWS)];
         for worker in WORKERS {
-            let end = self.worker(worker);
+            let end = Self::worker(worker);
             self.judge(false, &end, &outside(API_SERVER), tcp(443))?;
             self.judge(false, &end, &outside(API_SERVER), tcp(6443))?;
             // Nor the node's own identity.
             self.judge(false, &end, &outside("169.254.169.254"), tcp(80))?;
             self.judge(false, &end, &outside(AWS), tcp(25))?;
-            for from in strangers.iter().chain(&WORKERS.map(|other| self.worker(other))) {
+            for from in strangers.iter().chain(&WORKERS.map(|other| Self::worker(other))) {
                 self.judge(false, from, &end, tcp(9090))?;
                 if worker != "gateway" {
                     self.judge(false, from, &end, tcp(8080))?;
@@ -190,9 +190,9 @@ impl World {
             self.judge(false, from, &self.operator, tcp(9090))?;
         }
         self.judge(false, &self.operator, &outside(AWS), tcp(443))?;
-        self.judge(false, &self.operator, &self.worker("gateway"), tcp(8080))?;
-        self.judge(false, &self.operator, &self.stranger(), tcp(9090))?;
-        self.judge(false, &self.operator, &self.stranger_here(), tcp(9090))
+        self.judge(false, &self.operator, &Self::worker("gateway"), tcp(8080))?;
+        self.judge(false, &self.operator, &Self::stranger(), tcp(9090))?;
+        self.judge(false, &self.operator, &Self::stranger_here(), tcp(9090))
     }
 
     fn judge(&self, wanted: bool, from: &End, to: &End, port: Port) -> Result<()> {

@@ -102,7 +102,7 @@ async fn contents(helm: &Helm, operator: &Path) -> Result<()> {
     let port = &pod["spec"]["containers"][0]["ports"][0]["containerPort"];
     let service = find(&objects, "Service", "medallion-operator-metrics")?;
     ensure!(
-        service["metadata"]["annotations"]["prometheus.io/port"] == port.to_string(),
+        service["metadata"]["annotations"]["prometheus.io/port"].as_str() == Some(port.to_string().as_str()),
         "Prometheus is sent to another port than the pod listens on: {service}"
     );
     let config = config(&objects)?;
