@@ -38,22 +38,22 @@ pub async fn check(helm: &Helm, operator: &Path) -> Result<()> {
         let world = World::render(helm, operator, values).await?;
         world.needed()?;
         world.forbidden()?;
-        world.judge(true, &world.stranger(), &world.worker("gateway"), tcp(8080))?;
-        world.judge(true, &outside(AWS), &world.worker("gateway"), tcp(8080))?;
+        world.judge(true, &World::stranger(), &World::worker("gateway"), tcp(8080))?;
+        world.judge(true, &outside(AWS), &World::worker("gateway"), tcp(8080))?;
     }
     // Beside them, what no policy names is closed.
     let world = World::render(helm, operator, denied).await?;
     for port in [53, 443, 8080] {
-        world.judge(false, &world.stranger_here(), &outside(AWS), tcp(port))?;
-        world.judge(false, &outside(AWS), &world.stranger_here(), tcp(port))?;
+        world.judge(false, &World::stranger_here(), &outside(AWS), tcp(port))?;
+        world.judge(false, &outside(AWS), &World::stranger_here(), tcp(port))?;
     }
     // Clients of the gateway can be named.
     let clients = json!([{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "edge"}}}]);
     let values = json!({"watchNamespaces": [SHOP], "networkPolicies": with(json!({"gatewayClients": clients}))});
     let world = World::render(helm, operator, values).await?;
-    world.judge(true, &pod("edge", &[]), &world.worker("gateway"), tcp(8080))?;
-    world.judge(false, &world.stranger(), &world.worker("gateway"), tcp(8080))?;
-    world.judge(false, &outside(AWS), &world.worker("gateway"), tcp(8080))
+    world.judge(true, &pod("edge", &[]), &World::worker("gateway"), tcp(8080))?;
+    world.judge(false, &World::stranger(), &World::worker("gateway"), tcp(8080))?;
+    world.judge(false, &outside(AWS), &World::worker("gateway"), tcp(8080))
 }
 
 /// What is rendered, and the pods around it.
