@@ -179,7 +179,7 @@ impl World {
             // Nor the node's own identity.
             self.judge(false, &end, &outside("169.254.169.254"), tcp(80))?;
             self.judge(false, &end, &outside(AWS), tcp(25))?;
-            for from in strangers.iter().chain(&WORKERS.map(|other| Self::worker(other))) {
+            for from in strangers.iter().chain(&WORKERS.map(Self::worker)) {
                 self.judge(false, from, &end, tcp(9090))?;
                 if worker != "gateway" {
                     self.judge(false, from, &end, tcp(8080))?;
