@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_config::timeout::TimeoutConfig;
+use futures::FutureExt;
 use medallion_contract::Contract;
 use medallion_crds::launch::report::{ProvisionReport, Report};
 use medallion_crds::launch::{ProvisionerSettings, Settings};
@@ -93,12 +94,13 @@ pub async fn provision(settings: &Settings<ProvisionerSettings>, services: &Serv
     };
     let (itself, contract) = contract::check(&settings.worker.contract);
     let (kafka, table, (bronze, bronze_contract), silver, gold, schema) = tokio::join!(
-        look.kafka(),
-        look.table(),
-        look.bronze(contract.as_ref()),
-        look.layer(DependencyKind::SilverBucket),
-        look.layer(DependencyKind::GoldBucket),
-        look.schema(),
+        // Boxed, because the calls of the AWS SDK are large and whoever waits for all of them would be as large as all.
+        look.kafka().boxed(),
+        look.table().boxed(),
+        look.bronze(contract.as_ref()).boxed(),
+        look.layer(DependencyKind::SilverBucket).boxed(),
+        look.layer(DependencyKind::GoldBucket).boxed(),
+        look.schema().boxed(),
     );
     // What is wrong with the contract by itself comes first.
     let finding = if itself == Finding::Exists {

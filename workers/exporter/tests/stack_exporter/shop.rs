@@ -169,12 +169,12 @@ impl Shop {
     /// The exporter as its own process, as it is shipped.
     pub fn start_exporter(&self) -> Result<Exporter> {
         let settings = serde_json::json!({
-            "pipeline": {"namespace": "test", "name": "orders", "uid": "uid"},
+            "pipeline": {"installation": "test", "namespace": "test", "name": "orders", "uid": "uid"},
             "stage": "bronze",
             "region": self.stack.aws.region,
             "worker": {
                 "contract": {
-                    "schemaPath": self.folder.path().join("schema.json"),
+                    "versions": [{"name": "v1", "schemaPath": self.folder.path().join("schema.json")}],
                     "key": "/order", "eventId": "/id", "eventTime": "/at",
                 },
                 "table": self.table,
