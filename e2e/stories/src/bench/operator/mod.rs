@@ -18,18 +18,14 @@ mod raw;
 mod setup;
 mod simulator;
 
-use std::process::Command;
-
 use anyhow::{Context, Result, ensure};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use super::table::Table;
 use crate::cluster::Cluster;
 use crate::progress::Progress;
 use crate::stack::Stack;
 use measure::Bench;
-
-/// Connections to that many pods are open at once, and as many on the other side.
-const OPEN_FILES: u32 = 65_536;
 
 /// Measures the operator with each of these numbers of pipelines, growing from one to the next.
 pub async fn bench(sizes: &[usize]) -> Result<()> {
@@ -53,13 +49,8 @@ pub async fn bench(sizes: &[usize]) -> Result<()> {
     Ok(())
 }
 
-/// The operator inherits it.
+/// A connection per pod: the limit of open files is raised to what the administrator allows.
 fn raise_open_files() -> Result<()> {
-    let status = Command::new("prlimit")
-        .arg(format!("--pid={}", std::process::id()))
-        .arg(format!("--nofile={OPEN_FILES}:{OPEN_FILES}"))
-        .status()
-        .context("prlimit cannot be started")?;
-    ensure!(status.success(), "prlimit: {status}");
-    Ok(())
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, most, most).context("raise the limit of open files")
 }
