@@ -50,7 +50,7 @@ impl Buckets {
                 Some(301) => self.elsewhere("another region"),
                 Some(403) => Finding::Differs(format!(
                     "access is denied: the bucket belongs to another account, or the identity of the provisioner lacks \
-                     s3:ListBucket on arn:aws:s3:::{bucket}"
+                     s3:ListBucket on the bucket {bucket}"
                 )),
                 _ => unknown(&error),
             },
@@ -111,4 +111,50 @@ where
     E: std::error::Error + ProvideErrorMetadata + 'static,
 {
     Finding::Unknown(format!("s3 did not answer as it should: {}", said(error)))
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_config::{BehaviorVersion, Region};
+    use aws_credential_types::Credentials;
+    use rstest::rstest;
+    use wiremock::matchers::method;
+    use wiremock::{Mock, MockServer, ResponseTemplate};
+
+    use super::*;
+
+    async fn checked(region: &'static str, status: u16) -> Finding {
+        let server = MockServer::start().await;
+        let answer = ResponseTemplate::new(status);
+        Mock::given(method("HEAD")).respond_with(answer).mount(&server).await;
+        let configuration = aws_config::defaults(BehaviorVersion::latest())
+            .region(Region::new(region))
+            .credentials_provider(Credentials::new("key", "secret", None, None, "test"))
+            .endpoint_url(server.uri())
+            .load()
+            .await;
+        Buckets::new(&configuration, Management::External)
+            .check("shop-bronze")
+            .await
+    }
+
+    /// The partitions of AWS differ in how their resources are written, and a policy with those of another one grants nothing.
+    #[rstest]
+    #[tokio::test]
+    async fn what_is_asked_for_holds_in_every_partition(
+        #[values("eu-west-1", "cn-north-1", "us-gov-west-1")] region: &'static str,
+    ) {
+        let Finding::Differs(words) = checked(region, 403).await else {
+            panic!("access is denied");
+        };
+        assert!(words.contains("s3:ListBucket on the bucket shop-bronze"), "{words}");
+        let Finding::Missing(words) = checked(region, 404).await else {
+            panic!("it is not there");
+        };
+        assert!(
+            words.contains("--bucket shop-bronze") && words.contains(region),
+            "{words}"
+        );
+        assert!(!words.contains("arn:"), "{words}");
+    }
 }
