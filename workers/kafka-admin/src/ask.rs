@@ -53,30 +53,18 @@ pub fn topic_id<C: ClientContext>(client: &Client<C>, topic: &str, timeout: Dura
         // what it needs of the first three and holds a count on the fourth.
         unsafe { sys::rd_kafka_DescribeTopics(client.native_ptr(), topics.as_ptr(), options, queue) };
     })?;
-    // SAFETY: the event is alive to the end of this function, and with it the result, the descriptions and the id; each
-    // is looked at only if it is there. A result of another kind is answered by null.
-    unsafe {
+    // SAFETY: the event is alive to the end of this function, and with it the result, which is null if it is of another
+    // kind, the description in it, that one's error and its id.
+    let id = unsafe {
         let result = sys::rd_kafka_event_DescribeTopics_result(event.as_ptr());
-        let mut count = 0;
-        let found = if result.is_null() {
-            ptr::null_mut()
-        } else {
-            sys::rd_kafka_DescribeTopics_result_topics(result, &raw mut count)
-        };
-        if found.is_null() || count != 1 {
-            return Err(KafkaError::AdminOp(RDKafkaErrorCode::Fail));
-        }
-        let description = *found;
+        let description = only(result, sys::rd_kafka_DescribeTopics_result_topics)?;
         good(sys::rd_kafka_error_code(sys::rd_kafka_TopicDescription_error(
             description,
         )))?;
-        let id = sys::rd_kafka_TopicDescription_topic_id(description);
-        if id.is_null() || is_zero(id) {
-            return Ok(None);
-        }
-        // The library writes base64 as mail does; Kafka's own tools write it as addresses do.
-        Ok(text(sys::rd_kafka_Uuid_base64str(id)).map(|text| text.replace('+', "-").replace('/', "_")))
-    }
+        base64(sys::rd_kafka_TopicDescription_topic_id(description))
+    };
+    // The library writes base64 as mail does; Kafka's own tools write it as addresses do.
+    Ok(id.map(|text| text.replace('+', "-").replace('/', "_")))
 }
 
 /// Every offset that a group has committed, whatever the topic. Empty for a group that nobody has used. Blocks up to the
@@ -109,21 +97,14 @@ pub fn group_offsets<C: ClientContext>(
             );
         };
     })?;
-    // SAFETY: as for the topic's id: what is read belongs to the event, which is alive to the end of this function.
+    // SAFETY: the event is alive to the end of this function, and with it the result, which is null if it is of another
+    // kind, the group in it, that one's error and its list, which has as many elements as it says.
     unsafe {
         let result = sys::rd_kafka_event_ListConsumerGroupOffsets_result(event.as_ptr());
-        let mut count = 0;
-        let groups = if result.is_null() {
-            ptr::null_mut()
-        } else {
-            sys::rd_kafka_ListConsumerGroupOffsets_result_groups(result, &raw mut count)
-        };
-        if groups.is_null() || count != 1 {
-            return Err(KafkaError::AdminOp(RDKafkaErrorCode::Fail));
-        }
-        good(sys::rd_kafka_error_code(sys::rd_kafka_group_result_error(*groups)))?;
-        let list = sys::rd_kafka_group_result_partitions(*groups);
-        let Some(list) = list.as_ref().filter(|list| !list.elems.is_null()) else {
+        let found = only(result, sys::rd_kafka_ListConsumerGroupOffsets_result_groups)?;
+        good(sys::rd_kafka_error_code(sys::rd_kafka_group_result_error(found)))?;
+        let list = sys::rd_kafka_group_result_partitions(found).as_ref();
+        let Some(list) = list.filter(|list| !list.elems.is_null()) else {
             return Ok(Vec::new());
         };
         let elements = std::slice::from_raw_parts(list.elems, usize::try_from(list.cnt).unwrap_or_default());
@@ -169,9 +150,8 @@ fn ask<C: ClientContext>(
     timeout: Duration,
     submit: impl FnOnce(*const sys::rd_kafka_AdminOptions_t, *mut sys::rd_kafka_queue_t),
 ) -> KafkaResult<Owned<sys::rd_kafka_event_t>> {
-    // SAFETY: the handle is that of a client that is borrowed until the answer is there; queue and options are given back
-    // at the end of this function. An answer that comes later than we wait finds the queue closed, and the library drops it.
-    unsafe {
+    // SAFETY: the client is borrowed until the answer is there, and its handle with it; both objects are ours alone.
+    let (queue, options) = unsafe {
         let queue = Owned::new(
             sys::rd_kafka_queue_new(client.native_ptr()),
             sys::rd_kafka_queue_destroy,
@@ -180,29 +160,51 @@ fn ask<C: ClientContext>(
             sys::rd_kafka_AdminOptions_new(client.native_ptr(), operation),
             sys::rd_kafka_AdminOptions_destroy,
         )?;
-        good(sys::rd_kafka_AdminOptions_set_request_timeout(
-            options.as_ptr(),
-            milliseconds(timeout),
-            ptr::null_mut(),
-            0,
-        ))?;
-        if let Some(broker) = broker {
-            good(sys::rd_kafka_AdminOptions_set_broker(
-                options.as_ptr(),
-                broker,
-                ptr::null_mut(),
-                0,
-            ))?;
-        }
-        submit(options.as_ptr(), queue.as_ptr());
-        let event = sys::rd_kafka_queue_poll(queue.as_ptr(), milliseconds(timeout + GRACE));
-        if event.is_null() {
-            return Err(KafkaError::AdminOp(RDKafkaErrorCode::OperationTimedOut));
-        }
-        let event = Owned::new(event, sys::rd_kafka_event_destroy)?;
-        good(sys::rd_kafka_event_error(event.as_ptr()))?;
-        Ok(event)
+        (queue, options)
+    };
+    // SAFETY: the options are alive, and there is no room for the words of an error.
+    good(unsafe {
+        sys::rd_kafka_AdminOptions_set_request_timeout(options.as_ptr(), milliseconds(timeout), ptr::null_mut(), 0)
+    })?;
+    if let Some(broker) = broker {
+        // SAFETY: as for the time-out.
+        good(unsafe { sys::rd_kafka_AdminOptions_set_broker(options.as_ptr(), broker, ptr::null_mut(), 0) })?;
     }
+    submit(options.as_ptr(), queue.as_ptr());
+    // SAFETY: the queue is alive, and what it hands out is ours alone. An answer that comes later than we wait finds the
+    // queue closed, and the library drops it.
+    let event = unsafe {
+        Owned::new(
+            sys::rd_kafka_queue_poll(queue.as_ptr(), milliseconds(timeout + GRACE)),
+            sys::rd_kafka_event_destroy,
+        )
+    }
+    .map_err(|_| KafkaError::AdminOp(RDKafkaErrorCode::OperationTimedOut))?;
+    // SAFETY: the event is alive.
+    good(unsafe { sys::rd_kafka_event_error(event.as_ptr()) })?;
+    Ok(event)
+}
+
+/// What an answer says of the one thing that was asked about.
+///
+/// # Safety
+/// The result is null or alive, and `things` reads what is in a result of its kind. What is returned is alive as long as it.
+unsafe fn only<R, T>(
+    result: *const R,
+    things: unsafe extern "C" fn(*const R, *mut usize) -> *mut *const T,
+) -> KafkaResult<*const T> {
+    let mut count = 0;
+    let found = if result.is_null() {
+        ptr::null_mut()
+    } else {
+        // SAFETY: the result is alive by this function's own condition, and the count until the call has ended.
+        unsafe { things(result, &raw mut count) }
+    };
+    if found.is_null() || count != 1 {
+        return Err(KafkaError::AdminOp(RDKafkaErrorCode::Fail));
+    }
+    // SAFETY: by the library's own count there is one.
+    Ok(unsafe { *found })
 }
 
 /// Something of the library's that is ours to give back.
@@ -232,11 +234,22 @@ impl<T> Drop for Owned<T> {
     }
 }
 
+/// An id as text; `None` for the zero that stands where there is none.
+///
 /// # Safety
-/// The id is alive.
-unsafe fn is_zero(id: *const sys::rd_kafka_Uuid_t) -> bool {
-    // SAFETY: by this function's own condition.
-    unsafe { sys::rd_kafka_Uuid_most_significant_bits(id) == 0 && sys::rd_kafka_Uuid_least_significant_bits(id) == 0 }
+/// The id is null or alive.
+unsafe fn base64(id: *const sys::rd_kafka_Uuid_t) -> Option<String> {
+    if id.is_null() {
+        return None;
+    }
+    // SAFETY: by this function's own condition; the text lives as long as the id.
+    unsafe {
+        let halves = [
+            sys::rd_kafka_Uuid_most_significant_bits(id),
+            sys::rd_kafka_Uuid_least_significant_bits(id),
+        ];
+        (halves != [0, 0]).then(|| text(sys::rd_kafka_Uuid_base64str(id)))?
+    }
 }
 
 /// # Safety
