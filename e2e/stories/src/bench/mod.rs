@@ -1,6 +1,7 @@
 //! `stories bench`: figures of the running product, each beside the raw limit of what is below it. Touches all of the stack.
 
 mod change;
+mod counters;
 mod gateway;
 mod idle;
 pub mod operator;

@@ -1,7 +1,7 @@
 //! The runs that a pipeline has behind it: as many succeeded ones of each batch stage as are kept. Touches no network.
 
 use jiff::{SignedDuration, Timestamp};
-use medallion_crds::{Stage, Worker, labels};
+use medallion_crds::{Reason, Stage, Worker, labels};
 use serde_json::{Value, json};
 
 use super::fleet::{FIRST_POSITION, Key};
@@ -82,7 +82,7 @@ fn object(
 fn status(ended: Timestamp) -> Value {
     let condition = |kind: &str, status: &str| {
         json!({
-            "type": kind, "status": status, "reason": "Committed", "message": "1000 rows are committed",
+            "type": kind, "status": status, "reason": Reason::Committed, "message": "1000 rows are committed",
             "lastTransitionTime": ended, "observedGeneration": 1,
         })
     };

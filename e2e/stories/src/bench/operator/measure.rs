@@ -11,8 +11,8 @@ use medallion_crds::Pipeline;
 use serde_json::json;
 use tokio::task::JoinHandle;
 
+use super::super::idle;
 use super::super::table::{Goal, Table, rate};
-use super::counters::Counters;
 use super::process::{self, Operator};
 use super::simulator::Simulator;
 use super::{jobs, look, pods, progress, raw, setup};
@@ -213,26 +213,9 @@ impl Bench {
 
     pub async fn idle(&mut self, table: &mut Table) -> Result<()> {
         self.rest().await?;
-        let step = self
-            .progress
-            .step(format!("watching {} s of nothing", MINUTE.as_secs()));
-        let before = self.sample().await?;
-        tokio::time::sleep(MINUTE).await;
-        let after = self.sample().await?;
-        step.done("");
-        let written = after.all_writes - before.all_writes;
-        table.row(
-            self.of("writes in an idle minute, but for the Lease"),
-            format!("{written:.0}"),
-            Goal::at_most(written, 0.0, ""),
-        );
-        let cpu = (after.cpu - before.cpu) / MINUTE.as_secs_f64() * 100.0;
-        table.row(
-            self.of("CPU of the operator in an idle minute"),
-            format!("{cpu:.1} %"),
-            "one core",
-        );
-        Ok(())
+        let operator = self.operator()?;
+        let cpu = || operator.usage().map(|(_, cpu)| cpu);
+        idle::watch(&self.cluster, &self.progress, table, &self.of("operator"), cpu).await
     }
 
     /// Another image: every pod is replaced.
@@ -376,33 +359,18 @@ impl Bench {
     }
 
     async fn sample(&self) -> Result<Sample> {
-        let request = http::Request::get("/metrics").body(Vec::new())?;
-        let server = Counters::new(self.cluster.client.request_text(request).await?);
+        let server = idle::counters(&self.cluster).await?;
         let operator = self.operator()?;
         let own = operator.counters().await?;
-        let statuses = ["pipelines", "stageruns"].map(|resource| server.writes(resource, "status"));
-        let all = [
-            "pipelines",
-            "stageruns",
-            "deployments",
-            "jobs",
-            "configmaps",
-            "services",
-            "serviceaccounts",
-            "poddisruptionbudgets",
-        ];
-        let whole: f64 = all.iter().map(|resource| server.writes(resource, "")).sum();
-        let status_writes = statuses.iter().sum();
         Ok(Sample {
             cpu: operator.usage()?.1,
             requests: server.sum(
                 "apiserver_flowcontrol_dispatched_requests_total",
                 &[("flow_schema", FLOW)],
             ),
-            status_writes,
+            status_writes: idle::status_writes(&server),
             writes: own.sum("medallion_operator_writes_total", &[]),
             polls: own.sum("medallion_operator_progress_polls_total", &[]),
-            all_writes: whole + status_writes,
         })
     }
 
@@ -418,7 +386,6 @@ struct Sample {
     status_writes: f64,
     writes: f64,
     polls: f64,
-    all_writes: f64,
 }
 
 fn seconds(time: Duration) -> String {

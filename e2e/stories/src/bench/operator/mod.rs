@@ -2,10 +2,9 @@
 //!
 //! The stack has an API server, etcd and the controller manager, no scheduler and no kubelet. From the inside out: [`fleet`]
 //! (what the simulated workers say), [`progress`] (says it over HTTP), [`pods`] and [`jobs`] (play the kubelet), [`history`]
-//! and [`setup`] (make what stands at the beginning), [`process`] (the operator), [`counters`] and [`look`] (read the
-//! outcome), and on top of these [`measure`].
+//! and [`setup`] (make what stands at the beginning), [`process`] (the operator), [`look`] (reads the outcome), and on top of
+//! these [`measure`].
 
-mod counters;
 mod fleet;
 mod history;
 mod jobs;

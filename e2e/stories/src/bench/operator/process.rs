@@ -19,7 +19,7 @@ use nix::unistd::Pid;
 use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 
-use super::counters::Counters;
+use super::super::counters::Counters;
 use crate::cluster::Cluster;
 use crate::helm::{DEPLOYMENT, NAMESPACE};
 use crate::kill;

@@ -28,10 +28,15 @@ impl Counters {
         series.sum()
     }
 
-    /// Writes of one resource, or of its status.
+    /// Writes of one resource, or of its status, that were not only tried.
     pub fn writes(&self, resource: &str, subresource: &str) -> f64 {
         let of = |verb| {
-            let labels = [("resource", resource), ("subresource", subresource), ("verb", verb)];
+            let labels = [
+                ("dry_run", ""),
+                ("resource", resource),
+                ("subresource", subresource),
+                ("verb", verb),
+            ];
             self.sum("apiserver_request_total", &labels)
         };
         ["POST", "PUT", "PATCH", "DELETE", "APPLY"].into_iter().map(of).sum()
