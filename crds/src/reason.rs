@@ -19,14 +19,18 @@ pub enum Severity {
     Critical,
 }
 
+/// A word that this version does not know.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct Unknown(String);
+
 macro_rules! reasons {
     ($($name:ident: $severity:ident = $meaning:literal,)*) => {
         /// Why: one CamelCase word. Words that this version does not know are kept as they are.
         #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
         pub enum Reason {
             $(#[doc = $meaning] $name,)*
-            /// A word of another version.
-            Other(String),
+            /// A word of another version, which only reading makes.
+            Other(Unknown),
         }
 
         impl Reason {
@@ -37,7 +41,7 @@ macro_rules! reasons {
             pub fn as_str(&self) -> &str {
                 match self {
                     $(Self::$name => stringify!($name),)*
-                    Self::Other(word) => word,
+                    Self::Other(word) => &word.0,
                 }
             }
 
@@ -56,13 +60,12 @@ macro_rules! reasons {
                     Self::Other(_) => "a word of another version of the product",
                 }
             }
-        }
 
-        impl From<&str> for Reason {
-            fn from(word: &str) -> Self {
+            /// A word that another program has written. There is no conversion from text, lest one of our own be made up.
+            pub fn read(word: &str) -> Self {
                 match word {
                     $(stringify!($name) => Self::$name,)*
-                    _ => Self::Other(word.to_owned()),
+                    _ => Self::Other(Unknown(word.to_owned())),
                 }
             }
         }
@@ -79,6 +82,7 @@ reasons! {
     Starting: Normal = "pods are being started",
     RollingOut: Normal = "a change is being rolled out",
     Suspended: Normal = "the spec says that nothing new starts",
+    PipelineMissing: Critical = "the run names a Pipeline that does not exist",
     NotReadable: Critical = "this operator cannot read the object",
     ApplyFailed: Critical = "the API server refused an object of the pipeline",
     Taken: Critical = "an object of somebody else has the name of one of the pipeline's",
@@ -99,8 +103,9 @@ reasons! {
     DeadLettersOverBudget: Warning = "more dead letters wait than spec.deadLetters.maxCount allows",
     RetentionAtRisk: Critical = "the oldest unread input is about to leave its source",
     StageFailed: Critical = "the last run of a stage failed",
-    LossRisk: Critical = "data may be lost; a worker has halted until somebody decides",
     WorkerFailed: Warning = "a worker failed",
+    // The operator itself.
+    Passive: Normal = "another operator works here, and this one waits to take its place",
     // Pods and Jobs.
     Pending: Normal = "the attempt's Job or pod is being made",
     Running: Normal = "the attempt is at work",
@@ -113,9 +118,7 @@ reasons! {
     OutOfAttempts: Critical = "all attempts of the run failed",
     Unschedulable: Warning = "no node has room for a pod",
     ImageNotPulled: Critical = "a pod's image cannot be pulled",
-    InvalidImageName: Critical = "a pod's image has no valid name",
     PodNotStarting: Warning = "a pod does not start",
-    PodInitializing: Normal = "a pod is being prepared",
     PodLost: Warning = "a pod went away before it could say how it ended",
     PodRefused: Critical = "the API server refuses the pod",
     PodSecurityViolated: Critical = "the namespace's Pod Security level refuses the pod",
@@ -125,10 +128,8 @@ reasons! {
     JobHeldOpen: Warning = "a container that is not the product's keeps an attempt's pod from ending",
     ReportLost: Warning = "a Job ended without a readable report",
     TimedOut: Warning = "an attempt took longer than the stage's timeoutSeconds",
-    DeadlineExceeded: Warning = "a Job was ended at its deadline",
     OutOfMemory: Critical = "a worker needed more memory than its size allows",
     WorkerEnded: Warning = "a worker ended although it should go on",
-    Evicted: Warning = "a pod was evicted",
     Disrupted: Normal = "a pod was taken away; the attempt is made again and not counted",
     Killed: Warning = "a worker was killed from outside",
     // Every worker.
@@ -141,13 +142,12 @@ reasons! {
     OwnedByAnother: Critical = "a table belongs to another Pipeline, or to nobody that we know",
     PortTaken: Critical = "a worker cannot listen on its port",
     NoSignalHandler: Critical = "a worker cannot listen to signals",
-    ThreadFailed: Critical = "a worker's thread could not be started",
+    ThreadFailed: Critical = "a worker's thread ended badly",
     NotTurning: Critical = "a worker's loop no longer turns",
     ListenerEnded: Critical = "a worker's listener ended",
     // Kafka: gateway and consumer.
     KafkaUnavailable: Warning = "the brokers do not answer",
     KafkaRefuses: Critical = "the brokers refuse the worker",
-    BrokerNotReachable: Warning = "a broker does not answer",
     TopicMissing: Critical = "the topic does not exist",
     TopicReplaced: Critical = "the topic was deleted and made again",
     GroupInUse: Critical = "another Pipeline reads with the same consumer group",
@@ -158,10 +158,11 @@ reasons! {
     OffsetsLost: Critical = "the position lies outside of what the topic holds",
     AssignmentFailed: Critical = "a partition could not be taken up",
     PollIntervalExceeded: Critical = "the consumer was thrown out of its group for being slow",
+    RecordsUnreadable: Critical = "a batch of the topic's records cannot be read",
     DeadLetterTopicUnavailable: Warning = "the dead-letter topic takes no records",
     TokensUnreadable: Critical = "the gateway's tokens cannot be read",
-    RecordTaskPanicked: Critical = "a record could not be worked on",
-    CheckPanicked: Critical = "an event could not be checked",
+    RecordTaskPanicked: Critical = "working on a record broke down",
+    CheckPanicked: Critical = "a record could not be checked",
     // DynamoDB: consumer and exporter.
     TableMissing: Critical = "the DynamoDB table does not exist",
     TableUnreachable: Warning = "DynamoDB does not answer",
@@ -171,35 +172,25 @@ reasons! {
     StreamMissing: Critical = "the table's stream does not exist",
     StreamDisabled: Critical = "the table's stream is switched off",
     StreamReplaced: Critical = "the table's stream is another one than before",
-    StreamTrimmed: Critical = "the stream no longer holds what was not read yet",
-    StreamRetentionPassed: Critical = "the position is older than what the stream keeps",
+    StreamTrimmed: Critical = "the stream has dropped records behind a position",
+    StreamRetentionPassed: Critical = "nothing was read for longer than the stream keeps records",
     StreamUnreadable: Warning = "the stream cannot be read",
     ParentShardUnknown: Critical = "a shard's parent is known neither to the log nor to the stream",
     ShardGone: Warning = "a shard is no longer listed",
-    RecordsUnreadable: Critical = "the stream's records cannot be read",
     ReaderFailed: Critical = "a shard's reader cannot go on",
-    UnknownPosition: Critical = "a position in the log cannot be understood",
-    PositionsUnreadable: Critical = "the positions in the log cannot be read",
     AnotherExporter: Warning = "another exporter writes the same Bronze table",
-    BronzeNotOpen: Warning = "the Bronze table cannot be opened",
     BronzeTableReplaced: Critical = "the Bronze table was deleted or made anew under the exporter",
-    BronzeTableDiffers: Critical = "the Bronze table has other columns than the contract",
     BadBronzeAddress: Critical = "the Bronze table's address is not usable",
     RowsNotEncodable: Critical = "rows cannot be written as Parquet",
     // Lake, dbt and warehouse.
-    LakeUnavailable: Warning = "S3 does not answer",
-    LakeNotAvailable: Warning = "S3 does not answer",
-    LakeRefused: Critical = "S3 refuses the worker",
+    UnknownPosition: Critical = "a table's log has no position that the worker understands",
+    LakeUnavailable: Warning = "S3 does not answer as it should",
     LakeFailed: Critical = "the lake cannot be worked on",
-    LakeStore: Critical = "the lake's store cannot be used",
-    ObjectStoreUnavailable: Warning = "S3 does not answer",
     Interrupted: Warning = "a run was asked to stop before everything was published",
-    OtherRunCommitted: Warning = "another run has committed meanwhile",
     OvertakenByAnotherRun: Warning = "another run has gone further meanwhile",
     DbtProjectUnfit: Critical = "the dbt project uses what cannot be published safely",
     DbtNotRunning: Critical = "dbt could not be started",
-    DbtFailed: Critical = "dbt failed",
-    TestFailed: Critical = "a dbt test failed, so nothing of the layer was published",
+    DbtFailed: Critical = "a dbt model or test failed, so nothing of the layer was published",
     WarehouseUnavailable: Warning = "the warehouse does not answer",
     StatementFailed: Critical = "the warehouse refused a statement",
     StatementTooLong: Critical = "a statement is longer than the warehouse takes",
@@ -226,11 +217,10 @@ reasons! {
     OutOfRange: Warning = "a number lies outside of the contract's bounds",
     LengthOutOfRange: Warning = "a text is shorter or longer than the contract says",
     SchemaMismatch: Warning = "the event does not fit the contract",
-    SchemaViolation: Warning = "the event does not fit the contract",
     TooDeep: Warning = "the event is nested too deeply",
     NulCharacter: Warning = "a text holds the NUL character",
     NumberOutOfRange: Warning = "a number has more digits than can be kept",
-    IntegerOutOfRange: Warning = "an integer has more digits than can be kept",
+    IntegerOutOfRange: Warning = "a number in an integer's place is not an integer of 64 bits",
     NotADecimal: Warning = "a text is not a plain decimal number",
     DecimalDoesNotFit: Warning = "a decimal has more digits than the contract says",
     TimeNotReadable: Warning = "a time cannot be read",
@@ -248,18 +238,6 @@ impl Reason {
     }
 }
 
-impl From<String> for Reason {
-    fn from(word: String) -> Self {
-        Self::from(word.as_str())
-    }
-}
-
-impl From<Reason> for String {
-    fn from(reason: Reason) -> Self {
-        reason.as_str().to_owned()
-    }
-}
-
 impl fmt::Display for Reason {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.pad(self.as_str())
@@ -274,7 +252,7 @@ impl Serialize for Reason {
 
 impl<'de> Deserialize<'de> for Reason {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        Ok(Self::from(Cow::<str>::deserialize(deserializer)?.as_ref()))
+        Ok(Self::read(&Cow::<str>::deserialize(deserializer)?))
     }
 }
 
@@ -300,11 +278,11 @@ mod tests {
     #[test]
     fn a_word_is_read_back_and_an_unknown_one_is_kept() {
         for reason in Reason::ALL {
-            assert_eq!(&Reason::from(reason.as_str()), reason);
+            assert_eq!(&Reason::read(reason.as_str()), reason);
         }
-        let text = serde_json::to_string(&Reason::from("FromTheFuture")).unwrap();
+        let text = serde_json::to_string(&Reason::read("FromTheFuture")).unwrap();
         let read: Reason = serde_json::from_str(&text).unwrap();
-        assert_eq!(read, Reason::Other("FromTheFuture".to_owned()));
+        assert_eq!(read, Reason::Other(Unknown("FromTheFuture".to_owned())));
         assert_eq!(read.severity(), Severity::Warning);
     }
 }

@@ -29,12 +29,12 @@ fn a_termination_message_fits_and_stays_readable_whatever_it_has_to_say() {
     assert_eq!(read.dependencies.len(), 12);
 
     let failure = Report::Failure(FailureReport {
-        reason: "TestFailed".into(),
+        reason: Reason::DbtFailed,
         message: "\"\\\n".repeat(4000),
     });
     let text = failure.to_termination_message();
     assert!(text.len() <= TERMINATION_BYTES, "{} bytes", text.len());
-    assert!(matches!(serde_json::from_str(&text).unwrap(), Report::Failure(read) if read.reason == Reason::TestFailed));
+    assert!(matches!(serde_json::from_str(&text).unwrap(), Report::Failure(read) if read.reason == Reason::DbtFailed));
 }
 
 /// A layer of many tables: what the next stage pins must arrive whole, or a committed run would count as lost.

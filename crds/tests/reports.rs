@@ -158,7 +158,7 @@ proptest! {
 
     #[test]
     fn any_failure_fits(reason in "\\PC{0,300}", message in "(?s).{0,6000}") {
-        let failure = Report::Failure(FailureReport { reason: reason.as_str().into(), message });
+        let failure = Report::Failure(FailureReport { reason: Reason::read(&reason), message });
         prop_assert!(matches!(read(&failure.to_termination_message()), Report::Failure(_)));
     }
 }

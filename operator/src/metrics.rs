@@ -52,7 +52,7 @@ impl Default for Metrics {
         registry.register("writes", "Writes to the Kubernetes API by kind", metrics.writes.clone());
         registry.register(
             "failures",
-            "Objects that could not be made, by reason",
+            "Objects that could not be made, by what is in the way",
             metrics.failures.clone(),
         );
         registry.register(

@@ -182,7 +182,7 @@ fn barest(report: &ProvisionReport) -> Vec<Vec<Dependency>> {
 fn failure_message(reason: &Reason, message: &str) -> String {
     let fit = limits().find_map(|limit| {
         fitting(&Report::Failure(FailureReport {
-            reason: cut(reason.as_str(), 128).into(),
+            reason: Reason::read(&cut(reason.as_str(), 128)),
             message: cut(message, limit * 2),
         }))
     });

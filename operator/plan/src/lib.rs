@@ -27,6 +27,7 @@ pub use build::settings::{Launch, LaunchSettings, digest};
 pub use model::action::{ObjectId, Plan, PlanError, PlannedEvent, PlannedJob, PlannedRun};
 pub use model::child::Child;
 pub use model::cluster::{ApplyFailure, Contract, Observed};
+pub use model::conditions;
 pub use model::config::{DbtLimits, Images, Limits, OperatorConfig, Size, WorkerConfig};
 pub use model::names;
 pub use model::pipeline::{BatchRules, Fault, StageWish, ValidateError, ValidatedPipeline, Warehouse, WorkWish};

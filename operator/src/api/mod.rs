@@ -2,5 +2,6 @@
 
 pub(crate) mod call;
 pub(crate) mod client;
+pub(crate) mod event;
 pub(crate) mod files;
 pub(crate) mod installation;

@@ -13,12 +13,14 @@ use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use kube::api::{ListParams, PostParams};
-use kube::runtime::events::{Event, EventType, Recorder};
+use kube::runtime::events::Recorder;
 use kube::{Api, Client, Resource, ResourceExt};
-use medallion_crds::labels;
+use medallion_crds::{Reason, labels};
+use medallion_plan::PlannedEvent;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::call::{CallError, call};
+use crate::api::event;
 use crate::lease::leadership::{Leadership, Position, Watched};
 use crate::lease::record::{PERIOD, Sighting, Step, WORKS_ON, held, holder};
 use crate::requests::Requests;
@@ -210,19 +212,13 @@ impl Claim {
     }
 
     async fn publish(&self, words: &str) {
-        let lease = self.new_lease();
-        let event = Event {
-            type_: EventType::Normal,
-            reason: "Passive".to_owned(),
-            note: Some(format!("{} is {words}", self.identity)),
-            action: "Lead".to_owned(),
-            secondary: None,
+        let event = PlannedEvent {
+            warning: false,
+            reason: Reason::Passive,
+            about: "Lead".to_owned(),
+            note: format!("{} is {words}", self.identity),
         };
-        let reference = lease.object_ref(&());
-        let published = self.recorder.publish(&event, &reference);
-        if let Err(error) = call(|| "publish event Passive".to_owned(), published).await {
-            tracing::warn!(%error, "event lost");
-        }
+        event::publish(&self.recorder, &self.new_lease().object_ref(&()), &event).await;
     }
 
     /// Gives the Lease back.
@@ -371,7 +367,9 @@ mod tests {
         };
         assert!(why.contains("a-team/medallion-operator-cluster held by old"), "{why}");
         new.take_position(position).await;
-        assert_eq!(server.all("events").len(), 1);
+        let events = server.all("events");
+        assert_eq!(events.len(), 1);
+        assert_eq!(events[0]["reason"], Reason::Passive.as_str());
         assert!(new.leadership.words().unwrap().contains("another installation"));
         // The older one is removed: its Lease runs out, and after a while in which it would have stopped the other works.
         assert!(!leads(&mut new, after(begin, 10)).await);

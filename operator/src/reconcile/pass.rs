@@ -15,6 +15,7 @@ use medallion_plan::{
 use thiserror::Error;
 
 use crate::api::call::CallError;
+use crate::api::event;
 use crate::cache::{Cache, Pause};
 use crate::context::Context;
 use crate::failure;
@@ -246,7 +247,7 @@ async fn tell_unreadable(context: &Context, object: &GuardedPipeline, error: &st
         about: "Read".to_owned(),
         note: format!("this operator cannot read the object: {error}"),
     };
-    report::publish(context, object, &event).await;
+    event::publish(&context.recorder, &object.object_ref(&()), &event).await;
 }
 
 /// UIDs of the runs that have not ended.

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kube::api::{Patch, PatchParams};
-use kube::runtime::events::{Event, EventType};
 use kube::{Api, Resource, ResourceExt};
 use medallion_crds::{Pipeline, labels};
 use medallion_plan::{Plan, PlannedEvent, Urgency, ValidatedPipeline, urgency};
 use serde_json::json;
 
 use crate::api::call::{CallError, call};
+use crate::api::event;
 use crate::cache::{Cache, rest};
 use crate::context::Context;
 use crate::metrics::Metrics;
@@ -97,40 +97,16 @@ pub(crate) async fn status(
     }
 }
 
-/// Publishes what happened, once the write that it speaks of has been accepted. A lost event is not worth a second try: the
-/// status says the same.
+/// Publishes what happened, once the write that it speaks of has been accepted.
 pub(crate) async fn events<'a>(context: &Context, pipeline: &Pipeline, events: impl Iterator<Item = &'a PlannedEvent>) {
+    let object = pipeline.object_ref(&());
+    let (name, namespace) = (pipeline.name_any(), pipeline.namespace());
     for event in events {
-        let (name, namespace) = (pipeline.name_any(), pipeline.namespace());
         if event.warning {
             tracing::warn!(pipeline = name, namespace, reason = %event.reason, "{}", event.note);
         } else {
             tracing::info!(pipeline = name, namespace, reason = %event.reason, "{}", event.note);
         }
-        publish(context, pipeline, event).await;
-    }
-}
-
-/// Publishes one event on an object.
-pub(crate) async fn publish<K: Resource<DynamicType = ()>>(context: &Context, object: &K, event: &PlannedEvent) {
-    let published = Event {
-        type_: if event.warning {
-            EventType::Warning
-        } else {
-            EventType::Normal
-        },
-        reason: event.reason.to_string(),
-        note: Some(event.note.clone()),
-        // Events of one reason about different things are not counted together.
-        action: event.about.clone(),
-        secondary: None,
-    };
-    let reference = object.object_ref(&());
-    let call = call(
-        || format!("publish event {}", event.reason),
-        context.recorder.publish(&published, &reference),
-    );
-    if let Err(error) = call.await {
-        tracing::warn!(%error, reason = %event.reason, "event lost");
+        event::publish(&context.recorder, &object, event).await;
     }
 }

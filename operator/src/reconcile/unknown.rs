@@ -1,10 +1,10 @@
 //! Tells runs of a pipeline that does not exist what they wait for. Talks to the Kubernetes API.
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Resource, ResourceExt};
-use medallion_crds::{Pipeline, StageRun, StageRunStatus, labels};
+use medallion_crds::{Pipeline, Reason, StageRun, StageRunStatus, labels};
+use medallion_plan::conditions::{self, Wanted};
 use medallion_plan::is_over;
 use serde_json::json;
 
@@ -13,8 +13,6 @@ use crate::context::Context;
 use crate::key::PipelineKey;
 use crate::metrics::Metrics;
 use crate::watch::room::Room;
-
-const REASON: &str = "PipelineMissing";
 
 /// Writes the status of each run that waits for the pipeline.
 pub(crate) async fn tell(context: &Context, key: &PipelineKey, room: &Room) -> Result<(), CallError> {
@@ -61,6 +59,7 @@ fn waits(run: &StageRun) -> bool {
 
 /// The status that says so; `None` if it says so already.
 fn status(run: &StageRun, key: &PipelineKey, now: Timestamp) -> Option<StageRunStatus> {
+    let reason = &Reason::PipelineMissing;
     let mut status = run.status.clone().unwrap_or_default();
     let message = format!(
         "no Pipeline {} in namespace {}: create it, or delete this run and make one that names a Pipeline that exists (spec.pipelineRef.name)",
@@ -69,21 +68,18 @@ fn status(run: &StageRun, key: &PipelineKey, now: Timestamp) -> Option<StageRunS
     if status
         .conditions
         .iter()
-        .any(|condition| condition.reason == REASON && condition.message == message)
+        .any(|condition| condition.reason == reason.as_str() && condition.message == message)
     {
         return None;
     }
     let generation = run.metadata.generation.unwrap_or_default();
-    let now = Timestamp::from_second(now.as_second()).unwrap_or(now);
-    let condition = |kind: &str, value: &str| Condition {
-        type_: kind.to_owned(),
-        status: value.to_owned(),
-        reason: REASON.to_owned(),
-        message: message.clone(),
-        observed_generation: Some(generation),
-        last_transition_time: Time(now),
-    };
+    let wanted = [("Succeeded", "Unknown"), ("Stalled", "True")].map(|(kind, value)| Wanted {
+        kind,
+        status: value,
+        reason,
+        message: &message,
+    });
     status.observed_generation = generation;
-    status.conditions = vec![condition("Succeeded", "Unknown"), condition("Stalled", "True")];
+    status.conditions = conditions::set(&status.conditions, &wanted, generation, now);
     Some(status)
 }

@@ -9,7 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use kafka_admin::Stamp;
-use medallion_crds::Owner;
+use medallion_crds::{Owner, Reason};
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, RebalanceProtocol};
@@ -191,7 +191,7 @@ impl Assignment {
                             if let Err(error) =
                                 offered.set_partition_offset(&self.reading.topic, partition, Offset::Offset(offset))
                             {
-                                self.fail(WorkerError::environment("AssignmentFailed", error.to_string()));
+                                self.fail(WorkerError::environment(Reason::AssignmentFailed, error.to_string()));
                             }
                         }
                         Start::Halt(halt) => halts.push(halt),
@@ -218,7 +218,7 @@ impl Assignment {
         };
         if let Err(error) = answered {
             self.fail(WorkerError::environment(
-                "AssignmentFailed",
+                Reason::AssignmentFailed,
                 format!("topic {}: {error}", self.reading.topic),
             ));
         }
@@ -239,14 +239,14 @@ impl Assignment {
                 }
                 Err(error) if self.shutdown.is_cancelled() || begun.elapsed() > ASK_FOR => {
                     let message = format!("topic {}: cannot learn where to begin: {error}", self.reading.topic);
-                    return Err(WorkerError::environment("KafkaUnavailable", message));
+                    return Err(WorkerError::environment(Reason::KafkaUnavailable, message));
                 }
                 Err(error) => {
                     let message = format!(
                         "topic {}: cannot learn where to begin: {error}; trying again",
                         self.reading.topic
                     );
-                    self.troubles.set(Place::Kafka, "KafkaUnavailable", message);
+                    self.troubles.set(Place::Kafka, Reason::KafkaUnavailable, message);
                     std::thread::sleep(ASK_AGAIN);
                 }
             }

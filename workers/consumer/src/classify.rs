@@ -25,7 +25,7 @@ pub(crate) fn unreachable<E>(error: &SdkError<E>, table: &str) -> TableError {
         _ => "the call failed".to_owned(),
     };
     TableError::Environment {
-        reason: "TableUnreachable",
+        reason: Reason::TableUnreachable,
         message: format!("table {table}: {what}; trying again, check endpoint, network and credentials"),
     }
 }
@@ -42,12 +42,12 @@ pub(crate) fn classify(code: &str, status: u16, message: &str, table: &str) -> T
     }
     let (reason, fix) = match code {
         "ProvisionedThroughputExceededException" | "ThrottlingException" | "RequestLimitExceeded" | "Throttling" => (
-            "TableThrottled",
+            Reason::TableThrottled,
             "trying again more slowly; raise the table's capacity if this lasts",
         ),
-        "ResourceNotFoundException" => ("TableMissing", "create the table, or correct spec.table.name"),
+        "ResourceNotFoundException" => (Reason::TableMissing, "create the table, or correct spec.table.name"),
         "ValidationException" => (
-            "TableRefuses",
+            Reason::TableRefuses,
             "the table must have the hash key `key` and the range key `event_id`, both strings",
         ),
         "AccessDeniedException"
@@ -60,12 +60,12 @@ pub(crate) fn classify(code: &str, status: u16, message: &str, table: &str) -> T
         | "MissingAuthenticationTokenException"
         | "InvalidClientTokenId"
         | "SignatureDoesNotMatch" => (
-            "CredentialsRefused",
+            Reason::CredentialsRefused,
             "allow dynamodb:PutItem on the table to the consumer's identity",
         ),
-        _ if status >= 500 => ("TableUnavailable", "trying again"),
+        _ if status >= 500 => (Reason::TableUnavailable, "trying again"),
         _ => (
-            "TableRefuses",
+            Reason::TableRefuses,
             "trying again; the answer is not one that this worker knows",
         ),
     };
@@ -86,32 +86,32 @@ mod tests {
         "ValidationException",
         400,
         "Item size has exceeded the maximum allowed size",
-        "ItemTooLarge"
+        Reason::ItemTooLarge
     )]
     #[case(
         "ValidationException",
         400,
         "The provided key element does not match the schema",
-        "TableRefuses"
+        Reason::TableRefuses
     )]
-    #[case("ThrottlingException", 400, "slow down", "TableThrottled")]
-    #[case("ProvisionedThroughputExceededException", 400, "", "TableThrottled")]
-    #[case("ResourceNotFoundException", 400, "", "TableMissing")]
-    #[case("AccessDeniedException", 400, "", "CredentialsRefused")]
-    #[case("UnrecognizedClientException", 400, "", "CredentialsRefused")]
-    #[case("ExpiredTokenException", 403, "", "CredentialsRefused")]
-    #[case("InternalServerError", 500, "", "TableUnavailable")]
-    #[case("", 503, "", "TableUnavailable")]
-    #[case("TransactionConflictException", 400, "", "TableRefuses")]
-    #[case("SomethingNew", 400, "Item", "TableRefuses")]
+    #[case("ThrottlingException", 400, "slow down", Reason::TableThrottled)]
+    #[case("ProvisionedThroughputExceededException", 400, "", Reason::TableThrottled)]
+    #[case("ResourceNotFoundException", 400, "", Reason::TableMissing)]
+    #[case("AccessDeniedException", 400, "", Reason::CredentialsRefused)]
+    #[case("UnrecognizedClientException", 400, "", Reason::CredentialsRefused)]
+    #[case("ExpiredTokenException", 403, "", Reason::CredentialsRefused)]
+    #[case("InternalServerError", 500, "", Reason::TableUnavailable)]
+    #[case("", 503, "", Reason::TableUnavailable)]
+    #[case("TransactionConflictException", 400, "", Reason::TableRefuses)]
+    #[case("SomethingNew", 400, "Item", Reason::TableRefuses)]
     fn only_the_items_own_fault_is_a_record_error(
         #[case] code: &str,
         #[case] status: u16,
         #[case] message: &str,
-        #[case] word: &str,
+        #[case] word: Reason,
     ) {
         match classify(code, status, message, "orders") {
-            TableError::Item { class, .. } => assert_eq!((class.as_str(), word), (word, "ItemTooLarge")),
+            TableError::Item { class, .. } => assert_eq!((&class, &word), (&word, &Reason::ItemTooLarge)),
             TableError::Environment { reason, message } => {
                 assert_eq!(reason, word);
                 assert!(message.contains("orders"), "{message}");

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use medallion_crds::Reason;
 use medallion_crds::launch::KafkaSettings;
 use medallion_crds::pipeline::{DeadLetterReason, Retention};
 use medallion_crds::progress::DeadLetters;
@@ -227,7 +228,7 @@ fn reason_of(message: &BorrowedMessage<'_>) -> DeadLetterReason {
     text.truncate(text.floor_char_boundary(MESSAGE_BYTES));
     let millis = message.timestamp().to_millis().unwrap_or_default();
     DeadLetterReason {
-        reason: of("class").into(),
+        reason: Reason::read(of("class")),
         message: text,
         source: format!("{}/{}/{}", of("topic"), of("partition"), of("offset")),
         time: Timestamp::from_millisecond(millis).unwrap_or_default().into(),
@@ -244,10 +245,10 @@ pub(crate) enum ObserveError {
 }
 
 impl ObserveError {
-    pub(crate) const fn reason(&self) -> &'static str {
+    pub(crate) const fn reason(&self) -> Reason {
         match self {
-            Self::TopicMissing(_) => "TopicMissing",
-            Self::Kafka(_) => "KafkaUnavailable",
+            Self::TopicMissing(_) => Reason::TopicMissing,
+            Self::Kafka(_) => Reason::KafkaUnavailable,
         }
     }
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use medallion_crds::Owner;
 use medallion_crds::launch::KafkaSettings;
+use medallion_crds::{Owner, Reason};
 use rdkafka::Message;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
@@ -222,7 +222,7 @@ pub fn watch_names(consumption: &Consumption, runtime: &Handle) -> Result<(), Wo
 }
 
 fn bad_client(error: &KafkaError) -> WorkerError {
-    WorkerError::settings("BadSettings", format!("kafka consumer: {error}"))
+    WorkerError::settings(Reason::BadSettings, format!("kafka consumer: {error}"))
 }
 
 fn poll_until_stopped(
@@ -241,7 +241,7 @@ fn poll_until_stopped(
         }
         if consumption.ledger.is_broken() {
             let message = "working on a record ended in a panic, which is a bug of this worker; its log says where";
-            return Err(WorkerError::environment("RecordTaskPanicked", message));
+            return Err(WorkerError::environment(Reason::RecordTaskPanicked, message));
         }
         pressure.relieve(consumption, consumer);
         let polled = consumer.poll(POLL);
@@ -340,7 +340,7 @@ impl Pressure {
 enum Reaction {
     Nothing,
     /// It tries again by itself.
-    Wait(&'static str, String),
+    Wait(Reason, String),
     End(WorkerError),
 }
 
@@ -377,10 +377,15 @@ fn reaction(error: &KafkaError, topic: &str, ledger: &Ledger) -> Reaction {
         KafkaError::PartitionEOF(_) => return Reaction::Nothing,
         KafkaError::MessageConsumptionFatal(code) => {
             let message = format!("topic {topic}: the consumer can read no more: {code:?}; a new process can");
-            return Reaction::End(WorkerError::environment("ConsumerFailed", message));
+            return Reaction::End(WorkerError::environment(Reason::ConsumerFailed, message));
         }
         KafkaError::MessageConsumption(code) => *code,
-        other => return Reaction::Wait("KafkaUnavailable", format!("topic {topic}: {other}; trying again")),
+        other => {
+            return Reaction::Wait(
+                Reason::KafkaUnavailable,
+                format!("topic {topic}: {other}; trying again"),
+            );
+        }
     };
     match code {
         // Whether single connections stand is the library's affair, and idle ones are closed every few minutes. The
@@ -388,37 +393,40 @@ fn reaction(error: &KafkaError, topic: &str, ledger: &Ledger) -> Reaction {
         Code::BrokerTransportFailure | Code::AllBrokersDown | Code::Resolve => Reaction::Nothing,
         // The library may go on behind a batch that it cannot read, and the mark would pass over the hole.
         Code::BadMessage | Code::BadCompression | Code::NotImplemented => Reaction::End(WorkerError::loss_risk(
-            "RecordsUnreadable",
+            Reason::RecordsUnreadable,
             format!(
                 "topic {topic}: a batch of records cannot be read ({code:?}): restore it from a replica, or accept the loss by setting the group's offset behind it; {GO_ON}. The client library does not say where it is: at or behind one of {}",
                 next_offsets(ledger)
             ),
         )),
         Code::OffsetOutOfRange | Code::AutoOffsetReset => Reaction::End(WorkerError::loss_risk(
-            "OffsetsLost",
+            Reason::OffsetsLost,
             format!(
                 "topic {topic}: the offset that is next is not in the log any more: records were deleted before they were read; restore them, or accept the loss by setting the group's offset to the log's beginning; {GO_ON}"
             ),
         )),
         Code::PollExceeded => Reaction::End(WorkerError::environment(
-            "PollIntervalExceeded",
+            Reason::PollIntervalExceeded,
             format!(
                 "topic {topic}: the group has given this member up because it did not poll in time; a new process joins again"
             ),
         )),
         Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition | Code::UnknownTopicId => {
             Reaction::Wait(
-                "TopicMissing",
+                Reason::TopicMissing,
                 format!("topic {topic} does not exist; create it, or correct spec.kafka.topic"),
             )
         }
         Code::TopicAuthorizationFailed | Code::GroupAuthorizationFailed | Code::ClusterAuthorizationFailed => {
             Reaction::Wait(
-                "KafkaRefuses",
+                Reason::KafkaRefuses,
                 format!("topic {topic}: {code:?}; allow the consumer to read topic and group"),
             )
         }
-        _ => Reaction::Wait("KafkaUnavailable", format!("topic {topic}: {code:?}; trying again")),
+        _ => Reaction::Wait(
+            Reason::KafkaUnavailable,
+            format!("topic {topic}: {code:?}; trying again"),
+        ),
     }
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures::future::join_all;
 use medallion_contract::Contract;
+use medallion_crds::Reason;
 use medallion_crds::launch::ConsumerSettings;
 use medallion_crds::launch::report::Report;
 use rdkafka::error::KafkaError;
@@ -37,7 +38,7 @@ pub async fn run(context: Context<ConsumerSettings>) -> Result<Option<Report>, W
         Path::new(settings.contract.schema_path()),
         &pointers(&settings.contract),
     )
-    .map_err(|error| WorkerError::settings("BadContract", error.to_string()))?;
+    .map_err(|error| WorkerError::settings(Reason::BadContract, error.to_string()))?;
     let kafka = &settings.kafka;
     let dead_letters = KafkaDeadLetters::new(kafka, &settings.group).map_err(|error| bad_client(&error))?;
     let dead_letters = Arc::new(dead_letters);
@@ -119,7 +120,7 @@ fn observe(
         if let Some(message) = dead_letters.fatal_error() {
             stop.cancel();
             let message = format!("the dead-letter producer can send no more: {message}; a new process can");
-            return Err(WorkerError::environment("ProducerFailed", message));
+            return Err(WorkerError::environment(Reason::ProducerFailed, message));
         }
         match observer.observe(&consumption.ledger.standings(), consumption.is_assigned()) {
             Ok(observation) => {
@@ -159,11 +160,14 @@ fn report(observation: &Observation, consumption: &Consumption, progress: &Progr
 }
 
 fn bad_client(error: &KafkaError) -> WorkerError {
-    WorkerError::settings("BadSettings", format!("kafka client: {error}"))
+    WorkerError::settings(Reason::BadSettings, format!("kafka client: {error}"))
 }
 
 fn ended_badly(error: &JoinError) -> WorkerError {
-    WorkerError::environment("ThreadFailed", format!("a thread of the consumer ended badly: {error}"))
+    WorkerError::environment(
+        Reason::ThreadFailed,
+        format!("a thread of the consumer ended badly: {error}"),
+    )
 }
 
 #[cfg(test)]

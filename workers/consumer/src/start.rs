@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use kafka_admin::{Stamp, adoption_of};
-use medallion_crds::Owner;
+use medallion_crds::{Owner, Reason};
 use worker_kit::{ErrorClass, WorkerError};
 
 /// How a consumer that has halted goes on.
@@ -73,9 +73,9 @@ impl Halt {
         halts.dedup();
         let worst = halts.first()?;
         let (class, reason) = match worst {
-            Self::GroupInUse { .. } => (ErrorClass::Record, "GroupInUse"),
-            Self::TopicReplaced { .. } => (ErrorClass::LossRisk, "TopicReplaced"),
-            Self::OffsetsLost(_) => (ErrorClass::LossRisk, "OffsetsLost"),
+            Self::GroupInUse { .. } => (ErrorClass::Record, Reason::GroupInUse),
+            Self::TopicReplaced { .. } => (ErrorClass::LossRisk, Reason::TopicReplaced),
+            Self::OffsetsLost(_) => (ErrorClass::LossRisk, Reason::OffsetsLost),
         };
         let message = match worst {
             Self::GroupInUse { owner } => format!(
@@ -154,7 +154,6 @@ fn within(partition: i32, committed: Option<i64>, log: Log) -> Start {
 
 #[cfg(test)]
 mod tests {
-    use medallion_crds::Reason;
     use rstest::rstest;
 
     use super::*;

@@ -50,7 +50,7 @@ pub enum TableError {
     #[error("{message}")]
     Environment {
         /// CamelCase word.
-        reason: &'static str,
+        reason: Reason,
         /// What, where and what to do.
         message: String,
     },

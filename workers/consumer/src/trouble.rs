@@ -31,8 +31,8 @@ impl Troubles {
         }
     }
 
-    pub(crate) fn set(&self, place: Place, reason: impl Into<Reason>, message: impl Into<String>) {
-        let (reason, message) = (reason.into(), message.into());
+    pub(crate) fn set(&self, place: Place, reason: Reason, message: impl Into<String>) {
+        let message = message.into();
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         let before = current.insert(place, (reason.clone(), message.clone()));
         if before.is_none_or(|(known, _)| known != reason) {

@@ -58,7 +58,7 @@ fn error(status: u16, code: &str, mut body: Value) -> ResponseTemplate {
 
 fn word(result: &Result<Put, TableError>) -> String {
     match result {
-        Err(TableError::Environment { reason, .. }) => (*reason).to_owned(),
+        Err(TableError::Environment { reason, .. }) => reason.to_string(),
         Err(TableError::Item { class, .. }) => format!("item: {class}"),
         Ok(Put::Stored) => "stored".to_owned(),
         Ok(Put::Exists { digest, .. }) => format!("exists: {}", digest.as_deref().unwrap_or("?")),

@@ -88,7 +88,7 @@ impl From<RunError> for WorkerError {
             RunError::Outside { .. } | RunError::Process(_) => Self::environment(Reason::DbtNotRunning, message),
             RunError::Credentials(_) => Self::environment(Reason::NoCredentials, message),
             RunError::Interrupted => Self::environment(Reason::Interrupted, message),
-            RunError::Fenced { .. } => Self::fenced(Reason::OtherRunCommitted, message),
+            RunError::Fenced { .. } => Self::fenced(Reason::OvertakenByAnotherRun, message),
             RunError::Position { .. } | RunError::Foreign { .. } => Self::loss_risk(Reason::UnknownPosition, message),
             RunError::Lake(lake) => match lake {
                 LakeError::TableDiffers { .. } | LakeError::FileDiffers { .. } => {
@@ -97,10 +97,10 @@ impl From<RunError> for WorkerError {
                 LakeError::OwnedByAnother { .. } => Self::record(Reason::OwnedByAnother, message),
                 // The next attempt opens the table again, and uploads anew what is not there.
                 LakeError::MissingFile { .. } | LakeError::TableReplaced { .. } | LakeError::NoTable(_) => {
-                    Self::environment(Reason::LakeNotAvailable, message)
+                    Self::environment(Reason::LakeUnavailable, message)
                 }
-                lake if lake.is_transient() => Self::environment(Reason::LakeNotAvailable, message),
-                _ => Self::record(Reason::LakeRefused, message),
+                lake if lake.is_transient() => Self::environment(Reason::LakeUnavailable, message),
+                _ => Self::record(Reason::LakeFailed, message),
             },
         }
     }

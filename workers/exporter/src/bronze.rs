@@ -164,7 +164,7 @@ impl Sink for BronzeSink {
         self.goes_on_from(&base)?;
         let committed = Committed::from_positions(base.positions()).map_err(|reason| {
             SinkError::End(WorkerError::loss_risk(
-                Reason::PositionsUnreadable,
+                Reason::UnknownPosition,
                 format!(
                     "the positions in the log of {} cannot be read: {reason}; put the log back as it was, then delete this pod",
                     self.table.address()
@@ -201,8 +201,8 @@ impl Sink for BronzeSink {
     async fn commit(&mut self, pending: &Pending) -> Result<Flushed, SinkError> {
         let Some(base) = self.base.clone() else {
             return Err(SinkError::End(WorkerError::environment(
-                Reason::BronzeNotOpen,
-                "commit before load",
+                Reason::LakeFailed,
+                "internal: commit before load",
             )));
         };
         self.close_buffers()?;
@@ -265,7 +265,7 @@ fn sink_error(error: &LakeError) -> SinkError {
                  with what the stream still has"
             ),
         )),
-        LakeError::TableDiffers { .. } => SinkError::End(WorkerError::settings(Reason::BronzeTableDiffers, message)),
+        LakeError::TableDiffers { .. } => SinkError::End(WorkerError::settings(Reason::TableDiffers, message)),
         LakeError::OwnedByAnother { .. } => SinkError::End(WorkerError::record(Reason::OwnedByAnother, message)),
         LakeError::BadAddress { .. } => SinkError::End(WorkerError::settings(Reason::BadBronzeAddress, message)),
         _ if error.is_transient() => SinkError::Retry(WorkerError::environment(Reason::LakeUnavailable, message)),

@@ -47,36 +47,36 @@ pub struct WorkerError {
 
 impl WorkerError {
     /// An error of the given class.
-    pub fn new(class: ErrorClass, reason: impl Into<Reason>, message: impl Into<String>) -> Self {
+    pub fn new(class: ErrorClass, reason: Reason, message: impl Into<String>) -> Self {
         Self {
             class,
-            reason: reason.into(),
+            reason,
             message: message.into(),
         }
     }
 
     /// The input can never succeed as it is.
-    pub fn record(reason: impl Into<Reason>, message: impl Into<String>) -> Self {
+    pub fn record(reason: Reason, message: impl Into<String>) -> Self {
         Self::new(ErrorClass::Record, reason, message)
     }
 
     /// Something outside does not work.
-    pub fn environment(reason: impl Into<Reason>, message: impl Into<String>) -> Self {
+    pub fn environment(reason: Reason, message: impl Into<String>) -> Self {
         Self::new(ErrorClass::Environment, reason, message)
     }
 
     /// Another process has taken over.
-    pub fn fenced(reason: impl Into<Reason>, message: impl Into<String>) -> Self {
+    pub fn fenced(reason: Reason, message: impl Into<String>) -> Self {
         Self::new(ErrorClass::Fenced, reason, message)
     }
 
     /// Data may be lost.
-    pub fn loss_risk(reason: impl Into<Reason>, message: impl Into<String>) -> Self {
+    pub fn loss_risk(reason: Reason, message: impl Into<String>) -> Self {
         Self::new(ErrorClass::LossRisk, reason, message)
     }
 
     /// The settings are wrong.
-    pub fn settings(reason: impl Into<Reason>, message: impl Into<String>) -> Self {
+    pub fn settings(reason: Reason, message: impl Into<String>) -> Self {
         Self::new(ErrorClass::Settings, reason, message)
     }
 

@@ -87,13 +87,13 @@ impl ProgressHandle {
     }
 
     /// Something outside does not work; repeated calls with the same reason keep the first time.
-    pub fn blocked(&self, reason: impl Into<Reason>, message: impl Into<String>) {
-        self.trouble(TroubleClass::Environment, reason.into(), message.into());
+    pub fn blocked(&self, reason: Reason, message: impl Into<String>) {
+        self.trouble(TroubleClass::Environment, reason, message.into());
     }
 
     /// Data may be lost; the worker has halted.
-    pub fn loss_risk(&self, reason: impl Into<Reason>, message: impl Into<String>) {
-        self.trouble(TroubleClass::LossRisk, reason.into(), message.into());
+    pub fn loss_risk(&self, reason: Reason, message: impl Into<String>) {
+        self.trouble(TroubleClass::LossRisk, reason, message.into());
     }
 
     /// Nothing is in the way any more.

@@ -3,6 +3,7 @@
 use std::error::Error as StdError;
 
 use aws_sdk_redshiftdata::error::ProvideErrorMetadata;
+use medallion_crds::Reason;
 use medallion_lake::LakeError;
 use thiserror::Error;
 use worker_kit::WorkerError;
@@ -206,37 +207,44 @@ impl From<LoadError> for WorkerError {
     fn from(error: LoadError) -> Self {
         let message = error.to_string();
         match error {
-            LoadError::Lake { source, .. } if source.is_transient() => Self::environment("LakeUnavailable", message),
-            LoadError::Lake { .. } => Self::record("GoldUnreadable", message),
-            LoadError::Name(_) | LoadError::BadColumn { .. } => Self::record("ColumnNotSupported", message),
-            LoadError::NotInGold { .. } => Self::record("TableNotInGold", message),
+            LoadError::Lake { source, .. } if source.is_transient() => {
+                Self::environment(Reason::LakeUnavailable, message)
+            }
+            LoadError::Lake { .. } => Self::record(Reason::GoldUnreadable, message),
+            LoadError::Name(_) | LoadError::BadColumn { .. } => Self::record(Reason::ColumnNotSupported, message),
+            LoadError::NotInGold { .. } => Self::record(Reason::TableNotInGold, message),
             LoadError::Refused { refusals } => {
                 let owned = refusals.iter().any(|refusal| matches!(refusal, Refusal::Owned { .. }));
-                Self::record(if owned { "OwnedByAnother" } else { "TableNotEmpty" }, message)
+                Self::record(
+                    if owned {
+                        Reason::OwnedByAnother
+                    } else {
+                        Reason::TableNotEmpty
+                    },
+                    message,
+                )
             }
             // Somebody else mends it, at any time.
             LoadError::Forbidden { .. } | LoadError::GrantNeeded { .. } => {
-                Self::environment("PermissionDenied", message)
+                Self::environment(Reason::PermissionDenied, message)
             }
-            LoadError::TableDiffers { .. } => Self::record("TableDiffers", message),
-            LoadError::FileLost { .. } => Self::loss_risk("GoldFileLost", message),
-            LoadError::Store { .. } => Self::environment("ObjectStoreUnavailable", message),
+            LoadError::TableDiffers { .. } => Self::record(Reason::TableDiffers, message),
+            LoadError::FileLost { .. } => Self::loss_risk(Reason::GoldFileLost, message),
+            LoadError::Store { .. } => Self::environment(Reason::LakeUnavailable, message),
             LoadError::Warehouse { .. } | LoadError::Unavailable { .. } => {
-                Self::environment("WarehouseUnavailable", message)
+                Self::environment(Reason::WarehouseUnavailable, message)
             }
-            LoadError::Statement { .. } => Self::record("StatementFailed", message),
-            LoadError::TooLong { .. } => Self::record("StatementTooLong", message),
-            LoadError::Conflict { .. } => Self::environment("SerializationConflict", message),
-            LoadError::StagingDiffers { .. } => Self::environment("StagedRowsDiffer", message),
-            LoadError::Overtaken { .. } => Self::fenced("OvertakenByAnotherRun", message),
+            LoadError::Statement { .. } => Self::record(Reason::StatementFailed, message),
+            LoadError::TooLong { .. } => Self::record(Reason::StatementTooLong, message),
+            LoadError::Conflict { .. } => Self::environment(Reason::SerializationConflict, message),
+            LoadError::StagingDiffers { .. } => Self::environment(Reason::StagedRowsDiffer, message),
+            LoadError::Overtaken { .. } => Self::fenced(Reason::OvertakenByAnotherRun, message),
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use medallion_crds::Reason;
-
     use super::*;
     use crate::identifier::Identifier;
 

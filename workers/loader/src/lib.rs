@@ -33,6 +33,7 @@ mod touched;
 mod warehouse;
 
 use aws_config::SdkConfig;
+use medallion_crds::Reason;
 use medallion_crds::launch::report::{Report, RunReport};
 use medallion_crds::launch::{LoaderSettings, Settings};
 use worker_kit::{Context, Metrics, ProgressHandle, WorkerError};
@@ -51,7 +52,7 @@ pub async fn run(context: Context<LoaderSettings>) -> Result<Option<Report>, Wor
             Ok(Some(Report::Run(report?)))
         }
         () = context.shutdown.cancelled() => {
-            Err(WorkerError::environment("Interrupted", "asked to stop before the load was done: it is tried again"))
+            Err(WorkerError::environment(Reason::Interrupted, "asked to stop before the load was done: it is tried again"))
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The settings as the loader works with them: checked once, then only used. No network.
 
+use medallion_crds::Reason;
 use medallion_crds::launch::{LoaderSettings, RunSettings, Settings, WarehouseSettings};
 use medallion_crds::pipeline::WarehouseMode;
 use worker_kit::WorkerError;
@@ -44,7 +45,10 @@ impl Job {
     pub fn new(settings: &Settings<LoaderSettings>) -> Result<Self, WorkerError> {
         let worker = &settings.worker;
         let bad = |field: &str, reason: String| {
-            WorkerError::settings("BadSettings", format!("settings file: field worker.{field}: {reason}"))
+            WorkerError::settings(
+                Reason::BadSettings,
+                format!("settings file: field worker.{field}: {reason}"),
+            )
         };
         let name = |field: &str, text: &str| Identifier::new(text).map_err(|error| bad(field, error.to_string()));
         let warehouse = &worker.warehouse;
@@ -112,7 +116,6 @@ fn not_in_gold(table: &str, run: &RunSettings) -> LoadError {
 
 #[cfg(test)]
 mod tests {
-    use medallion_crds::Reason;
     use rstest::rstest;
     use serde_json::{Value, json};
     use worker_kit::ErrorClass;

@@ -21,6 +21,7 @@ use aws_config::SdkConfig;
 use aws_config::timeout::TimeoutConfig;
 use futures::FutureExt;
 use medallion_contract::Contract;
+use medallion_crds::Reason;
 use medallion_crds::launch::report::{ProvisionReport, Report};
 use medallion_crds::launch::{ProvisionerSettings, Settings};
 use medallion_crds::pipeline::{Dependency, DependencyKind};
@@ -40,7 +41,7 @@ pub async fn run(context: Context<ProvisionerSettings>) -> Result<Option<Report>
         report = provision(settings, &services) => report,
         () = context.shutdown.cancelled() => {
             let message = "asked to stop before everything was looked at: it is tried again";
-            return Err(WorkerError::environment("Interrupted", message));
+            return Err(WorkerError::environment(Reason::Interrupted, message));
         }
     };
     for dependency in &report.dependencies {

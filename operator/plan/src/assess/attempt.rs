@@ -222,7 +222,7 @@ fn worker_ended(terminated: &k8s_openapi::api::core::v1::ContainerStateTerminate
 fn timed_out(status: &StageRunStatus, timeout_seconds: i32) -> Ending {
     // What was last said of the attempt is the only trace of a pod that never started.
     let hindered = conditions::find(&status.conditions, "Succeeded")
-        .filter(|last| !UNHINDERED.contains(&Reason::from(last.reason.as_str())));
+        .filter(|last| !UNHINDERED.contains(&Reason::read(&last.reason)));
     let help = match hindered {
         Some(last) => format!("its pod did not start: {}: {}", last.reason, last.message),
         None => "raise it, or look at what the worker waited for".to_owned(),

@@ -198,7 +198,7 @@ impl Stepper<'_> {
     /// Whether the wait under way follows a failed attempt.
     fn is_told_to_back_off(&self) -> bool {
         conditions::find(&self.step.status.conditions, "Reconciling")
-            .is_some_and(|condition| Reason::from(condition.reason.as_str()) == Reason::BackingOff)
+            .is_some_and(|condition| Reason::read(&condition.reason) == Reason::BackingOff)
     }
 
     fn is_superseded(&self, launch_hash: Option<&str>) -> bool {

@@ -11,15 +11,19 @@ use super::time::whole_seconds;
 const MESSAGE_BYTES: usize = 1024;
 
 /// A condition as it must stand now.
-pub(crate) struct Wanted<'a> {
+pub struct Wanted<'a> {
+    /// Its type.
     pub kind: &'a str,
+    /// `True`, `False` or `Unknown`.
     pub status: &'a str,
+    /// Why.
     pub reason: &'a Reason,
+    /// What, where and what to do.
     pub message: &'a str,
 }
 
 /// The conditions, each with the transition time it had if its status is the same.
-pub(crate) fn set(previous: &[Condition], wanted: &[Wanted<'_>], generation: i64, now: Timestamp) -> Vec<Condition> {
+pub fn set(previous: &[Condition], wanted: &[Wanted<'_>], generation: i64, now: Timestamp) -> Vec<Condition> {
     wanted
         .iter()
         .map(|want| {
@@ -39,6 +43,6 @@ pub(crate) fn set(previous: &[Condition], wanted: &[Wanted<'_>], generation: i64
 }
 
 /// A condition by its type.
-pub(crate) fn find<'a>(conditions: &'a [Condition], kind: &str) -> Option<&'a Condition> {
+pub fn find<'a>(conditions: &'a [Condition], kind: &str) -> Option<&'a Condition> {
     conditions.iter().find(|condition| condition.type_ == kind)
 }

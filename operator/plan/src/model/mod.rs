@@ -3,7 +3,7 @@
 pub(crate) mod action;
 pub(crate) mod child;
 pub(crate) mod cluster;
-pub(crate) mod conditions;
+pub mod conditions;
 pub(crate) mod config;
 pub(crate) mod deployment;
 pub(crate) mod job;

@@ -24,8 +24,13 @@ impl Obstacle {
         Self::new(Reason::Starting, "the worker's pods are being started")
     }
 
-    /// Turns what Kubernetes says of a pod into a reason of ours and the fix.
-    pub fn explained(word: &str, message: &str, namespace: &str) -> Self {
+    /// Turns what Kubernetes says of a pod into a reason of ours and the fix, or into this reason and its own words.
+    pub fn explained(otherwise: Reason, message: &str, namespace: &str) -> Self {
+        Self::known(message, namespace).unwrap_or_else(|| Self::new(otherwise, message))
+    }
+
+    /// What is known to make Kubernetes say this of a pod, with the fix.
+    pub fn known(message: &str, namespace: &str) -> Option<Self> {
         let lower = message.to_lowercase();
         let (reason, fix) = if lower.contains("secret") && lower.contains("not found") {
             (
@@ -73,14 +78,14 @@ impl Obstacle {
                 ),
             )
         } else {
-            return Self::new(Reason::from(word), message);
+            return None;
         };
-        Self::new(reason, format!("{message}; {fix}"))
+        Some(Self::new(reason, format!("{message}; {fix}")))
     }
 
     /// Why no pod is made at all, in the words of what should make it; no pod can tell.
     pub fn refused(message: &str, namespace: &str) -> Self {
-        Self::explained("PodRefused", message, namespace)
+        Self::explained(Reason::PodRefused, message, namespace)
     }
 }
 

@@ -89,7 +89,7 @@ pub(crate) fn obstacle(pod: &Pod, warning: Option<&str>, namespace: &str, now: T
         .and_then(|container| waiting(container, namespace))
         .or_else(|| {
             let message = warning.filter(|_| !has_started(pod))?;
-            Some(Obstacle::explained("PodNotStarting", message, namespace))
+            Some(Obstacle::explained(Reason::PodNotStarting, message, namespace))
         })
 }
 
@@ -126,7 +126,10 @@ fn waiting(container: &ContainerStatus, namespace: &str) -> Option<Obstacle> {
                 container.image
             ),
         )),
-        _ => Some(Obstacle::explained(reason, message, namespace)),
+        _ => Some(Obstacle::known(message, namespace).unwrap_or_else(|| {
+            // Kubernetes has words of its own, and ever new ones: they are for people, and stand in the message.
+            Obstacle::new(Reason::PodNotStarting, format!("{reason}: {message}"))
+        })),
     }
 }
 
@@ -169,11 +172,7 @@ fn last_words(
     let out_of_memory = ended.reason.as_deref() == Some("OOMKilled");
     let message = ended.message.as_deref().unwrap_or("no message").trim();
     Obstacle::new(
-        if out_of_memory {
-            Reason::from("OOMKilled")
-        } else {
-            otherwise
-        },
+        if out_of_memory { Reason::OutOfMemory } else { otherwise },
         words(ended.exit_code, message),
     )
 }
@@ -218,4 +217,43 @@ pub(crate) fn is_ready(pod: &Pod) -> bool {
     conditions
         .iter()
         .any(|condition| condition.type_ == "Ready" && condition.status == "True")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn obstacle_of(status: &Value) -> Obstacle {
+        let pod = json!({
+            "metadata": {"labels": {labels::WORKER: "gateway"}},
+            "status": {"containerStatuses": [{
+                "name": "gateway", "image": "gateway", "imageID": "", "ready": false, "restartCount": 3,
+                "state": status["state"], "lastState": status["lastState"],
+            }]},
+        });
+        let pod: Pod = serde_json::from_value(pod).unwrap();
+        obstacle(&pod, None, "shop", Timestamp::UNIX_EPOCH).unwrap()
+    }
+
+    #[test]
+    fn words_of_kubernetes_stand_in_the_message_and_ours_is_the_reason() {
+        for word in ["CreateContainerError", "RunContainerError", "FromTheFuture"] {
+            let found = obstacle_of(&json!({"state": {"waiting": {"reason": word, "message": "no such device"}}}));
+            assert_eq!(found.reason, Reason::PodNotStarting);
+            assert_eq!(found.message, format!("{word}: no such device"));
+        }
+        let message = "couldn't find key token in Secret shop/tokens";
+        let found =
+            obstacle_of(&json!({"state": {"waiting": {"reason": "CreateContainerConfigError", "message": message}}}));
+        assert_eq!(found.reason, Reason::SecretKeyMissing);
+    }
+
+    #[test]
+    fn a_worker_of_any_kind_that_needs_more_memory_is_told_by_the_same_word() {
+        let killed = json!({"terminated": {"exitCode": 137, "reason": "OOMKilled"}});
+        let found = obstacle_of(&json!({"state": {"waiting": {"reason": "CrashLoopBackOff"}}, "lastState": killed}));
+        assert_eq!(found.reason, Reason::OutOfMemory);
+    }
 }

@@ -79,7 +79,7 @@ mod tests {
             })
             .collect();
         let letter = DeadLetterReason {
-            reason: Reason::SchemaViolation,
+            reason: Reason::SchemaMismatch,
             message: cut(&long(), 512),
             source: "purchase_orders/3/1234567".to_owned(),
             time: Time(Timestamp::UNIX_EPOCH),

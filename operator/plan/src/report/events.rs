@@ -19,7 +19,7 @@ pub(super) fn of_transitions(stored: &PipelineStatus, status: &PipelineStatus) -
     changed
         .map(|condition| {
             let note = format!("{} is {}: {}", condition.type_, condition.status, condition.message);
-            let reason = Reason::from(condition.reason.as_str());
+            let reason = Reason::read(&condition.reason);
             let calm = condition.status == "True" || reason.severity() == Severity::Normal;
             let event = if calm {
                 PlannedEvent::normal

@@ -146,7 +146,7 @@ fn active(step: &RunStep) -> (StageState, Option<Obstacle>) {
     let word = |status: &str| {
         succeeded
             .filter(|condition| condition.status == status)
-            .map(|condition| Obstacle::new(Reason::from(condition.reason.as_str()), &condition.message))
+            .map(|condition| Obstacle::new(Reason::read(&condition.reason), &condition.message))
     };
     if let Some(failure) = word("False") {
         return (StageState::Failed, Some(failure));
@@ -178,7 +178,7 @@ fn under_way_again(last: &AttemptFailure) -> Obstacle {
 fn failure_of(run: &StageRun) -> Option<Obstacle> {
     let condition = conditions::find(&run.status.as_ref()?.conditions, "Succeeded")?;
     Some(Obstacle::new(
-        Reason::from(condition.reason.as_str()),
+        Reason::read(&condition.reason),
         format!("run {}: {}", run.name_any(), condition.message),
     ))
 }

@@ -16,8 +16,8 @@ fn the_stage_fails_only_while_its_newest_run_has() {
     happens(&mut world, Step::Bronze(3));
     happens(&mut world, attempt(Stage::Silver, Outcome::RecordError));
     assert_eq!(world.stage(Stage::Silver).state, StageState::Failed);
-    assert_eq!(world.stage(Stage::Silver).reason, Some(Reason::from("ModelFailed")));
-    assert_eq!(world.condition("Healthy").1, "ModelFailed");
+    assert_eq!(world.stage(Stage::Silver).reason, Some(Reason::DbtFailed));
+    assert_eq!(world.condition("Healthy").1, "DbtFailed");
     assert_eq!(
         world.condition("Ready").0,
         "True",
@@ -127,9 +127,9 @@ fn a_worker_that_failed_and_runs_again_is_not_merely_starting() {
     let bronze = world.stage(Stage::Bronze);
     assert_eq!(
         (bronze.state, bronze.reason),
-        (StageState::Blocked, Some(Reason::BrokerNotReachable))
+        (StageState::Blocked, Some(Reason::KafkaUnavailable))
     );
-    assert_eq!(world.condition("Healthy").1, "BrokerNotReachable");
+    assert_eq!(world.condition("Healthy").1, "KafkaUnavailable");
     happens(&mut world, Step::WorkersReady);
     assert_eq!(world.condition("Healthy").0, "True", "{:?}", world.condition("Healthy"));
 }
@@ -245,9 +245,9 @@ fn an_old_failure_is_not_blamed_for_what_is_in_the_way_today() {
     let mut world = started();
     happens(&mut world, Step::Crashed(Stage::Bronze));
     let reason = |world: &World| world.stage(Stage::Bronze).reason;
-    assert_eq!(reason(&world), Some(Reason::BrokerNotReachable));
+    assert_eq!(reason(&world), Some(Reason::KafkaUnavailable));
     happens(&mut world, Step::Pass(121));
-    assert_ne!(reason(&world), Some(Reason::BrokerNotReachable));
+    assert_ne!(reason(&world), Some(Reason::KafkaUnavailable));
 }
 
 #[test]
@@ -313,13 +313,13 @@ fn a_first_failed_attempt_is_an_event_and_the_second_a_matter_of_health() {
     let told = world
         .events
         .iter()
-        .any(|event| event.warning && event.reason.as_str() == "StoreNotReachable");
+        .any(|event| event.warning && event.reason.as_str() == "LakeUnavailable");
     assert!(told, "{:?}", world.events);
     assert_eq!(world.condition("Healthy").0, "True", "{:?}", world.condition("Healthy"));
     let silver = world.stage(Stage::Silver);
     assert_eq!(
         (silver.state, silver.reason),
-        (StageState::Running, Some(Reason::from("StoreNotReachable")))
+        (StageState::Running, Some(Reason::LakeUnavailable))
     );
 
     happens(&mut world, Step::Pass(10));
@@ -327,7 +327,7 @@ fn a_first_failed_attempt_is_an_event_and_the_second_a_matter_of_health() {
     happens(&mut world, attempt(Stage::Silver, Outcome::EnvironmentError));
     let wrong = |world: &World| {
         let (status, reason, _) = world.condition("Healthy");
-        assert_eq!((status.as_str(), reason.as_str()), ("False", "StoreNotReachable"));
+        assert_eq!((status.as_str(), reason.as_str()), ("False", "LakeUnavailable"));
         assert_eq!(world.stage(Stage::Silver).state, StageState::Blocked);
     };
     wrong(&world);

@@ -35,7 +35,7 @@ fn a_failed_attempt_whose_job_is_held_open_is_made_again() {
     happens(&mut world, Step::Stranger);
     happens(&mut world, Step::Pass(30));
     let status = world.runs(Stage::Silver)[0].status.clone().unwrap();
-    assert_eq!(status.failures[0].reason, Reason::from("StoreNotReachable"));
+    assert_eq!(status.failures[0].reason, Reason::LakeUnavailable);
     happens(&mut world, Step::Pass(30));
     happens(&mut world, attempt(Stage::Silver, Outcome::Succeeded));
     assert_eq!(world.runs(Stage::Gold).len(), 1);
@@ -59,5 +59,5 @@ fn streaming_pods_are_judged_by_the_worker() {
     assert_eq!(world.condition("Healthy").0, "True", "{:?}", world.condition("Healthy"));
     happens(&mut world, Step::Crashed(Stage::Bronze));
     happens(&mut world, Step::Stranger);
-    assert_eq!(world.stage(Stage::Bronze).reason, Some(Reason::BrokerNotReachable));
+    assert_eq!(world.stage(Stage::Bronze).reason, Some(Reason::KafkaUnavailable));
 }

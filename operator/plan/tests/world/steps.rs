@@ -51,7 +51,7 @@ pub enum Step {
     Trouble {
         stage: Stage,
         loss_risk: bool,
-        reason: String,
+        reason: Reason,
     },
     /// Bronze stands at a version.
     Bronze(i64),
@@ -151,7 +151,7 @@ impl World {
                 self.work(stage, |work| {
                     work.trouble = Some(Trouble {
                         class,
-                        reason: reason.into(),
+                        reason,
                         message,
                         since,
                     });
@@ -370,7 +370,7 @@ impl World {
     fn crashed(&mut self, stage: Stage) {
         let worker = self.worker(stage).as_str();
         let report = Report::Failure(FailureReport {
-            reason: Reason::BrokerNotReachable,
+            reason: Reason::KafkaUnavailable,
             message: "no broker answers; check spec.kafka.bootstrapServers".to_owned(),
         });
         let now = self.now;
@@ -423,10 +423,10 @@ impl World {
         }
         let known: Vec<_> = self.observed.pods_of_job(&job).iter().map(|pod| pod.uid()).collect();
         self.observed.pods.retain(|pod| !known.contains(&pod.uid()));
-        let failure = |reason: &str| {
+        let failure = |reason: Reason| {
             Report::Failure(FailureReport {
-                reason: reason.into(),
                 message: format!("{reason}: what to do"),
+                reason,
             })
         };
         let (container_state, end) = match outcome {
@@ -438,19 +438,19 @@ impl World {
                 (Some(ended(0, None, Some(&report))), Some(("Complete", "")))
             }
             Outcome::RecordError => (
-                Some(ended(20, None, Some(&failure("ModelFailed")))),
+                Some(ended(20, None, Some(&failure(Reason::DbtFailed)))),
                 Some(("Failed", "")),
             ),
             Outcome::EnvironmentError => (
-                Some(ended(21, None, Some(&failure("StoreNotReachable")))),
+                Some(ended(21, None, Some(&failure(Reason::LakeUnavailable)))),
                 Some(("Failed", "")),
             ),
             Outcome::LossRisk => (
-                Some(ended(23, None, Some(&failure("TableDiffers")))),
+                Some(ended(23, None, Some(&failure(Reason::TableDiffers)))),
                 Some(("Failed", "")),
             ),
             Outcome::BadSettings => (
-                Some(ended(24, None, Some(&failure("BadSettings")))),
+                Some(ended(24, None, Some(&failure(Reason::BadSettings)))),
                 Some(("Failed", "")),
             ),
             Outcome::OutOfMemory => (Some(ended(137, Some("OOMKilled"), None)), Some(("Failed", ""))),

@@ -1,5 +1,6 @@
 //! Whole looks: what is written, what is told, and what is not. No network.
 
+use medallion_crds::Reason;
 use serde_json::json;
 
 use super::world::World;
@@ -126,6 +127,7 @@ async fn a_run_of_a_pipeline_that_does_not_exist_says_so_once() {
     let conditions = &world.server.get("stageruns", "by-hand").unwrap()["status"]["conditions"];
     assert_eq!(conditions[0]["type"], "Succeeded");
     assert_eq!(conditions[0]["status"], "Unknown");
+    assert_eq!(conditions[0]["reason"], Reason::PipelineMissing.as_str());
     assert!(
         conditions[0]["message"]
             .as_str()

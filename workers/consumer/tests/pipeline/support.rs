@@ -14,6 +14,7 @@ use futures::future::BoxFuture;
 use jiff::Timestamp;
 use kafka_admin::{Stamp, topic_id};
 use medallion_contract::{Contract, Pointers};
+use medallion_crds::Reason;
 use medallion_crds::launch::KafkaSettings;
 use medallion_crds::progress::Identity;
 use rdkafka::ClientConfig;
@@ -220,7 +221,7 @@ impl Table for MemoryTable {
             assert!(!self.broken.load(Ordering::SeqCst), "broken on purpose");
             if self.down.load(Ordering::SeqCst) {
                 return Err(TableError::Environment {
-                    reason: "TableUnavailable",
+                    reason: Reason::TableUnavailable,
                     message: "down".to_owned(),
                 });
             }

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use exporter::{Committed, Flushed, Pending, Sink, SinkError, StreamRecord};
+use medallion_crds::Reason;
 use tokio::sync::Notify;
 use worker_kit::WorkerError;
 
@@ -97,7 +98,12 @@ impl Sink for LogSink {
         let outage = self.log.state.lock().expect("lock").outage;
         match outage {
             Outage::None => {}
-            Outage::Refuses => return Err(SinkError::Retry(WorkerError::environment("Simulated", "out of order"))),
+            Outage::Refuses => {
+                return Err(SinkError::Retry(WorkerError::environment(
+                    Reason::LakeUnavailable,
+                    "out of order",
+                )));
+            }
             Outage::Silent => std::future::pending().await,
         }
         let rows = self.rows.len() as u64;
@@ -105,12 +111,18 @@ impl Sink for LogSink {
             let mut state = self.log.state.lock().expect("lock");
             state.tries += 1;
             if self.unreliable && state.tries % 5 == 2 {
-                return Err(SinkError::Retry(WorkerError::environment("Simulated", "not done")));
+                return Err(SinkError::Retry(WorkerError::environment(
+                    Reason::LakeUnavailable,
+                    "not done",
+                )));
             }
             let already = state.version == self.base + 1 && state.last.as_ref() == Some(pending);
             if !already {
                 if state.version != self.base {
-                    return Err(SinkError::End(WorkerError::fenced("Simulated", "another process")));
+                    return Err(SinkError::End(WorkerError::fenced(
+                        Reason::AnotherExporter,
+                        "another process",
+                    )));
                 }
                 state.version += 1;
                 let commit = state.version;
@@ -130,7 +142,10 @@ impl Sink for LogSink {
         self.death.step().await;
         self.log.changed.notify_waiters();
         if answer_lost {
-            return Err(SinkError::Retry(WorkerError::environment("Simulated", "answer lost")));
+            return Err(SinkError::Retry(WorkerError::environment(
+                Reason::LakeUnavailable,
+                "answer lost",
+            )));
         }
         self.base += 1;
         self.rows.clear();
