@@ -10,11 +10,12 @@ use hyper::{Request, Uri};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use k8s_openapi::api::core::v1::{ContainerStatus, Pod};
+use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use medallion_crds::labels;
 use medallion_crds::launch::ADMIN_PORT;
 use medallion_crds::progress::{PATH, Progress};
+use medallion_plan::worker_state;
 use thiserror::Error;
 
 use crate::key::PipelineKey;
@@ -47,18 +48,8 @@ pub(crate) struct Target {
 impl Target {
     /// Whom to ask of a pod, if its worker runs.
     pub fn of(pod: &Pod, pipeline: PipelineKey, pipeline_uid: String) -> Option<Self> {
-        let status = pod
-            .status
-            .as_ref()
-            .filter(|_| pod.metadata.deletion_timestamp.is_none())?;
-        let runs = |container: &ContainerStatus| container.state.as_ref().is_some_and(|state| state.running.is_some());
-        // Others may have put containers beside the worker's: an answer tells whose it is.
-        status
-            .container_statuses
-            .as_ref()?
-            .iter()
-            .find(|container| runs(container))?;
-        let address: IpAddr = status.pod_ip.as_ref()?.parse().ok()?;
+        let runs = pod.metadata.deletion_timestamp.is_none() && worker_state(pod)?.running.is_some();
+        let address: IpAddr = pod.status.as_ref().filter(|_| runs)?.pod_ip.as_ref()?.parse().ok()?;
         Some(Self {
             pipeline,
             pipeline_uid,

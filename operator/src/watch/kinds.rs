@@ -1,6 +1,7 @@
 //! The kinds of children that pipelines have, one line each. Talks to the Kubernetes API.
 
 use std::fmt::Debug;
+use std::marker::PhantomData;
 
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::Deployment;
@@ -30,11 +31,11 @@ const WHOLE: &str = "whole";
 
 /// All kinds, in the order in which they are removed: pods first, then what they use.
 pub(crate) static KINDS: [Kind; 5] = [
-    Kind::whole::<Deployment>(),
-    Kind::metadata::<PodDisruptionBudget>(),
-    Kind::metadata::<Service>(),
-    Kind::metadata::<ConfigMap>(),
-    Kind::metadata::<ServiceAccount>(),
+    Of::<Deployment>::whole(),
+    Of::<PodDisruptionBudget>::metadata(),
+    Of::<Service>::metadata(),
+    Of::<ConfigMap>::metadata(),
+    Of::<ServiceAccount>::metadata(),
 ];
 
 /// The kind of that name.
@@ -42,20 +43,23 @@ pub(crate) fn kind(name: &str) -> Option<&'static Kind> {
     KINDS.iter().find(|kind| kind.name == name)
 }
 
-impl Kind {
+/// A kind by the type of its objects.
+struct Of<K>(PhantomData<K>);
+
+impl<K> Of<K>
+where
+    K: k8s_openapi::Resource
+        + Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + Debug
+        + DeserializeOwned
+        + Send
+        + Sync
+        + 'static,
+{
     /// A kind of which nothing but metadata is needed to know whether it stands.
-    const fn metadata<K>() -> Self
-    where
-        K: k8s_openapi::Resource
-            + Resource<DynamicType = (), Scope = NamespaceResourceScope>
-            + Clone
-            + Debug
-            + DeserializeOwned
-            + Send
-            + Sync
-            + 'static,
-    {
-        Self {
+    const fn metadata() -> Kind {
+        Kind {
             name: K::KIND,
             resource: || ApiResource::erase::<K>(&()),
             watch: |start| {
@@ -73,20 +77,11 @@ impl Kind {
     }
 
     /// A kind whose status is read too.
-    const fn whole<K>() -> Self
+    const fn whole() -> Kind
     where
-        K: k8s_openapi::Resource
-            + Resource<DynamicType = (), Scope = NamespaceResourceScope>
-            + Part
-            + Slim
-            + Clone
-            + Debug
-            + DeserializeOwned
-            + Send
-            + Sync
-            + 'static,
+        K: Part + Slim,
     {
-        Self {
+        Kind {
             name: K::KIND,
             resource: || ApiResource::erase::<K>(&()),
             watch: |start| {
