@@ -20,6 +20,10 @@ pub const SETTINGS_HASH: &str = "medallion.dev/settings-hash";
 pub const PLANNED_HASH: &str = "medallion.dev/planned-hash";
 /// Annotation on runs and their Jobs: digest of everything that the stage's pods are made from, without the run's own part. A changed digest gives a failed stage a new run.
 pub const LAUNCH_HASH: &str = "medallion.dev/launch-hash";
+/// Annotation on runs and their Jobs: digest of what decides the stage's product beside its inputs (the dbt project's image; the warehouse and its tables). A digest other than that of the last success starts a run.
+pub const PRODUCT_HASH: &str = "medallion.dev/product-hash";
+/// Annotation on runs: why the operator made them, in a few words for people.
+pub const STARTED_BY: &str = "medallion.dev/started-by";
 /// Annotation on runs: generation of the Pipeline they were made for.
 pub const PIPELINE_GENERATION: &str = "medallion.dev/pipeline-generation";
 /// Annotation on the `CustomResourceDefinition`s: version of the crate that they were generated from.

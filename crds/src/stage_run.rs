@@ -41,6 +41,12 @@ use crate::stage::Stage;
         json_path = ".status.conditions[?(@.type==\"Succeeded\")].message",
         priority = 1
     ),
+    printcolumn(
+        name = "Started-By",
+        type_ = "string",
+        json_path = ".metadata.annotations.medallion\\.dev/started-by",
+        priority = 1
+    ),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     validation = Rule::new("self.spec == oldSelf.spec")
         .message("spec: is immutable; make a new StageRun for other work"),

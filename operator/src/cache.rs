@@ -12,6 +12,9 @@ use crate::backoff;
 use crate::failure::Failure;
 use crate::key::PipelineKey;
 
+/// A watch that has not shown a write for so long is asked no more: the server is.
+pub(crate) const LATE: Duration = Duration::from_secs(30);
+
 /// Caches by pipeline; one of the same name that is another object begins with an empty one.
 #[derive(Default)]
 pub(crate) struct Caches(Mutex<HashMap<PipelineKey, Entry>>);
@@ -146,11 +149,13 @@ pub(crate) struct KnownContract {
 }
 
 impl Cache {
-    /// Forgets what nothing will ask for again: runs that have ended, children that are not kept.
+    /// Forgets what nothing will ask for again: runs that have ended, children that are not kept, unless they have just been written:
+    /// an attempt's settings are its Job's and not the pipeline's to keep.
     pub fn tidy(&mut self, under_way: &HashSet<String>, keep: Option<&BTreeSet<String>>) {
         self.run_written.retain(|uid, _| under_way.contains(uid));
         if let Some(keep) = keep {
-            self.written.retain(|child, _| keep.contains(child));
+            self.written
+                .retain(|child, written| keep.contains(child) || is_recent(Some(written.at), LATE));
         }
     }
 

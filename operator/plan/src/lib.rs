@@ -30,10 +30,12 @@ pub use model::cluster::{ApplyFailure, Contract, Observed};
 pub use model::conditions;
 pub use model::config::{DbtLimits, Images, Limits, OperatorConfig, Size, WorkerConfig};
 pub use model::names;
-pub use model::pipeline::{BatchRules, Fault, StageWish, ValidateError, ValidatedPipeline, Warehouse, WorkWish};
+pub use model::pipeline::{Fault, ValidateError, ValidatedPipeline, Warehouse};
 pub use model::pod::{has_ended as pod_has_ended, worker_state};
+pub use model::product::Product;
 pub use model::run::is_over;
 pub use model::shared::Shared;
+pub use model::wish::{BatchRules, StageWish, WorkWish};
 pub use report::{Urgency, urgency};
 pub use stages::{Batch, STAGES, StageEntry, StageRequest, Streaming, Work};
 

@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
 use kube::{Api, Resource, ResourceExt};
 use medallion_crds::{StageRun, labels};
@@ -250,26 +251,28 @@ impl Applier<'_> {
         }
     }
 
-    /// A Job, and before it what it mounts.
+    /// A Job and what it mounts.
     async fn job(&mut self, planned: &PlannedJob) -> Result<(), CallError> {
         let name = planned.job.name_any();
         let id = format!("Job/{name}");
         if self.has_to_wait(&id, "") {
             return Ok(());
         }
-        let client = &self.context.client;
-        let settings = match Wanted::new("ConfigMap", &planned.settings.metadata, &planned.settings) {
-            Ok(settings) => settings.create(client).await,
-            Err(failure) => Err(WriteError::Object(failure)),
-        };
-        let made = match settings {
-            Ok(_) => {
-                Metrics::count(&self.context.metrics.writes, "ConfigMap");
-                self.create("Job", planned.job.as_ref()).await
-            }
-            Err(error) => Err(error),
+        let made = if planned.shares_settings() {
+            self.job_of_many(planned).await
+        } else {
+            self.attempt(planned).await
         };
         self.settle(&id, "", made)
+    }
+
+    /// A Job whose settings are of others too: they stand before it.
+    async fn job_of_many(&mut self, planned: &PlannedJob) -> Result<(), WriteError> {
+        let settings = Wanted::new("ConfigMap", &planned.settings.metadata, &planned.settings);
+        let settings = settings.map_err(WriteError::Object)?;
+        settings.create(&self.context.client).await?;
+        Metrics::count(&self.context.metrics.writes, "ConfigMap");
+        self.create("Job", planned.job.as_ref()).await.map(|_| ())
     }
 
     async fn run(&mut self, run: &StageRun) -> Result<(), CallError> {
@@ -278,11 +281,12 @@ impl Applier<'_> {
             return Ok(());
         }
         let made = self.create("StageRun", run).await;
-        self.settle(&id, "", made)
+        self.settle(&id, "", made.map(|_| ()))
     }
 
-    /// Creates an object that is made once and never changed; one that is there already is the same, if its owner is.
-    async fn create<K>(&self, kind: &'static str, object: &K) -> Result<(), WriteError>
+    /// Creates an object that is made once and never changed; one that is there already is the same, if its owner is. Tells what the
+    /// server knows it by.
+    pub(super) async fn create<K>(&self, kind: &'static str, object: &K) -> Result<ObjectMeta, WriteError>
     where
         K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
             + Clone
@@ -298,15 +302,16 @@ impl Applier<'_> {
             ..PostParams::default()
         };
         match call(|| format!("create {kind} {name}"), api.create(&parameters, object)).await {
-            Ok(_) => {
+            Ok(made) => {
                 Metrics::count(&self.context.metrics.writes, kind);
                 tracing::info!(pipeline = self.pipeline.name, namespace, "{kind}/{name} made");
-                Ok(())
+                Ok(made.meta().clone())
             }
             Err(error) if error.already_exists() => {
                 let found = call(|| format!("get {kind} {name}"), api.get_metadata_opt(&name)).await?;
                 let found = found.ok_or(WriteError::Moved)?;
-                children::same_owner(&found.metadata, object.meta(), kind).map_err(WriteError::Object)
+                children::same_owner(&found.metadata, object.meta(), kind).map_err(WriteError::Object)?;
+                Ok(found.metadata)
             }
             Err(error) => Err(error.into()),
         }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{DeleteParams, DynamicObject, Patch, PatchParams, PostParams, Preconditions};
@@ -16,15 +16,13 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::api::call::{CallError, call};
-use crate::cache::Written;
+use crate::cache::{LATE, Written};
 use crate::failure::Failure;
 use crate::watch::kinds::{KINDS, Kind, kind};
 use crate::watch::room::{Room, StoredChild};
 
 /// Annotation: digest of the object as it was written, by which an operator that was started anew knows it again.
 pub(crate) const WRITTEN: &str = "medallion.dev/applied-hash";
-/// A watch that has not shown a write for so long is asked no more: the server is.
-const LATE: Duration = Duration::from_secs(30);
 
 /// An object as it is wanted.
 pub(crate) struct Wanted {

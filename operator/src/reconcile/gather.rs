@@ -15,7 +15,7 @@ use medallion_plan::{Contract, Observed, Shared, ValidatedPipeline, digest, is_o
 use crate::api::call::{CallError, call};
 use crate::cache::{Cache, KnownContract, is_recent};
 use crate::poll::board::Board;
-use crate::watch::room::{Room, Shelf};
+use crate::watch::room::{Room, Shelf, StoredChild};
 use crate::watch::slim::Slim;
 
 /// How long an answer about the contract's `ConfigMap` holds.
@@ -53,6 +53,7 @@ pub(crate) async fn gather(
         deployments: shared(deployments),
         jobs: shared(jobs),
         pods: shared(pods),
+        settings: settings(room),
         runs: shared(runs),
         progress_ages: progress.iter().map(|(uid, (_, age))| (uid.clone(), *age)).collect(),
         progress: progress.into_iter().map(|(uid, (said, _))| (uid, said)).collect(),
@@ -62,6 +63,16 @@ pub(crate) async fn gather(
     };
     observed.warnings = warnings(client, pipeline, &observed, cache).await;
     Ok(observed)
+}
+
+/// Names and owners of the `ConfigMap`s that the operator has made.
+fn settings(room: &Room) -> BTreeMap<String, Vec<String>> {
+    let owners = |child: &StoredChild| {
+        let references = child.metadata.owner_references.iter().flatten();
+        references.map(|owner| owner.uid.clone()).collect()
+    };
+    let shown = room.children.get("ConfigMap").into_iter().flatten();
+    shown.map(|(name, child)| (name.to_string(), owners(child))).collect()
 }
 
 fn shared<T>(objects: Vec<Arc<T>>) -> Vec<Shared<T>> {

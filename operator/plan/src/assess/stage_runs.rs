@@ -6,10 +6,11 @@ use jiff::Timestamp;
 use kube::ResourceExt;
 use medallion_crds::pipeline::StageStatus;
 use medallion_crds::stage_run::TableVersion;
-use medallion_crds::{Stage, StageRun};
+use medallion_crds::{Stage, StageRun, labels};
 
 use crate::model::cluster::Observed;
 use crate::model::pipeline::ValidatedPipeline;
+use crate::model::product::Product;
 use crate::model::{names, run};
 use crate::runs;
 
@@ -40,6 +41,8 @@ pub(crate) struct Success {
     /// When the run was made; what was committed later is not consumed.
     pub created: Option<Timestamp>,
     pub rows: Option<i64>,
+    /// Digest of what decided its product; `None`: not known.
+    pub product: Option<String>,
 }
 
 impl<'a> StageRuns<'a> {
@@ -155,7 +158,25 @@ impl<'a> StageRuns<'a> {
             completed: status.completion_time.map(|time| time.0),
             created: run.creation_timestamp().map(|time| time.0),
             rows: status.rows,
+            product: self.product_of(run).map(str::to_owned),
         }
+    }
+
+    /// Digest of what decided a run's product: in its last attempt, or else when the run was made. `None`: not known, because a person
+    /// or an earlier version of the operator made it.
+    pub fn product_of(&self, run: &'a StageRun) -> Option<&'a str> {
+        let attempt = run.status.as_ref().map(|status| status.attempt).unwrap_or_default();
+        let job = self.observed.job(&names::attempt(&run.name_any(), attempt));
+        let of_attempt = job.and_then(|job| job.annotations().get(labels::PRODUCT_HASH));
+        of_attempt
+            .or_else(|| run.annotations().get(labels::PRODUCT_HASH))
+            .map(String::as_str)
+    }
+
+    /// Whether the last success is of another product than the one that is wanted.
+    pub fn are_outdated(&self, wanted: Option<&Product>) -> bool {
+        let made = self.success().and_then(|success| success.product);
+        made.zip(wanted).is_some_and(|(made, wanted)| made != wanted.digest)
     }
 
     /// What this stage offers to the next one.
@@ -176,6 +197,7 @@ fn of_status(status: &StageStatus) -> Success {
         completed: status.last_commit_time.as_ref().map(|time| time.0),
         created: status.last_run_time.as_ref().map(|time| time.0),
         rows: status.rows,
+        product: None,
     }
 }
 

@@ -10,8 +10,8 @@ use medallion_crds::{Reason, Stage};
 
 use crate::model::child::Child;
 use crate::model::obstacle::Obstacle;
-use crate::model::pipeline::WorkWish;
 use crate::model::time::whole_seconds;
+use crate::model::wish::WorkWish;
 use crate::model::{conditions, deployment, names, pod, time};
 use crate::stages::{Basis, Place, Work};
 

@@ -16,6 +16,7 @@ use crate::model::action::PlannedJob;
 use crate::model::config::OperatorConfig;
 use crate::model::names;
 use crate::model::pipeline::ValidatedPipeline;
+use crate::model::product::Product;
 
 /// What the pods of a stage's runs are made from.
 #[derive(Clone, Debug)]
@@ -65,6 +66,8 @@ pub(crate) struct Attempt<'a> {
     pub template: &'a LaunchTemplate,
     /// Digest without the run's own part.
     pub launch_hash: &'a str,
+    /// What decides the product beside the run's inputs.
+    pub product: Option<&'a Product>,
     pub timeout_seconds: i32,
 }
 
@@ -79,21 +82,28 @@ pub(crate) fn attempt(pipeline: &ValidatedPipeline, config: &OperatorConfig, att
     ]);
     let mut all_labels = meta::labels(pipeline, template.pod.worker, Some(template.stage));
     all_labels.extend(own.clone());
+    let mut annotations = BTreeMap::from([
+        (labels::SETTINGS_HASH.to_owned(), template.launch.hash.clone()),
+        (labels::LAUNCH_HASH.to_owned(), attempt.launch_hash.to_owned()),
+    ]);
+    if let Some(product) = attempt.product {
+        annotations.insert(labels::PRODUCT_HASH.to_owned(), product.digest.clone());
+    }
     let metadata = ObjectMeta {
         name: Some(name.clone()),
         namespace: Some(pipeline.namespace.clone()),
         labels: Some(all_labels),
-        annotations: Some(BTreeMap::from([
-            (labels::SETTINGS_HASH.to_owned(), template.launch.hash.clone()),
-            (labels::LAUNCH_HASH.to_owned(), attempt.launch_hash.to_owned()),
-        ])),
+        annotations: Some(annotations),
         owner_references: Some(vec![meta::run_owner(attempt.run)]),
         ..ObjectMeta::default()
     };
     let pod = pod_template(pipeline, config, template, name, own);
     PlannedJob {
         settings: ConfigMap {
-            metadata: metadata.clone(),
+            metadata: ObjectMeta {
+                owner_references: None,
+                ..metadata.clone()
+            },
             data: Some(settings::data(&template.launch.text)),
             ..ConfigMap::default()
         },
@@ -102,6 +112,21 @@ pub(crate) fn attempt(pipeline: &ValidatedPipeline, config: &OperatorConfig, att
             spec: Some(spec(pod, attempt.timeout_seconds)),
             status: None,
         }),
+    }
+}
+
+impl PlannedJob {
+    /// Whether the settings are of others too, and stand before the Job.
+    pub const fn shares_settings(&self) -> bool {
+        self.settings.metadata.owner_references.is_some()
+    }
+
+    /// The settings as those of the Job that was made, by its UID.
+    pub fn settings_of(&self, uid: &str) -> ConfigMap {
+        let name = self.job.metadata.name.as_deref().unwrap_or_default();
+        let mut settings = self.settings.clone();
+        settings.metadata.owner_references = Some(vec![meta::job_owner(name, uid)]);
+        settings
     }
 }
 

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use k8s_openapi::api::batch::v1::Job;
 use kube::ResourceExt;
 use medallion_crds::launch::RunSettings;
 use medallion_crds::stage_run::TableVersion;
-use medallion_crds::{Stage, StageRun, StageRunStatus};
+use medallion_crds::{Stage, StageRun, StageRunStatus, labels};
 
 use super::provisioning::Provisioning;
 use super::retention;
@@ -15,8 +16,12 @@ use crate::assess::stage_runs::{Source, StageRuns};
 use crate::assess::streaming::Streaming;
 use crate::build::job::{self, Attempt, LaunchTemplate};
 use crate::model::action::{ObjectId, Plan, PlannedJob, PlannedRun};
+use crate::model::child::Child;
+use crate::model::cluster::Observed;
+use crate::model::job::end;
+use crate::model::names;
 use crate::model::obstacle::Obstacle;
-use crate::model::pipeline::BatchRules;
+use crate::model::wish::BatchRules;
 use crate::runs;
 use crate::stages::{Basis, Batch, Place};
 
@@ -49,6 +54,8 @@ struct Offer {
     unsettled: bool,
     /// Nobody knows yet what it holds.
     unknown: bool,
+    /// It or a stage before it is to take up a changed product yet.
+    outdated: bool,
 }
 
 /// All batch stages, in the order of the data.
@@ -73,6 +80,9 @@ pub(crate) fn all<'a>(basis: &Basis<'a>, provisioning: &Provisioning, streaming:
             source: stage.runs.offer(),
             unsettled: upstream.unsettled || stage.runs.active().is_some() || (wants_request && stage.source.is_some()),
             unknown: false,
+            // A stage that pauses alone is passed over by a change too.
+            outdated: upstream.outdated
+                || (!place.wish.suspend && stage.runs.are_outdated((batch.product)(basis.pipeline).as_ref())),
         };
         offers.insert(place.entry.stage, offer);
         stages.push(stage);
@@ -105,6 +115,7 @@ fn offer_of_streaming(streaming: &Streaming<'_>) -> (Stage, Offer) {
         source,
         unsettled: false,
         unknown: figures.position.is_none() && figures.lag != Some(0),
+        outdated: false,
     };
     (stage, offer)
 }
@@ -122,6 +133,7 @@ fn one<'a>(
     let any_run = template(basis, place, batch, runs::any_process());
     let launch_hash = any_run.map(|any_run| job::launch_hash(basis.pipeline, basis.config, &any_run));
     let launch_hash = launch_hash.as_deref();
+    let product = (batch.product)(basis.pipeline);
     let mut plans = Vec::new();
 
     let active = runs.active().and_then(|run| Some((run, runs::of(run)?)));
@@ -137,18 +149,21 @@ fn one<'a>(
         run::advance(&context, run)
     });
     if let (Some((run, kind)), Some(step)) = (active, &step) {
-        let job = step.create_job.zip(launch_hash).and_then(|(number, launch_hash)| {
+        let attempt = |number| {
             let template = template(basis, place, batch, (kind.launch)(run, number, basis.now))?;
             let attempt = Attempt {
                 run,
                 number,
                 template: &template,
-                launch_hash,
+                launch_hash: launch_hash?,
+                product: product.as_ref(),
                 timeout_seconds: rules.timeout_seconds,
             };
             Some(job::attempt(basis.pipeline, basis.config, &attempt))
-        });
+        };
+        let job = step.create_job.and_then(attempt);
         plans.push(Plan {
+            children: lost_settings(basis.observed, run, step, attempt).into_iter().collect(),
             runs: planned(run, step, job).into_iter().collect(),
             delete_jobs: step.delete_job.clone().into_iter().collect(),
             events: step.events.clone(),
@@ -157,7 +172,7 @@ fn one<'a>(
         });
     }
     let waits_for = provisioning.hinders_runs(place);
-    let decision = trigger::decide(&TriggerContext {
+    let context = TriggerContext {
         basis,
         place,
         batch,
@@ -165,12 +180,15 @@ fn one<'a>(
         source: upstream.source.as_ref(),
         rules,
         launch_hash,
+        product: product.as_ref(),
+        upstream_outdated: upstream.outdated,
         upstream_settled: !upstream.unsettled,
         provisioned: waits_for.is_none(),
-    });
+    };
+    let decision = trigger::decide(&context);
     plans.push(match (&decision, launch_hash) {
-        (Decision::Start(source), Some(hash)) => Plan {
-            create_runs: vec![trigger::new_run(basis, place, &runs, source, hash)],
+        (Decision::Start(source, cause), Some(hash)) => Plan {
+            create_runs: vec![trigger::new_run(&context, source, *cause, hash)],
             ..Plan::default()
         },
         (Decision::WaitUntil(time), _) => Plan {
@@ -190,6 +208,29 @@ fn one<'a>(
         waits_for,
     };
     (stage, plans.into_iter().collect(), launch_hash.is_some())
+}
+
+/// The settings of the attempt under way, if its Job stands without them: the operator was ended between the two, or they could not
+/// be made. A Job that was made from other settings is not given these.
+fn lost_settings(
+    observed: &Observed,
+    run: &StageRun,
+    step: &RunStep,
+    attempt: impl Fn(i32) -> Option<PlannedJob>,
+) -> Option<Child> {
+    let number = step.status.attempt;
+    let job = observed.job(&names::attempt(&run.name_any(), number))?;
+    let is_wanted = step.delete_job.is_none() && job.metadata.deletion_timestamp.is_none() && end(job).is_none();
+    let uid = job.uid().filter(|_| is_wanted)?;
+    let run_uid = run.uid()?;
+    if observed.has_settings(&job.name_any(), [&uid, &run_uid]) {
+        return None;
+    }
+    let planned = attempt(number).filter(|planned| {
+        let hash = |job: &Job| job.annotations().get(labels::SETTINGS_HASH).cloned();
+        hash(&planned.job) == hash(job)
+    })?;
+    Some(Child::ConfigMap(planned.settings_of(&uid)))
 }
 
 /// What the pods of a run are made from; `None` while they cannot be made.

@@ -8,7 +8,7 @@ use crate::assess::stage_runs::StageRuns;
 use crate::model::action::{ObjectId, Plan, PlannedEvent};
 use crate::model::cluster::Observed;
 use crate::model::pipeline::ValidatedPipeline;
-use crate::model::{job, pod, run};
+use crate::model::{job, names, pod, run};
 use crate::stages::Basis;
 
 /// Runs beyond the limits, and the Jobs that have served.
@@ -83,9 +83,15 @@ fn beyond(basis: &Basis<'_>, runs: &StageRuns<'_>, ended: fn(&StageRun) -> bool,
         .collect()
 }
 
-/// Jobs whose result is stored and that are not of a stage's newest run: their pods and logs have served.
+/// Jobs whose result is stored: their pods and logs have served. Those of a stage's newest run stay, and the last one of its newest
+/// failed run, for whoever looks into it, until the run itself is no longer kept.
 fn jobs_to_delete(observed: &Observed, runs: &StageRuns<'_>) -> Vec<ObjectId> {
     let newest = runs.newest().map(ResourceExt::name_any);
+    let failed = runs.all.iter().rev().find(|run| run::has_failed(run));
+    let last_of_failed = failed.and_then(|run| {
+        let attempt = run.status.as_ref()?.attempt;
+        Some(names::attempt(&run.name_any(), attempt))
+    });
     let over: Vec<String> = runs
         .all
         .iter()
@@ -97,7 +103,7 @@ fn jobs_to_delete(observed: &Observed, runs: &StageRuns<'_>) -> Vec<ObjectId> {
         .iter()
         .filter(|job| {
             let run = job.labels().get(labels::RUN);
-            run.is_some_and(|run| over.contains(run)) && run != newest.as_ref()
+            run.is_some_and(|run| over.contains(run)) && run != newest.as_ref() && job.metadata.name != last_of_failed
         })
         .filter_map(|job| living(job))
         .collect()

@@ -19,8 +19,8 @@ use crate::model::action::{ObjectId, PlannedEvent};
 use crate::model::cluster::Observed;
 use crate::model::conditions::{self, Wanted};
 use crate::model::obstacle::Obstacle;
-use crate::model::pipeline::BatchRules;
 use crate::model::time::{self, whole_seconds};
+use crate::model::wish::BatchRules;
 use crate::model::{names, pod, run};
 use crate::runs::RunType;
 
@@ -28,6 +28,8 @@ use crate::runs::RunType;
 const FREE_ATTEMPTS: i32 = 10;
 /// The longest wait before an attempt that the limit does not count.
 const FREE_BACK_OFF_SECONDS: i32 = 60;
+/// Anybody may write an annotation.
+const STARTED_BY_BYTES: usize = 64;
 /// How many failures a run's status keeps.
 const FAILURES: usize = 5;
 
@@ -237,10 +239,9 @@ impl Stepper<'_> {
         status.outputs = report.outputs;
         status.progress = None;
         self.over("True", &reason, &message, None);
+        let note = self.note(&message);
         let name = self.run.name_any();
-        self.step
-            .events
-            .push(PlannedEvent::normal(reason, &name, &format!("{name}: {message}")));
+        self.step.events.push(PlannedEvent::normal(reason, &name, &note));
     }
 
     fn ended(&mut self, ending: &Ending) {
@@ -299,23 +300,29 @@ impl Stepper<'_> {
             self.step.backs_off = !free;
             self.under_way(&ending.reason, &message, &doing);
             self.wake(next);
-            let name = self.run.name_any();
-            self.step.events.push(PlannedEvent::warning(
-                ending.reason.clone(),
-                &name,
-                &format!("{name}: {message}"),
-            ));
+            self.warn(&ending.reason, &message);
         }
     }
 
     fn failed(&mut self, reason: &Reason, message: &str, stalled: &Reason) {
         self.over("False", reason, message, Some(stalled));
+        self.warn(reason, message);
+    }
+
+    fn warn(&mut self, reason: &Reason, message: &str) {
+        let (name, note) = (self.run.name_any(), self.note(message));
+        self.step
+            .events
+            .push(PlannedEvent::warning(reason.clone(), &name, &note));
+    }
+
+    /// Which run, why it was started, and what became of it.
+    fn note(&self, message: &str) -> String {
         let name = self.run.name_any();
-        self.step.events.push(PlannedEvent::warning(
-            reason.clone(),
-            &name,
-            &format!("{name}: {message}"),
-        ));
+        match self.run.annotations().get(labels::STARTED_BY) {
+            Some(why) => format!("{name} ({}): {message}", cut(why, STARTED_BY_BYTES)),
+            None => format!("{name}: {message}"),
+        }
     }
 
     fn over(&mut self, succeeded: &str, reason: &Reason, message: &str, stalled: Option<&Reason>) {

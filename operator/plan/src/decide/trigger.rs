@@ -1,6 +1,7 @@
 //! Decides when a batch stage gets a new run. No network.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -10,7 +11,8 @@ use medallion_crds::{REQUESTED_AT_ANNOTATION, StageRun, StageRunSpec, labels};
 
 use crate::assess::stage_runs::{Source, StageRuns, is_new};
 use crate::build::meta;
-use crate::model::pipeline::BatchRules;
+use crate::model::product::Product;
+use crate::model::wish::BatchRules;
 use crate::model::{names, run, time};
 use crate::stages::{Basis, Batch, Place};
 
@@ -18,13 +20,37 @@ use crate::stages::{Basis, Batch, Place};
 #[derive(Debug, PartialEq)]
 pub(crate) enum Decision {
     /// Now.
-    Start(Source),
+    Start(Source, Cause),
     /// Until a time.
     WaitUntil(Timestamp),
     /// Until something changes.
     Nothing,
     /// The last run failed, and nothing has changed since that could help.
     GaveUp,
+}
+
+/// Why a run starts.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Cause {
+    /// The stage before has committed something.
+    NewData,
+    /// `medallion.dev/requested-at`.
+    Requested,
+    /// What decides the product beside its inputs, by the name that users know it by.
+    Changed(&'static str),
+    /// What else may let a stage succeed that failed.
+    ChangedSettings,
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NewData => formatter.write_str("new data"),
+            Self::Requested => formatter.write_str("requested"),
+            Self::Changed(what) => write!(formatter, "changed {what}"),
+            Self::ChangedSettings => formatter.write_str("changed settings"),
+        }
+    }
 }
 
 /// What a decision rests on.
@@ -37,6 +63,10 @@ pub(crate) struct TriggerContext<'a> {
     pub rules: &'a BatchRules,
     /// Digest of the stage's launch settings; `None` while no Job can be made.
     pub launch_hash: Option<&'a str>,
+    /// What decides the stage's product beside its inputs; `None` while it is not known.
+    pub product: Option<&'a Product>,
+    /// A stage before is to take up a changed product yet.
+    pub upstream_outdated: bool,
     /// The stage before has nothing under way for the newest `requested-at`.
     pub upstream_settled: bool,
     /// Whether everything is there that the stage needs.
@@ -55,7 +85,7 @@ pub(crate) fn decide(context: &TriggerContext<'_>) -> Decision {
     if wants_request(context.basis, context.runs) {
         // The stage before goes first, so that one request carries the newest data all the way.
         return if context.upstream_settled {
-            Decision::Start(source.clone())
+            Decision::Start(source.clone(), Cause::Requested)
         } else {
             Decision::Nothing
         };
@@ -64,24 +94,20 @@ pub(crate) fn decide(context: &TriggerContext<'_>) -> Decision {
         Some(newest) if run::has_failed(newest) => after_failure(context, newest, source),
         newest => {
             let consumed = context.runs.success().map(|success| success.inputs).unwrap_or_default();
-            if !is_new(context.batch.is_new, &source.inputs, &consumed) && !has_new_tables(context) {
-                return Decision::Nothing;
-            }
+            let changed = context.product.filter(|_| context.runs.are_outdated(context.product));
+            let cause = match changed {
+                // What it reads may only be there once the stage before has taken the same change up.
+                Some(_) if context.upstream_outdated => return Decision::Nothing,
+                Some(product) => Cause::Changed(product.made_by),
+                None if is_new(context.batch.is_new, &source.inputs, &consumed) => Cause::NewData,
+                None => return Decision::Nothing,
+            };
             let interval = newest
                 .and_then(ResourceExt::creation_timestamp)
                 .map(|created| time::later(created.0, context.rules.min_interval_seconds));
-            at(context, interval, source)
+            at(context, interval, source, cause)
         }
     }
-}
-
-/// Whether the spec has since been given tables that the last run could not make: nobody waits for its source to change first.
-fn has_new_tables(context: &TriggerContext<'_>) -> bool {
-    let (Some(newest), Some(success)) = (context.runs.newest(), context.runs.success()) else {
-        return false;
-    };
-    let pipeline = context.basis.pipeline;
-    run::is_older(newest, pipeline) && (context.batch.lacks_tables)(pipeline, &success.outputs)
 }
 
 /// After a failed run:
@@ -94,7 +120,12 @@ fn after_failure(context: &TriggerContext<'_>, newest: &StageRun, source: &Sourc
     let launched = newest.annotations().get(labels::LAUNCH_HASH).map(String::as_str);
     let changed = run::is_older(newest, context.basis.pipeline) || launched != context.launch_hash;
     if changed {
-        return Decision::Start(source.clone());
+        let tried = context.runs.product_of(newest);
+        let other = context
+            .product
+            .filter(|product| tried.is_some_and(|tried| tried != product.digest));
+        let cause = other.map_or(Cause::ChangedSettings, |product| Cause::Changed(product.made_by));
+        return Decision::Start(source.clone(), cause);
     }
     let failure = newest.status.as_ref().and_then(|status| status.failures.first());
     let hopeful = failure.is_none_or(|failure| run::is_helped_by_new_data(failure.exit_code, &failure.reason));
@@ -112,13 +143,13 @@ fn after_failure(context: &TriggerContext<'_>, newest: &StageRun, source: &Sourc
         .as_ref()
         .and_then(|status| status.completion_time.as_ref())
         .map(|at| time::after(at.0, wait));
-    at(context, created.max(ended), source)
+    at(context, created.max(ended), source, Cause::NewData)
 }
 
-fn at(context: &TriggerContext<'_>, earliest: Option<Timestamp>, source: &Source) -> Decision {
+fn at(context: &TriggerContext<'_>, earliest: Option<Timestamp>, source: &Source, cause: Cause) -> Decision {
     match earliest {
         Some(earliest) if earliest > context.basis.now => Decision::WaitUntil(earliest),
-        _ => Decision::Start(source.clone()),
+        _ => Decision::Start(source.clone(), cause),
     }
 }
 
@@ -137,18 +168,17 @@ pub(crate) fn open_request<'a>(basis: &Basis<'a>, runs: &StageRuns<'_>) -> Optio
 }
 
 /// A new run: its name is the next number, so that a second try meets the first one's object.
-pub(crate) fn new_run(
-    basis: &Basis<'_>,
-    place: Place<'_>,
-    runs: &StageRuns<'_>,
-    source: &Source,
-    launch_hash: &str,
-) -> StageRun {
+pub(crate) fn new_run(context: &TriggerContext<'_>, source: &Source, cause: Cause, launch_hash: &str) -> StageRun {
+    let TriggerContext { basis, place, runs, .. } = *context;
     let (pipeline, stage) = (basis.pipeline, place.entry.stage);
     let mut annotations = BTreeMap::from([
         (labels::PIPELINE_GENERATION.to_owned(), pipeline.generation.to_string()),
         (labels::LAUNCH_HASH.to_owned(), launch_hash.to_owned()),
+        (labels::STARTED_BY.to_owned(), cause.to_string()),
     ]);
+    if let Some(product) = context.product {
+        annotations.insert(labels::PRODUCT_HASH.to_owned(), product.digest.clone());
+    }
     if let Some(requested) = open_request(basis, runs) {
         annotations.insert(REQUESTED_AT_ANNOTATION.to_owned(), requested.to_owned());
     }

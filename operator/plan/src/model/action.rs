@@ -64,10 +64,11 @@ impl FromIterator<Plan> for Plan {
     }
 }
 
-/// A Job and what it mounts; the settings are applied first.
+/// A Job and what it mounts.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PlannedJob {
-    /// The settings.
+    /// The settings. Those that several Jobs share have an owner and stand first. Those without one are the Job's own: they are made
+    /// after it, because they go with it.
     pub settings: ConfigMap,
     /// The Job.
     pub job: Box<Job>,

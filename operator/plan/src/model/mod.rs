@@ -11,6 +11,8 @@ pub mod names;
 pub(crate) mod obstacle;
 pub(crate) mod pipeline;
 pub(crate) mod pod;
+pub(crate) mod product;
 pub(crate) mod run;
 pub(crate) mod shared;
 pub(crate) mod time;
+pub(crate) mod wish;

@@ -1,11 +1,13 @@
 //! A pipeline whose parts can be relied on: the wish as typed values, and what the user has to change. No network.
 
 use medallion_crds::pipeline::{
-    ConfigMapKeyRef, ContractSource, Flush, Kafka, Lake, Management, Provisioner, Redshift, Retry, SecretKeyRef,
+    ConfigMapKeyRef, ContractSource, Flush, Kafka, Lake, Management, Provisioner, Redshift, SecretKeyRef,
     WarehouseTable,
 };
 use medallion_crds::{Reason, Stage};
 use thiserror::Error;
+
+use super::wish::StageWish;
 
 /// A pipeline whose parts can be relied on by everything after validation.
 #[derive(Clone, Debug)]
@@ -69,46 +71,6 @@ pub struct Warehouse {
     pub redshift: Redshift,
     /// Tables and how each is loaded.
     pub tables: Vec<WarehouseTable>,
-}
-
-/// What the user wants of one stage, whatever the stage.
-#[derive(Clone, Debug, PartialEq)]
-pub struct StageWish {
-    /// The stage.
-    pub stage: Stage,
-    /// The stage alone pauses.
-    pub suspend: bool,
-    /// Size class of its pods.
-    pub size: Option<String>,
-    /// How old its oldest waiting input may be.
-    pub max_age_seconds: i32,
-    /// The account that the user names for its pods.
-    pub service_account: Option<String>,
-    /// What only a stage of its kind is asked.
-    pub work: WorkWish,
-}
-
-/// What only a stage of one kind is asked.
-#[derive(Clone, Debug, PartialEq)]
-pub enum WorkWish {
-    /// Of a stage that runs all the time.
-    Streaming {
-        /// Pods; `None`: an autoscaler may say.
-        replicas: Option<i32>,
-    },
-    /// Of a stage that runs as Jobs.
-    Batch(BatchRules),
-}
-
-/// How a batch stage's runs are started, limited and tried again.
-#[derive(Clone, Debug, PartialEq)]
-pub struct BatchRules {
-    /// What happens when an attempt fails.
-    pub retry: Retry,
-    /// The longest attempt.
-    pub timeout_seconds: i32,
-    /// Between the starts of two runs.
-    pub min_interval_seconds: i32,
 }
 
 /// A reference that leads nowhere, or one that is not allowed.

@@ -5,8 +5,9 @@ use medallion_crds::Reason;
 use medallion_crds::pipeline::{DeadLetterStatus, StageState, StageStatus};
 
 use crate::model::obstacle::Obstacle;
-use crate::model::pipeline::{StageWish, ValidatedPipeline, WorkWish};
+use crate::model::pipeline::ValidatedPipeline;
 use crate::model::time;
+use crate::model::wish::{StageWish, WorkWish};
 
 /// The judgement.
 pub(crate) struct Health {

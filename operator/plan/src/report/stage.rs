@@ -135,7 +135,7 @@ fn state(basis: &Basis<'_>, stage: &BatchStage<'_>) -> (StageState, Option<Obsta
         return (StageState::Pending, Some(obstacle.clone()));
     }
     match (stage.runs.newest(), &stage.decision) {
-        (_, Decision::Start(_)) => (StageState::Running, None),
+        (_, Decision::Start(..)) => (StageState::Running, None),
         (Some(newest), _) if run::has_failed(newest) => (StageState::Failed, failure_of(newest)),
         _ => (StageState::Idle, None),
     }

@@ -9,7 +9,8 @@ use crate::build::settings::{self, LaunchSettings};
 use crate::model::child::Child;
 use crate::model::cluster::{Contract, Observed};
 use crate::model::config::OperatorConfig;
-use crate::model::pipeline::{BatchRules, StageWish, ValidatedPipeline, WorkWish};
+use crate::model::pipeline::ValidatedPipeline;
+use crate::model::wish::{BatchRules, StageWish, WorkWish};
 
 /// What one plan rests on.
 #[derive(Clone, Copy)]

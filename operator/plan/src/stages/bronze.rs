@@ -1,14 +1,14 @@
 //! Bronze: the exporter's Deployment, one pod at a time, because the stream's positions have one writer. No network.
 
 use medallion_crds::launch::ExporterSettings;
-use medallion_crds::pipeline::{DependencyKind, PipelineSpec};
+use medallion_crds::pipeline::DependencyKind;
 use medallion_crds::{Stage, Worker};
 
 use super::entry::{StageEntry, StageRequest, Streaming, Work};
 use crate::build::deployment::{self, DeploymentRequest};
 use crate::build::pod::WorkerPod;
 use crate::model::child::Child;
-use crate::model::pipeline::{StageWish, WorkWish};
+use crate::model::wish::streaming_wish;
 
 pub(super) const STAGE: StageEntry = StageEntry {
     stage: Stage::Bronze,
@@ -27,28 +27,12 @@ pub(super) const STAGE: StageEntry = StageEntry {
         DependencyKind::Table,
         DependencyKind::BronzeBucket,
     ],
-    wish,
+    wish: |stage, spec| Some(streaming_wish!(stage, spec.stages.bronze, Some(1))),
     work: Work::Streaming(Streaming {
         children,
         source_keeps_seconds: Some(86_400),
     }),
 };
-
-#[allow(
-    clippy::unnecessary_wraps,
-    reason = "a row of the table: other stages may be left out"
-)]
-fn wish(stage: Stage, spec: &PipelineSpec) -> Option<StageWish> {
-    let wish = &spec.stages.bronze;
-    Some(StageWish {
-        stage,
-        suspend: wish.suspend,
-        size: wish.size.clone(),
-        max_age_seconds: wish.max_age_seconds,
-        service_account: wish.service_account_name.clone(),
-        work: WorkWish::Streaming { replicas: Some(1) },
-    })
-}
 
 fn children(request: &StageRequest<'_>) -> Vec<Child> {
     let settings = request.settings;

@@ -3,9 +3,11 @@
 use medallion_crds::Worker;
 use medallion_crds::launch::{DbtRunnerSettings, RunSettings};
 
-use super::entry::StageRequest;
+use super::entry::{Batch, StageRequest, is_other};
 use crate::build::pod::WorkerPod;
-use crate::build::settings::Launch;
+use crate::build::settings::{Launch, digest};
+use crate::model::pipeline::ValidatedPipeline;
+use crate::model::product::Product;
 
 /// Folder of the dbt project in its image.
 const PROJECT_PATH: &str = "/project";
@@ -19,8 +21,15 @@ pub(super) const POD: WorkerPod = WorkerPod {
     uses_kafka: false,
 };
 
+/// A layer made from tables that may be made anew.
+pub(super) const BATCH: Batch = Batch {
+    launch,
+    is_new: is_other,
+    product,
+};
+
 /// `None` while the project's image is not known.
-pub(super) fn launch(request: &StageRequest<'_>, run: RunSettings) -> Option<(String, Launch)> {
+fn launch(request: &StageRequest<'_>, run: RunSettings) -> Option<(String, Launch)> {
     let settings = request.settings;
     let image = settings.pipeline.dbt_image.clone()?;
     let limits = settings
@@ -40,4 +49,12 @@ pub(super) fn launch(request: &StageRequest<'_>, run: RunSettings) -> Option<(St
         },
     );
     Some((image, launch))
+}
+
+/// The project decides what the rows of a layer are. Its image is named, not read: the same name is taken for the same project.
+fn product(pipeline: &ValidatedPipeline) -> Option<Product> {
+    Some(Product {
+        made_by: "dbt project",
+        digest: digest(&[pipeline.dbt_image.as_ref()?]),
+    })
 }

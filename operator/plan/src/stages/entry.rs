@@ -2,14 +2,15 @@
 
 use medallion_crds::launch::RunSettings;
 use medallion_crds::pipeline::{DependencyKind, PipelineSpec};
-use medallion_crds::stage_run::TableVersion;
 use medallion_crds::{Stage, Worker};
 
 use crate::build::pod::WorkerPod;
 use crate::build::settings::{Launch, LaunchSettings};
 use crate::model::child::Child;
 use crate::model::names;
-use crate::model::pipeline::{StageWish, ValidatedPipeline, WorkWish};
+use crate::model::pipeline::ValidatedPipeline;
+use crate::model::product::Product;
+use crate::model::wish::{StageWish, WorkWish};
 
 /// Everything that tells one stage from another.
 #[derive(Clone, Copy, Debug)]
@@ -55,8 +56,8 @@ pub struct Batch {
     pub launch: fn(&StageRequest<'_>, RunSettings) -> Option<(String, Launch)>,
     /// Whether a source table at a version (the first) holds what is not consumed up to a version (the second).
     pub is_new: fn(i64, i64) -> bool,
-    /// Whether the wish asks for tables that are not among those which the last run left.
-    pub lacks_tables: fn(&ValidatedPipeline, &[TableVersion]) -> bool,
+    /// What decides the stage's product beside its inputs; `None` while it is not known.
+    pub product: fn(&ValidatedPipeline) -> Option<Product>,
 }
 
 /// What a stage's objects are made from.
@@ -98,9 +99,4 @@ impl StageRequest<'_> {
 /// For layers whose tables may be made anew: another version is another content.
 pub(super) const fn is_other(found: i64, consumed: i64) -> bool {
     found != consumed
-}
-
-/// For stages whose tables the project alone decides.
-pub(super) fn lacks_nothing(_: &ValidatedPipeline, _: &[TableVersion]) -> bool {
-    false
 }

@@ -5,7 +5,8 @@ use medallion_crds::{Owner, Reason, Stage, Worker};
 
 use super::entry::StageEntry;
 use crate::model::config::{Limits, OperatorConfig, fits};
-use crate::model::pipeline::{Fault, StageWish};
+use crate::model::pipeline::Fault;
+use crate::model::wish::StageWish;
 
 /// The longest list of what may be taken over.
 const ADOPTIONS: usize = 16;

@@ -1,7 +1,7 @@
 //! Ingest: the gateway's Deployment, Service and disruption budget. No network.
 
 use medallion_crds::launch::{GatewaySettings, TOKENS_PATH};
-use medallion_crds::pipeline::{DependencyKind, PipelineSpec};
+use medallion_crds::pipeline::DependencyKind;
 use medallion_crds::{Stage, Worker};
 
 use super::entry::{StageEntry, StageRequest, Streaming, Work};
@@ -9,7 +9,7 @@ use crate::build::deployment::{self, DeploymentRequest};
 use crate::build::pod::WorkerPod;
 use crate::build::service;
 use crate::model::child::Child;
-use crate::model::pipeline::{StageWish, WorkWish};
+use crate::model::wish::streaming_wish;
 
 /// How long a gateway is unready before it closes its listener.
 const DRAIN_SECONDS: i32 = 5;
@@ -30,26 +30,15 @@ pub(super) const STAGE: StageEntry = StageEntry {
     upstream: None,
     pauses_with: None,
     needs: &[DependencyKind::Contract, DependencyKind::Topic],
-    wish,
+    wish: |stage, spec| {
+        let part = spec.stages.ingest.as_ref()?;
+        Some(streaming_wish!(stage, part, part.replicas))
+    },
     work: Work::Streaming(Streaming {
         children,
         source_keeps_seconds: None,
     }),
 };
-
-fn wish(stage: Stage, spec: &PipelineSpec) -> Option<StageWish> {
-    let wish = spec.stages.ingest.as_ref()?;
-    Some(StageWish {
-        stage,
-        suspend: wish.suspend,
-        size: wish.size.clone(),
-        max_age_seconds: wish.max_age_seconds,
-        service_account: wish.service_account_name.clone(),
-        work: WorkWish::Streaming {
-            replicas: wish.replicas,
-        },
-    })
-}
 
 fn children(request: &StageRequest<'_>) -> Vec<Child> {
     let settings = request.settings;

@@ -1,14 +1,14 @@
 //! Persist: the consumer's Deployment. No network.
 
 use medallion_crds::launch::ConsumerSettings;
-use medallion_crds::pipeline::{DependencyKind, PipelineSpec};
+use medallion_crds::pipeline::DependencyKind;
 use medallion_crds::{Stage, Worker};
 
 use super::entry::{StageEntry, StageRequest, Streaming, Work};
 use crate::build::deployment::{self, DeploymentRequest};
 use crate::build::pod::WorkerPod;
 use crate::model::child::Child;
-use crate::model::pipeline::{StageWish, WorkWish};
+use crate::model::wish::streaming_wish;
 
 pub(super) const STAGE: StageEntry = StageEntry {
     stage: Stage::Persist,
@@ -29,30 +29,18 @@ pub(super) const STAGE: StageEntry = StageEntry {
         DependencyKind::ConsumerGroup,
         DependencyKind::Table,
     ],
-    wish,
+    wish: |stage, spec| {
+        Some(streaming_wish!(
+            stage,
+            spec.stages.persist,
+            spec.stages.persist.replicas
+        ))
+    },
     work: Work::Streaming(Streaming {
         children,
         source_keeps_seconds: None,
     }),
 };
-
-#[allow(
-    clippy::unnecessary_wraps,
-    reason = "a row of the table: other stages may be left out"
-)]
-fn wish(stage: Stage, spec: &PipelineSpec) -> Option<StageWish> {
-    let wish = &spec.stages.persist;
-    Some(StageWish {
-        stage,
-        suspend: wish.suspend,
-        size: wish.size.clone(),
-        max_age_seconds: wish.max_age_seconds,
-        service_account: wish.service_account_name.clone(),
-        work: WorkWish::Streaming {
-            replicas: wish.replicas,
-        },
-    })
-}
 
 fn children(request: &StageRequest<'_>) -> Vec<Child> {
     let settings = request.settings;

@@ -1,11 +1,11 @@
 //! Silver: runs of the dbt-runner on Bronze. No network.
 
 use medallion_crds::Stage;
-use medallion_crds::pipeline::{DependencyKind, PipelineSpec};
+use medallion_crds::pipeline::DependencyKind;
 
 use super::dbt;
-use super::entry::{Batch, StageEntry, Work, lacks_nothing};
-use crate::model::pipeline::{BatchRules, StageWish, WorkWish};
+use super::entry::{Batch, StageEntry, Work};
+use crate::model::wish::batch_wish;
 
 pub(super) const STAGE: StageEntry = StageEntry {
     stage: Stage::Silver,
@@ -17,31 +17,10 @@ pub(super) const STAGE: StageEntry = StageEntry {
         DependencyKind::BronzeBucket,
         DependencyKind::SilverBucket,
     ],
-    wish,
+    wish: |stage, spec| Some(batch_wish!(stage, spec.stages.silver)),
     work: Work::Batch(Batch {
-        launch: dbt::launch,
         // Bronze only grows: a smaller number is an old answer.
         is_new: |found, consumed| found > consumed,
-        lacks_tables: lacks_nothing,
+        ..dbt::BATCH
     }),
 };
-
-#[allow(
-    clippy::unnecessary_wraps,
-    reason = "a row of the table: other stages may be left out"
-)]
-fn wish(stage: Stage, spec: &PipelineSpec) -> Option<StageWish> {
-    let wish = &spec.stages.silver;
-    Some(StageWish {
-        stage,
-        suspend: wish.suspend,
-        size: wish.size.clone(),
-        max_age_seconds: wish.max_age_seconds,
-        service_account: wish.service_account_name.clone(),
-        work: WorkWish::Batch(BatchRules {
-            retry: wish.retry.clone(),
-            timeout_seconds: wish.timeout_seconds,
-            min_interval_seconds: wish.min_interval_seconds,
-        }),
-    })
-}

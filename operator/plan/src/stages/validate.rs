@@ -10,7 +10,8 @@ use medallion_crds::{ADOPT_ANNOTATION, Pipeline, REQUESTED_AT_ANNOTATION};
 use super::entry::StageEntry;
 use super::{STAGES, faults};
 use crate::model::config::OperatorConfig;
-use crate::model::pipeline::{StageWish, ValidateError, ValidatedPipeline, Warehouse};
+use crate::model::pipeline::{ValidateError, ValidatedPipeline, Warehouse};
+use crate::model::wish::StageWish;
 
 /// The longest `requested-at`.
 const REQUEST_BYTES: usize = 64;

@@ -1,14 +1,15 @@
 //! Warehouse: runs of the loader on Gold. No network.
 
 use medallion_crds::launch::{LoaderSettings, RunSettings};
-use medallion_crds::pipeline::{DependencyKind, PipelineSpec};
-use medallion_crds::stage_run::TableVersion;
+use medallion_crds::pipeline::DependencyKind;
 use medallion_crds::{Stage, Worker};
 
 use super::entry::{Batch, StageEntry, StageRequest, Work, is_other};
 use crate::build::pod::WorkerPod;
 use crate::build::settings::{self, Launch};
-use crate::model::pipeline::{BatchRules, StageWish, ValidatedPipeline, WorkWish};
+use crate::model::pipeline::{ValidatedPipeline, Warehouse};
+use crate::model::product::Product;
+use crate::model::wish::batch_wish;
 
 pub(super) const STAGE: StageEntry = StageEntry {
     stage: Stage::Warehouse,
@@ -23,29 +24,13 @@ pub(super) const STAGE: StageEntry = StageEntry {
     upstream: Some(Stage::Gold),
     pauses_with: None,
     needs: &[DependencyKind::GoldBucket, DependencyKind::WarehouseSchema],
-    wish,
+    wish: |stage, spec| Some(batch_wish!(stage, spec.stages.warehouse.as_ref()?)),
     work: Work::Batch(Batch {
         launch,
         is_new: is_other,
-        lacks_tables,
+        product,
     }),
 };
-
-fn wish(stage: Stage, spec: &PipelineSpec) -> Option<StageWish> {
-    let wish = spec.stages.warehouse.as_ref()?;
-    Some(StageWish {
-        stage,
-        suspend: wish.suspend,
-        size: wish.size.clone(),
-        max_age_seconds: wish.max_age_seconds,
-        service_account: wish.service_account_name.clone(),
-        work: WorkWish::Batch(BatchRules {
-            retry: wish.retry.clone(),
-            timeout_seconds: wish.timeout_seconds,
-            min_interval_seconds: wish.min_interval_seconds,
-        }),
-    })
-}
 
 fn launch(request: &StageRequest<'_>, run: RunSettings) -> Option<(String, Launch)> {
     let settings = request.settings;
@@ -64,10 +49,20 @@ fn launch(request: &StageRequest<'_>, run: RunSettings) -> Option<(String, Launc
     Some((image, launch))
 }
 
-/// A table that is new in the spec is loaded at once: nobody waits for Gold to change first.
-fn lacks_tables(pipeline: &ValidatedPipeline, loaded: &[TableVersion]) -> bool {
-    let tables = pipeline.warehouse.iter().flat_map(|warehouse| &warehouse.tables);
-    tables
-        .into_iter()
-        .any(|table| loaded.iter().all(|found| found.name != table.name))
+/// Where the tables stand and which there are. By whom and as whom they are loaded makes no other rows.
+fn product(pipeline: &ValidatedPipeline) -> Option<Product> {
+    let Warehouse { redshift, tables } = pipeline.warehouse.as_ref()?;
+    let mut tables: Vec<_> = tables.iter().map(|table| (&table.name, table.mode)).collect();
+    // Another order is the same list.
+    tables.sort_by_key(|(name, _)| *name);
+    Some(Product {
+        made_by: "warehouse",
+        digest: settings::digest_of(&(
+            &redshift.workgroup_name,
+            &redshift.cluster_identifier,
+            &redshift.database,
+            &redshift.schema,
+            tables,
+        )),
+    })
 }

@@ -1,9 +1,11 @@
 //! What holds in the life of a pipeline: things happen, and what the operator promises is checked after each. No network.
 
 mod api;
+mod changes;
 mod provisioning;
 mod random;
 mod runs;
+mod settings;
 mod status;
 mod strangers;
 #[path = "../world/mod.rs"]

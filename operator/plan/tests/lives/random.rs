@@ -90,6 +90,9 @@ fn check(world: &World, ended: &mut BTreeMap<String, StageRunStatus>) {
             let first = ended.entry(run.uid().expect("a uid")).or_insert_with(|| status.clone());
             assert_eq!(*first, status, "an end is final");
         } else {
+            let settings = |job: &str| world.observed.settings.contains_key(job);
+            let job = status.job.as_deref().filter(|job| world.observed.job(job).is_some());
+            assert!(job.is_none_or(settings), "a Job has its settings");
             let condition = status
                 .conditions
                 .iter()

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use kube::ResourceExt;
 use medallion_crds::pipeline::StageStatus;
@@ -126,8 +126,10 @@ impl World {
     pub fn apply(&mut self, plan: Plan) {
         for child in plan.children {
             self.children.insert(format!("{}/{}", child.kind(), child.name()));
-            if let Child::Deployment(deployment) = child {
-                self.apply_deployment(*deployment);
+            match child {
+                Child::Deployment(deployment) => self.apply_deployment(*deployment),
+                Child::ConfigMap(settings) => self.make_settings(&settings),
+                _ => {}
             }
         }
         for job in plan.create_jobs {
@@ -173,15 +175,25 @@ impl World {
         }
         for id in plan.delete_runs {
             self.observed.runs.retain(|run| run.uid().as_ref() != Some(&id.uid));
-            self.observed
-                .jobs
-                .retain(|job| !job.owner_references().iter().any(|owner| owner.uid == id.uid));
+            self.settings_go_with(&id.uid);
+            let jobs = self.observed.jobs.iter();
+            let its: Vec<_> = jobs
+                .filter(|job| job.owner_references().iter().any(|owner| owner.uid == id.uid))
+                .map(|job| job.name_any())
+                .collect();
+            for job in its {
+                self.remove_job(&job);
+            }
         }
         if let Some(keep) = plan.keep {
             self.children.retain(|child| keep.contains(child));
             self.observed
                 .deployments
                 .retain(|one| keep.contains(&format!("Deployment/{}", one.name_any())));
+            let pipeline = self.pipeline.uid().unwrap_or_default();
+            self.observed
+                .settings
+                .retain(|name, owners| keep.contains(&format!("ConfigMap/{name}")) || !owners.contains(&pipeline));
         }
         if let Some(status) = plan.status {
             self.pipeline.status = Some(status);
@@ -212,15 +224,34 @@ impl World {
     }
 
     fn create_job(&mut self, planned: PlannedJob) {
-        let mut job = *planned.job;
-        let settings = planned.settings.metadata.name.unwrap_or_default();
-        self.job_settings.insert(settings);
-        if self.observed.job(&job.name_any()).is_some() {
-            return;
+        let name = planned.job.name_any();
+        self.job_settings.insert(planned.settings.name_any());
+        if planned.shares_settings() {
+            self.make_settings(&planned.settings);
         }
-        *self.jobs_created.entry(job.name_any()).or_default() += 1;
-        self.born(&mut job.metadata);
-        self.observed.jobs.push(job.into());
+        if self.observed.job(&name).is_none() {
+            let mut job = (*planned.job).clone();
+            *self.jobs_created.entry(name.clone()).or_default() += 1;
+            self.born(&mut job.metadata);
+            self.observed.jobs.push(job.into());
+        }
+        if !planned.shares_settings() {
+            let uid = self.observed.job(&name).and_then(ResourceExt::uid).expect("a Job");
+            self.make_settings(&planned.settings_of(&uid));
+        }
+    }
+
+    fn make_settings(&mut self, settings: &ConfigMap) {
+        let owners = settings.owner_references().iter().map(|owner| owner.uid.clone());
+        let owners = owners.collect();
+        self.observed.settings.entry(settings.name_any()).or_insert(owners);
+    }
+
+    /// What an object owns goes with it.
+    fn settings_go_with(&mut self, uid: &str) {
+        self.observed
+            .settings
+            .retain(|_, owners| !owners.iter().any(|owner| owner == uid));
     }
 
     fn remove_job(&mut self, name: &str) {
@@ -232,6 +263,7 @@ impl World {
         self.observed
             .jobs
             .retain(|one| one.metadata.name.as_deref() != Some(name));
+        self.settings_go_with(&job.uid().unwrap_or_default());
     }
 
     fn born(&mut self, metadata: &mut ObjectMeta) {

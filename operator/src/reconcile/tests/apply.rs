@@ -21,13 +21,13 @@ use crate::watch::kinds::KINDS;
 use crate::watch::room::Room;
 
 /// Looks and writes of one operator, which remembers what it wrote.
-struct Operator {
-    world: World,
-    cache: Cache,
+pub(super) struct Operator {
+    pub world: World,
+    pub cache: Cache,
 }
 
 impl Operator {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let world = World::new();
         world.server.requests();
         Self {
@@ -37,7 +37,7 @@ impl Operator {
     }
 
     /// Carries a plan out.
-    async fn apply(&mut self, plan: &Plan) -> Outcome {
+    pub async fn apply(&mut self, plan: &Plan) -> Outcome {
         let pipeline = self.world.validated();
         let room = self.world.context.index.room(&self.world.key).unwrap_or_default();
         let mut applier = Applier {

@@ -1,5 +1,6 @@
 //! Looks at pipelines against an API server in memory. No network.
 
 mod apply;
+mod attempt;
 mod pass;
 mod world;
