@@ -140,6 +140,30 @@ class Refusals(unittest.TestCase):
         seed = model("fees", node={"resource_type": "seed"}, config={"materialized": "seed"})
         self.assertIn("fees (models/fees.sql): a seed cannot be published", self.refused(model("days"), seed)[0])
 
+    def test_what_a_layer_builds_beside_its_models_is_held_to_the_same_rules(self):
+        def seed(node=(), config=()):
+            return model(
+                "fees",
+                publish=False,
+                node={"resource_type": "seed", **dict(node)},
+                config={"materialized": "seed", **dict(config)},
+            )
+
+        describe(manifest(model("days"), seed()), "gold")
+        cases = [
+            ("alias other renames it; rename the seed", {"node": {"alias": "other"}}),
+            ("leave out +schema", {"node": {"schema": "main_x"}}),
+            ("leave out +database", {"node": {"database": "other"}}),
+            ("pre-hook would run SQL", {"config": {"pre_hook": ["a"]}}),
+            ("post-hook would run SQL", {"config": {"post_hook": ["b"]}}),
+        ]
+        for words, change in cases:
+            with self.subTest(words):
+                found = self.refused(model("days"), seed(**change))
+                self.assertEqual(len(found), 1, found)
+                self.assertIn("fees (models/fees.sql): ", found[0])
+                self.assertIn(words, found[0])
+
     def test_another_layers_model_is_read_as_a_source(self):
         lines = model("lines", layer="silver")
         reader = model("sums", ["model.shop.lines"])
