@@ -3,6 +3,7 @@
 use kube::ResourceExt;
 use medallion_crds::pipeline::{DependencyState, StageState};
 use medallion_crds::{Reason, Stage};
+use rstest::rstest;
 use serde_json::json;
 
 use crate::world::{Outcome, Step, World};
@@ -75,22 +76,28 @@ fn a_suspended_batch_stage_alone_starts_no_runs_and_holds_up_no_request() {
     assert_eq!(world.runs(Stage::Gold).len(), 1, "and takes up what has come meanwhile");
 }
 
-#[test]
-fn each_batch_stage_keeps_its_minimal_interval() {
+/// Whether the run before went well or not.
+#[rstest]
+fn each_batch_stage_keeps_its_minimal_interval(
+    #[values(Stage::Silver, Stage::Gold, Stage::Warehouse)] stage: Stage,
+    #[values(Outcome::Succeeded, Outcome::RecordError)] first: Outcome,
+) {
     let mut world = started();
-    happens(
-        &mut world,
-        Step::Spec(json!({"stages": {"gold": {"minIntervalSeconds": 200}}})),
-    );
+    let wish = json!({"stages": {(stage.as_str()): {"minIntervalSeconds": 200, "retry": {"backoffSeconds": 1}}}});
+    happens(&mut world, Step::Spec(wish));
     for version in [3, 4] {
         happens(&mut world, Step::Bronze(version));
-        happens(&mut world, attempt(Stage::Silver, Outcome::Succeeded));
-        happens(&mut world, attempt(Stage::Gold, Outcome::Succeeded));
+        for one in Stage::BATCH {
+            let outcome = if one == stage { first } else { Outcome::Succeeded };
+            happens(&mut world, attempt(one, outcome));
+        }
+        assert_eq!(world.runs(stage).len(), 1, "version {version}");
         happens(&mut world, Step::Pass(60));
     }
-    assert_eq!(world.runs(Stage::Gold).len(), 1);
-    happens(&mut world, Step::Pass(100));
-    assert_eq!(world.runs(Stage::Gold).len(), 2);
+    happens(&mut world, Step::Pass(79));
+    assert_eq!(world.runs(stage).len(), 1);
+    happens(&mut world, Step::Pass(1));
+    assert_eq!(world.runs(stage).len(), 2);
 }
 
 #[test]

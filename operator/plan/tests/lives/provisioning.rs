@@ -2,7 +2,8 @@
 
 use jiff::SignedDuration;
 use medallion_crds::Stage;
-use medallion_crds::pipeline::StageState;
+use medallion_crds::pipeline::{DependencyState, StageState};
+use rstest::rstest;
 use serde_json::json;
 
 use crate::world::{Outcome, Step, World};
@@ -45,6 +46,39 @@ fn a_topic_that_is_not_there_stops_no_layer() {
     happens(&mut world, missing("Topic/purchase_orders"));
     happens(&mut world, attempt(Stage::Silver, Outcome::Succeeded));
     assert_eq!(world.runs(Stage::Gold).len(), 1);
+}
+
+/// Whatever is not there, or cannot be looked at, as a warehouse that is paused.
+#[rstest]
+#[case::contract("Contract/v1", &[Stage::Ingest, Stage::Persist, Stage::Bronze, Stage::Silver, Stage::Gold])]
+#[case::topic("Topic/purchase_orders", &[Stage::Ingest, Stage::Persist])]
+#[case::dead_letter_topic("DeadLetterTopic/dlq.purchase_orders", &[Stage::Persist])]
+#[case::group("ConsumerGroup/medallion.here.shop.purchase-orders", &[Stage::Persist])]
+#[case::table("Table/purchase_orders", &[Stage::Persist, Stage::Bronze])]
+#[case::bronze("BronzeBucket/shop-bronze", &[Stage::Bronze, Stage::Silver])]
+#[case::silver("SilverBucket/shop-silver", &[Stage::Silver, Stage::Gold])]
+#[case::gold("GoldBucket/shop-gold", &[Stage::Gold, Stage::Warehouse])]
+#[case::schema("WarehouseSchema/analytics.gold", &[Stage::Warehouse])]
+fn what_is_not_met_stops_the_stages_that_need_it_and_no_other(
+    #[case] name: &str,
+    #[case] stopped: &[Stage],
+    #[values(DependencyState::Missing, DependencyState::Differs, DependencyState::Unknown)] state: DependencyState,
+) {
+    let mut world = World::new(YAML);
+    world.settle();
+    let name = name.to_owned();
+    happens(&mut world, Step::Unmet { name, state });
+    happens(&mut world, Step::WorkersReady);
+    let waiting = |world: &World| {
+        let pending = |stage: &Stage| world.stage(*stage).state == StageState::Pending;
+        Stage::ALL.into_iter().filter(pending).collect::<Vec<_>>()
+    };
+    assert_eq!(waiting(&world), stopped);
+
+    happens(&mut world, Step::Pass(60));
+    happens(&mut world, Step::Provisioned);
+    happens(&mut world, Step::WorkersReady);
+    assert_eq!(waiting(&world), [], "goes on by itself");
 }
 
 #[test]

@@ -9,7 +9,7 @@ mod streaming;
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
-use medallion_crds::pipeline::Retention;
+use medallion_crds::pipeline::{DependencyState, Retention};
 use medallion_crds::progress::{DeadLetters, Trouble, TroubleClass};
 use medallion_crds::{ADOPT_ANNOTATION, REQUESTED_AT_ANNOTATION, Reason, Stage, Worker};
 use medallion_plan::Contract;
@@ -30,6 +30,8 @@ pub enum Step {
     Provisioned,
     /// The provisioner misses these.
     Missing(Vec<String>),
+    /// The provisioner finds everything but this one as it must be.
+    Unmet { name: String, state: DependencyState },
     /// The contract's ConfigMap is not there.
     ContractMissing,
     /// The contract's ConfigMap is there.
@@ -118,7 +120,11 @@ impl World {
                 self.apply(plan);
             }
             Step::Provisioned => self.provisioner(&[]),
-            Step::Missing(names) => self.provisioner(&names),
+            Step::Missing(names) => {
+                let missing: Vec<_> = names.into_iter().map(|name| (name, DependencyState::Missing)).collect();
+                self.provisioner(&missing);
+            }
+            Step::Unmet { name, state } => self.provisioner(&[(name, state)]),
             Step::ContractMissing => self.observed.contract = Contract::Missing,
             Step::ContractFound => {
                 self.observed.contract = Contract::Found {

@@ -9,7 +9,7 @@ use super::super::World;
 use super::pods::ended;
 
 impl World {
-    pub(super) fn provisioner(&mut self, missing: &[String]) {
+    pub(super) fn provisioner(&mut self, unmet: &[(String, DependencyState)]) {
         let Some(job) = self
             .observed
             .jobs
@@ -20,22 +20,23 @@ impl World {
         else {
             return;
         };
-        let topic = |name: &str, state, message| Dependency {
+        let found = |name: &str, state, message| Dependency {
             name: name.to_owned(),
             kind: kind_of(name),
             state,
             message,
         };
-        let mut dependencies = vec![topic("Table/purchase_orders", DependencyState::Exists, None)];
-        for name in missing {
+        let mut dependencies = vec![found("Table/purchase_orders", DependencyState::Exists, None)];
+        dependencies.retain(|table| unmet.iter().all(|(name, _)| *name != table.name));
+        for (name, state) in unmet {
             let message = format!("no {name}; create it, or set spec.management to Managed");
-            dependencies.push(topic(name, DependencyState::Missing, Some(message)));
+            dependencies.push(found(name, *state, Some(message)));
         }
         let report = Report::Provision(ProvisionReport {
             dependencies,
             contract_version: Some("c0ffee".to_owned()),
         });
-        let code = if missing.is_empty() { 0 } else { 21 };
+        let code = if unmet.is_empty() { 0 } else { 21 };
         let pod = self.pod_of_job(&job, ended(code, None, Some(&report)));
         self.observed.pods.push(pod.into());
         self.end_job(
@@ -46,12 +47,11 @@ impl World {
     }
 }
 
+/// By the word that a name begins with; one that several kinds share stands for one of them, and a kind's own word for it.
 pub(super) fn kind_of(name: &str) -> DependencyKind {
-    match name.split('/').next() {
-        Some("Topic") => DependencyKind::Topic,
-        Some("Table") => DependencyKind::Table,
-        Some("Bucket") => DependencyKind::GoldBucket,
-        Some("Schema") => DependencyKind::WarehouseSchema,
-        _ => DependencyKind::Other,
+    match name.split('/').next().unwrap_or_default() {
+        "Bucket" => DependencyKind::GoldBucket,
+        "Schema" => DependencyKind::WarehouseSchema,
+        word => serde_json::from_value(word.into()).expect("a kind, or another"),
     }
 }
