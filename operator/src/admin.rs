@@ -40,9 +40,13 @@ async fn livez(State(context): State<Arc<Context>>) -> impl IntoResponse {
     }
 }
 
-/// One who has to leave the work to another is ready to take over.
 async fn readyz(State(context): State<Arc<Context>>) -> impl IntoResponse {
-    match (context.health.obstacle(Instant::now()), context.leadership.words()) {
+    readiness(context.health.obstacle(Instant::now()), context.leadership.words())
+}
+
+/// One who has to leave the work to another is ready to take over; one who does not know how the cluster stands is not.
+fn readiness(obstacle: Option<String>, passive: Option<String>) -> (StatusCode, String) {
+    match (obstacle, passive) {
         (Some(obstacle), _) => (StatusCode::SERVICE_UNAVAILABLE, obstacle),
         (None, Some(words)) => (StatusCode::OK, format!("ok, but passive: {words}")),
         (None, None) => (StatusCode::OK, "ok".to_owned()),
@@ -57,4 +61,26 @@ async fn metrics(State(context): State<Arc<Context>>) -> impl IntoResponse {
         )],
         context.metrics.text(),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::works(None, None, 200, "ok")]
+    #[case::passive(None, Some("another leads"), 200, "ok, but passive: another leads")]
+    #[case::blind(Some("not listed yet"), None, 503, "not listed yet")]
+    #[case::passive_and_blind(Some("not listed yet"), Some("another leads"), 503, "not listed yet")]
+    fn readiness_is_to_know_how_the_cluster_stands(
+        #[case] obstacle: Option<&str>,
+        #[case] passive: Option<&str>,
+        #[case] code: u16,
+        #[case] words: &str,
+    ) {
+        let (status, body) = readiness(obstacle.map(str::to_owned), passive.map(str::to_owned));
+        assert_eq!((status.as_u16(), body.as_str()), (code, words));
+    }
 }

@@ -88,12 +88,31 @@ fn failed(shared: &Shared, kind: &'static str, id: WatchId, error: &watcher::Err
 mod tests {
     use futures::stream;
     use k8s_openapi::api::core::v1::Service;
+    use rstest::rstest;
     use serde_json::json;
 
     use super::*;
     use crate::requests::Request;
     use crate::watch::room::StoredChild;
     use crate::watch::slim;
+
+    fn shared(requests: Requests) -> Shared {
+        Shared {
+            index: Arc::new(Index::new(|_| None)),
+            health: Arc::default(),
+            metrics: Arc::default(),
+            requests,
+        }
+    }
+
+    fn services() -> Filing<Service> {
+        Filing {
+            kind: "Service",
+            put: |index, object: Service| index.put("Service", Some(key()), slim::child(&object)),
+            remove: |index, object| index.remove::<StoredChild>("Service", object.meta()),
+            retain: |index, namespace, listed| index.retain::<StoredChild>("Service", namespace, listed),
+        }
+    }
 
     fn service(name: &str) -> Service {
         serde_json::from_value(json!({"metadata": {"name": name, "namespace": "shop"}})).unwrap()
@@ -106,19 +125,8 @@ mod tests {
     #[tokio::test]
     async fn a_listing_replaces_what_was_known_and_each_change_is_asked_about() {
         let (requests, mut asked) = Requests::channel();
-        let shared = Shared {
-            index: Arc::new(Index::new(|_| None)),
-            health: Arc::default(),
-            metrics: Arc::default(),
-            requests,
-        };
+        let shared = shared(requests);
         let id = shared.health.watch("Service");
-        let filing = Filing {
-            kind: "Service",
-            put: |index, object: Service| index.put("Service", Some(key()), slim::child(&object)),
-            remove: |index, object| index.remove::<StoredChild>("Service", object.meta()),
-            retain: |index, namespace, listed| index.retain::<StoredChild>("Service", namespace, listed),
-        };
         let events = stream::iter(vec![
             Ok(Event::Init),
             Ok(Event::InitApply(service("a"))),
@@ -128,7 +136,7 @@ mod tests {
             Ok(Event::InitApply(service("b"))),
             Ok(Event::InitDone),
         ]);
-        follow(events, None, filing, shared.clone(), id).await;
+        follow(events, None, services(), shared.clone(), id).await;
         let room = shared.index.room(&key()).unwrap();
         assert!(room.child("Service", "a").is_none() && room.child("Service", "b").is_some());
         let mut count = 0;
@@ -136,5 +144,32 @@ mod tests {
             count += 1;
         }
         assert_eq!(count, 3, "two came, one went, one stayed");
+    }
+
+    #[rstest]
+    #[case::never_listed(&["fails", "fails"], Some("not listed yet: Service"), false)]
+    #[case::broken(&["lists", "fails", "fails"], None, false)]
+    #[case::broken_again(&["lists", "fails", "sends", "fails"], None, false)]
+    #[case::lists_again(&["lists", "fails", "lists"], None, true)]
+    #[case::goes_on(&["lists", "fails", "sends"], None, true)]
+    #[tokio::test]
+    async fn failures_are_known_until_something_comes(
+        #[case] answers: &[&str],
+        #[case] obstacle: Option<&str>,
+        #[case] well: bool,
+    ) {
+        let shared = shared(Requests::channel().0);
+        let id = shared.health.watch("Service");
+        let events = answers.iter().flat_map(|answer| match *answer {
+            "lists" => vec![Ok(Event::Init), Ok(Event::InitDone)],
+            "sends" => vec![Ok(Event::Apply(service("a")))],
+            _ => vec![Err(watcher::Error::NoResourceVersion)],
+        });
+        let events = stream::iter(events.collect::<Vec<_>>());
+        follow(events, None, services(), shared.clone(), id).await;
+        let now = Instant::now();
+        assert_eq!(shared.health.obstacle(now).as_deref(), obstacle);
+        let new = shared.health.failed(id, "the next try", now);
+        assert_eq!(new, well, "a trouble that is known is not told again");
     }
 }
