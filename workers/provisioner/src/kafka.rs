@@ -366,6 +366,7 @@ fn finding(outcome: Result<(Topic, Finding), Finding>) -> Finding {
 
 #[cfg(test)]
 mod tests {
+    use rdkafka::mocking::MockCluster;
     use rstest::rstest;
 
     use super::*;
@@ -462,6 +463,36 @@ mod tests {
             panic!("it differs");
         };
         assert!(message.contains(words), "{message}");
+    }
+
+    /// What a person is told to run makes the topics that we would make.
+    #[rstest]
+    #[case::of_three_copies(3, 2)]
+    #[case::of_five_copies(5, 4)]
+    #[case::of_two_copies(2, 1)]
+    #[case::of_one_copy(1, 1)]
+    #[tokio::test(flavor = "multi_thread")]
+    async fn topics_that_are_missing_are_to_be_as_safe_as_is_asked(#[case] copies: i32, #[case] in_sync: i32) {
+        let cluster = MockCluster::new(1).expect("mock brokers");
+        let kafka = KafkaSettings {
+            bootstrap_servers: vec![cluster.bootstrap_servers()],
+            ..kafka()
+        };
+        let found = check(&kafka, 6, copies, Management::External, Duration::from_secs(20)).await;
+        for (finding, topic) in found
+            .into_iter()
+            .zip(["orders --partitions 6", "dlq.orders --partitions 1"])
+        {
+            let Finding::Missing(message) = finding else {
+                panic!("{finding:?}");
+            };
+            for words in [
+                format!("--create --topic {topic} --replication-factor {copies} "),
+                format!("--config min.insync.replicas={in_sync}"),
+            ] {
+                assert!(message.replace(',', " ").contains(&words), "{words}: {message}");
+            }
+        }
     }
 
     #[tokio::test]
