@@ -31,7 +31,8 @@ impl S3Addressing {
         Self::with(configuration, |name| std::env::var(name).ok())
     }
 
-    fn with(configuration: &SdkConfig, variable: impl Fn(&str) -> Option<String>) -> Self {
+    /// The same, with the environment as an argument.
+    pub(crate) fn with(configuration: &SdkConfig, variable: impl Fn(&str) -> Option<String>) -> Self {
         let variable = |name: &str| variable(name).filter(|value| !value.is_empty());
         let endpoint = variable(ENDPOINT).or_else(|| configuration.endpoint_url().map(str::to_owned));
         Self {

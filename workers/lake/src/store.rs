@@ -9,7 +9,7 @@ use std::time::Duration;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use delta_kernel_default_engine::DefaultEngineBuilder;
 use delta_kernel_default_engine::executor::tokio::TokioMultiThreadExecutor;
-use object_store::aws::{AmazonS3Builder, S3ConditionalPut};
+use object_store::aws::{AmazonS3, AmazonS3Builder, S3ConditionalPut};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{ClientOptions, ObjectStore, RetryConfig};
@@ -153,7 +153,7 @@ impl LakeStore {
             reason: reason.to_owned(),
         };
         let objects: Arc<dyn ObjectStore> = match &self.inner.kind {
-            Kind::S3(s3) if url.scheme() == "s3" && !name.is_empty() => s3.client(&name)?,
+            Kind::S3(s3) if url.scheme() == "s3" && !name.is_empty() => Arc::new(s3.client(&name)?),
             Kind::S3(_) => return Err(bad("this store wants s3://bucket/folder")),
             Kind::Local if url.scheme() == "file" => Arc::new(LocalFileSystem::new()),
             Kind::Local => return Err(bad("this store wants file:///folder")),
@@ -174,7 +174,7 @@ impl LakeStore {
 }
 
 impl S3 {
-    fn client(&self, bucket: &str) -> Result<Arc<dyn ObjectStore>, LakeError> {
+    fn client(&self, bucket: &str) -> Result<AmazonS3, LakeError> {
         let retry = RetryConfig {
             max_retries: 4,
             retry_timeout: Duration::from_secs(30),
@@ -195,10 +195,9 @@ impl S3 {
             .with_conditional_put(S3ConditionalPut::ETagMatch)
             .with_retry(retry)
             .with_client_options(client);
-        let client = builder
+        builder
             .build()
-            .map_err(LakeError::store(format!("cannot make a client for bucket {bucket}")))?;
-        Ok(Arc::new(client))
+            .map_err(LakeError::store(format!("cannot make a client for bucket {bucket}")))
     }
 }
 
@@ -213,5 +212,51 @@ impl fmt::Debug for LakeStore {
             .debug_struct("LakeStore")
             .field("kind", &kind)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_credential_types::Credentials;
+    use aws_credential_types::provider::SharedCredentialsProvider;
+    use object_store::signer::Signer;
+    use rstest::rstest;
+
+    use super::*;
+
+    const OBJECT: &str = "orders/_delta_log/00000000000000000000.json";
+
+    #[rstest]
+    #[case::plain("eu-west-1", None, "shop-gold", "https://shop-gold.s3.eu-west-1.amazonaws.com/")]
+    #[case::dotted(
+        "eu-west-1",
+        None,
+        "gold.shop.example",
+        "https://s3.eu-west-1.amazonaws.com/gold.shop.example/"
+    )]
+    #[case::china("cn-north-1", None, "shop-gold", "https://shop-gold.s3.cn-north-1.amazonaws.com.cn/")]
+    #[case::dotted_in_china("cn-north-1", None, "shop.gold", "https://s3.cn-north-1.amazonaws.com.cn/shop.gold/")]
+    #[case::own("eu-west-1", Some("http://s3:7070"), "shop-gold", "http://s3:7070/shop-gold/")]
+    #[case::own_and_dotted("eu-west-1", Some("http://s3:7070"), "shop.gold", "http://s3:7070/shop.gold/")]
+    #[tokio::test]
+    async fn a_table_s_objects_have_the_url_of_their_bucket(
+        #[case] region: &'static str,
+        #[case] endpoint: Option<&str>,
+        #[case] bucket: &str,
+        #[case] expected: &str,
+    ) {
+        let provider = SharedCredentialsProvider::new(Credentials::new("key", "secret", None, None, "test"));
+        let mut configuration = SdkConfig::builder().region(Region::new(region));
+        configuration.set_endpoint_url(endpoint.map(str::to_owned));
+        let s3 = S3 {
+            addressing: S3Addressing::with(&configuration.build(), |_| None),
+            credentials: Arc::new(SdkCredentials::new(provider)),
+        };
+        let client = s3.client(bucket).expect("a client");
+        let lifetime = Duration::from_secs(60);
+        let (method, path) = ("GET".parse().expect("a method"), Path::from(OBJECT));
+        let mut url = client.signed_url(method, &path, lifetime).await.expect("a URL");
+        url.set_query(None);
+        assert_eq!(url.as_str(), format!("{expected}{OBJECT}"));
     }
 }
