@@ -131,6 +131,23 @@ fn findings_of_a_provisioner_without_end_are_told_in_short() {
     assert!(matches!(provision(200), Report::Failure(failure) if failure.reason == Reason::DependenciesMissing));
 }
 
+/// Letters that JSON writes as they are, as two, or as six, and those of several bytes.
+#[test]
+fn a_failure_s_words_are_cut_however_they_are_written() {
+    for letter in ["a", "\"", "\\", "\n", "\u{1}", "\u{7f}", "é", "€", "𝄞"] {
+        let failure = FailureReport {
+            reason: Reason::WorkerFailed,
+            message: letter.repeat(TERMINATION_BYTES),
+        };
+        let Report::Failure(found) = read(&Report::Failure(failure).to_termination_message()) else {
+            panic!("a failure of {letter:?}");
+        };
+        assert_eq!(found.reason, Reason::WorkerFailed);
+        let kept = found.message.matches(letter).count();
+        assert!(kept > 100, "{kept} of {letter:?}");
+    }
+}
+
 prop_compose! {
     fn table(digests: Vec<String>)(
         name in "[a-z_][a-z0-9_]{0,62}",

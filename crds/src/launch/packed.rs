@@ -103,8 +103,12 @@ pub(super) fn pack(report: &RunReport) -> Option<String> {
         outputs,
         digests,
     };
+    encode(&columns)
+}
+
+fn encode(columns: &Columns) -> Option<String> {
     let mut encoder = DeflateEncoder::new(Vec::new(), Compression::best());
-    encoder.write_all(&serde_json::to_vec(&columns).ok()?).ok()?;
+    encoder.write_all(&serde_json::to_vec(columns).ok()?).ok()?;
     Some(z85::encode(encoder.finish().ok()?))
 }
 
@@ -125,4 +129,59 @@ pub(super) fn unpack(packed: &str) -> Option<RunReport> {
         inputs: columns.inputs.unpack(&columns.digests)?,
         outputs: columns.outputs.unpack(&columns.digests)?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn columns() -> Columns {
+        let tables = || Tables {
+            names: vec!["orders".to_owned(), "daily_sales".to_owned()],
+            versions: vec![7, 9],
+            projects: vec![Some(0), None],
+            oldest_projects: vec![None, Some(1)],
+        };
+        Columns {
+            run_uid: "a".to_owned(),
+            attempt: 1,
+            already_committed: false,
+            rows: 3,
+            inputs: tables(),
+            outputs: tables(),
+            digests: vec!["c0ffee".to_owned(), "0ddba11".to_owned()],
+        }
+    }
+
+    fn unpacked(columns: &Columns) -> Option<RunReport> {
+        unpack(&encode(columns).expect("packed"))
+    }
+
+    #[test]
+    fn columns_that_do_not_fit_together_are_no_report() {
+        let report = unpacked(&columns()).expect("a report");
+        assert_eq!(report.outputs[1].oldest_project.as_deref(), Some("0ddba11"));
+        let damages: [fn(&mut Columns); 8] = [
+            |columns| columns.outputs.names.truncate(1),
+            |columns| columns.outputs.versions.truncate(1),
+            |columns| columns.outputs.projects.truncate(1),
+            |columns| columns.outputs.oldest_projects.truncate(1),
+            |columns| columns.inputs.versions.push(1),
+            |columns| columns.inputs.names.push("more".to_owned()),
+            |columns| columns.outputs.projects[0] = Some(2),
+            |columns| columns.digests.truncate(1),
+        ];
+        for (number, damage) in damages.into_iter().enumerate() {
+            let mut damaged = columns();
+            damage(&mut damaged);
+            assert_eq!(unpacked(&damaged), None, "damage {number}");
+        }
+    }
+
+    #[test]
+    fn what_unpacks_to_more_than_any_report_is_none() {
+        let mut endless = columns();
+        endless.outputs.names[0] = "a".repeat(300_000);
+        assert_eq!(unpacked(&endless), None);
+    }
 }

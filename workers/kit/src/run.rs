@@ -184,6 +184,8 @@ mod tests {
     async fn a_halted_worker_stays_unready_and_says_what_to_do() {
         let progress = ProgressHandle::new(Identity::default(), Timestamp::now);
         progress.update(|work| work.lag = Some(7));
+        // Its loop has turned, until it found what may be lost.
+        progress.beat();
         let (ready, mut readiness) = watch::channel(true);
         let shutdown = CancellationToken::new();
         let error = WorkerError::loss_risk(Reason::OffsetsLost, "set the group's offset");

@@ -253,7 +253,7 @@ mod tests {
             credentials: Arc::new(SdkCredentials::new(provider)),
         };
         let client = s3.client(bucket).expect("a client");
-        let lifetime = Duration::from_secs(60);
+        let lifetime = Duration::from_mins(1);
         let (method, path) = ("GET".parse().expect("a method"), Path::from(OBJECT));
         let mut url = client.signed_url(method, &path, lifetime).await.expect("a URL");
         url.set_query(None);
