@@ -438,9 +438,15 @@ impl Running {
 }
 
 impl Drop for Running {
-    /// A story that fails must not leave a thread that polls for ever.
+    /// A story that fails must not leave a thread that polls for ever, nor take the brokers away before it has left them:
+    /// then it would ask them for ever, and the failure would not be seen.
     fn drop(&mut self) {
         self.shutdown.cancel();
+        if let Some(task) = self.task.take() {
+            let leaves = tokio::time::timeout(PATIENCE, task);
+            // How it ends is another story's matter.
+            let _ = tokio::task::block_in_place(|| Handle::current().block_on(leaves));
+        }
     }
 }
 
