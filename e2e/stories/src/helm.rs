@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use anyhow::{Context, Result, bail};
+use medallion_crds::launch::environment::HOLD_POINT;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
@@ -72,7 +73,7 @@ fn values(stack: &Stack, installation: &Installation) -> Result<Value> {
         "awsCredentialsSecret": AWS_SECRET,
     });
     if let Some((worker, point)) = installation.hold {
-        workers[worker] = json!({"environment": {"MEDALLION_HOLD_POINT": point}});
+        workers[worker] = json!({"environment": {HOLD_POINT: point}});
     }
     Ok(json!({
         "image": {"repository": name, "tag": tag},

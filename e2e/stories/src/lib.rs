@@ -14,6 +14,7 @@ pub mod gateway;
 pub mod helm;
 pub mod kafka;
 pub mod kill;
+pub mod leader;
 pub mod progress;
 pub mod purchases;
 pub mod referee;

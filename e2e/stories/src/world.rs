@@ -6,6 +6,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use crate::cluster::Cluster;
 use crate::helm::{self, Installation};
 use crate::kafka::Kafka;
+use crate::leader;
 use crate::progress::Progress;
 use crate::referee::Referee;
 use crate::stack::Stack;
@@ -52,6 +53,7 @@ impl World {
                 .progress
                 .step("helm upgrade --install medallion-crds, medallion-operator");
             helm::install(&self.stack, &wanted).await?;
+            leader::newest_leads(&self.cluster, &step).await?;
             step.done("");
             *installed = Some(wanted);
         }

@@ -8,6 +8,7 @@ use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use kube::api::ListParams;
+use medallion_crds::launch::environment::HOLD_POINT;
 use rand::rngs::StdRng;
 use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{Rng, SeedableRng};
@@ -147,6 +148,18 @@ async fn held(
         })
         .await?;
     let step = world.progress.step(format!("the {worker} comes to {point}"));
+    if is_streaming(worker) {
+        // Until the operator has looked, the pipeline is still ready with what stood before.
+        in_the_end(&step, RETURN, Duration::from_millis(500), async || {
+            let pods = world.cluster.pods(&shop.namespace, &shop.name, worker).await?;
+            Ok(if !pods.is_empty() && pods.iter().all(|pod| holds(pod, point)) {
+                Look::Done(())
+            } else {
+                Look::Waiting(format!("the {worker} is still one that goes on at {point}"))
+            })
+        })
+        .await?;
+    }
     shop.wait_until_ready(&step).await?;
     // What is new from now on is what the worker is killed over.
     let delivery = shop
@@ -165,7 +178,7 @@ async fn held(
     })
     .await?;
     step.done(format!("pod {} is held", pod.name_any()));
-    if worker != "exporter" {
+    if !is_streaming(worker) {
         // A killed Job is another pod, which would be held again.
         world.install(Installation::default()).await?;
     }
@@ -174,6 +187,18 @@ async fn held(
     world.progress.line(format!("SIGKILL to the {worker} at {point}"));
     ledger.settle(shop).await?;
     world.install(Installation::default()).await
+}
+
+/// Whether a worker has pods all the time, not only for a run.
+fn is_streaming(worker: &str) -> bool {
+    worker == "exporter"
+}
+
+/// Whether a pod was made to wait at a point.
+fn holds(pod: &Pod, point: &str) -> bool {
+    let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
+    let mut variables = containers.flat_map(|container| container.env.iter().flatten());
+    variables.any(|variable| variable.name == HOLD_POINT && variable.value.as_deref() == Some(point))
 }
 
 /// Kills a pod of a worker; for a Job the next one that runs.
