@@ -31,6 +31,7 @@ use anyhow::Context as _;
 use kube::runtime::events::{Recorder, Reporter};
 use medallion_crds::launch::environment;
 use medallion_crds::{Owner, Pipeline, labels};
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::installation::installation;
@@ -115,7 +116,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
         requests: requests.clone(),
     };
     context.health.for_ever("poll", poller.poll_for_ever());
-    let mut places = Vec::new();
+    let (mut places, mut claims) = (Vec::new(), JoinSet::new());
     for part in watched {
         let claim = Claim {
             client: client.clone(),
@@ -129,10 +130,11 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
             memory: Memory::default(),
         };
         places.push(claim.place());
-        let kept = claim.keep_for_ever(shutdown.clone());
-        tokio::spawn(kept);
+        claims.spawn(claim.keep_for_ever(shutdown.clone()));
     }
     reconcile::dispatch::dispatch(context, asked, usize::from(arguments.concurrency), shutdown).await;
+    // A last renewal under way would cross the giving back.
+    while claims.join_next().await.is_some() {}
     for (namespace, name) in places {
         Claim::release(&client, &namespace, name, &identity).await;
     }

@@ -62,7 +62,7 @@ pub(crate) struct Memory {
 }
 
 impl Claim {
-    /// Keeps the claim until asked to stop; then gives it back, so that the next one need not wait.
+    /// Keeps the claim until asked to stop.
     pub async fn keep_for_ever(mut self, shutdown: CancellationToken) {
         while !shutdown.is_cancelled() {
             let begun = Instant::now();
@@ -221,7 +221,7 @@ impl Claim {
         event::publish(&self.recorder, &self.new_lease().object_ref(&()), &event).await;
     }
 
-    /// Gives the Lease back.
+    /// Gives the Lease back, so that the next one need not wait for it to run out.
     pub async fn release(client: &Client, namespace: &str, name: &str, identity: &str) {
         let api: Api<Lease> = Api::namespaced(client.clone(), namespace);
         let Ok(Some(mut lease)) = call(|| format!("get Lease {name}"), api.get_opt(name)).await else {
