@@ -303,9 +303,14 @@ impl<'w> Shop<'w> {
             .collect()
     }
 
+    /// Whom its tables name as their owner.
+    pub async fn owner(&self) -> Result<Owner> {
+        owner(self.world, &self.namespace, &self.name).await
+    }
+
     /// The consumer group of a pipeline that names none.
     pub async fn consumer_group(&self) -> Result<String> {
-        consumer_group(self.world, &self.namespace, &self.name).await
+        Ok(self.owner().await?.consumer_group())
     }
 
     pub async fn wait_until_ready(&self, step: &Step) -> Result<()> {
@@ -416,7 +421,7 @@ impl<'w> Shop<'w> {
         let step = world.progress.step(format!("wiping {namespace}"));
         let spec = &pipeline.spec;
         world.cluster.delete_namespace(&step, namespace).await?;
-        let group = consumer_group(world, namespace, name).await?;
+        let group = owner(world, namespace, name).await?.consumer_group();
         world
             .kafka
             .forget(&[&spec.kafka.topic, &spec.kafka.dead_letter_topic], &group)
@@ -434,13 +439,12 @@ impl<'w> Shop<'w> {
     }
 }
 
-async fn consumer_group(world: &World, namespace: &str, name: &str) -> Result<String> {
-    let owner = Owner {
+async fn owner(world: &World, namespace: &str, name: &str) -> Result<Owner> {
+    Ok(Owner {
         installation: world.cluster.installation().await?,
         namespace: namespace.to_owned(),
         name: name.to_owned(),
-    };
-    Ok(owner.consumer_group())
+    })
 }
 
 pub fn condition(pipeline: &Pipeline, kind: &str) -> Option<Condition> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use k8s_openapi::api::core::v1::{ConfigMap, ServiceAccount};
 use kube::api::Api;
-use medallion_crds::{ADOPT_ANNOTATION, Owner, Pipeline};
+use medallion_crds::{ADOPT_ANNOTATION, Pipeline};
 use serde_json::{Value, json};
 
 use crate::progress::Step;
@@ -51,11 +51,7 @@ pub async fn tables(shop: &Shop<'_>) -> Result<()> {
     let namespace = format!("{}-second", shop.namespace);
     plan.pipeline.metadata.namespace = Some(namespace.clone());
     let second = Shop::open(shop.world, plan).await?;
-    let owner = Owner {
-        installation: shop.world.cluster.installation().await?,
-        namespace: shop.namespace.clone(),
-        name: shop.name.clone(),
-    };
+    let owner = shop.owner().await?;
     let step = shop
         .world
         .progress

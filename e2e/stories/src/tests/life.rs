@@ -11,7 +11,7 @@ use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::api::{Api, ListParams};
 use kube::{Resource, ResourceExt};
 use medallion_crds::pipeline::StageState;
-use medallion_crds::{Stage, StageRun, labels};
+use medallion_crds::{ADOPT_ANNOTATION, Stage, StageRun, labels};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
@@ -115,6 +115,40 @@ pub async fn run(world: &World) -> Result<()> {
         version > stood_at,
         "Silver stands at version {version} and stood at {stood_at}: it was begun anew"
     );
+    moved(shop, ledger, &part()?, version).await
+}
+
+/// Another namespace takes the pipeline's data over, by the name of the owner that it displaces, and goes on with it.
+async fn moved(shop: Shop<'_>, mut ledger: Ledger, part: &[Event], stood_at: i64) -> Result<()> {
+    let world = shop.world;
+    world
+        .progress
+        .line("moved to another namespace: it adopts by name and goes on");
+    let step = world.progress.step("deletion");
+    world
+        .cluster
+        .delete(&step, &shop.pipelines(), &shop.name, DELETION)
+        .await?;
+    step.done("");
+    let mut plan = Plan::named("life")?;
+    let metadata = &mut plan.pipeline.metadata;
+    metadata.namespace = Some(format!("{}-moved", shop.namespace));
+    metadata
+        .annotations
+        .get_or_insert_default()
+        .insert(ADOPT_ANNOTATION.to_owned(), shop.owner().await?.to_string());
+    let moved = Shop::open(world, plan).await?;
+    let step = world.progress.step("ready in its new namespace");
+    moved.wait_until_ready(&step).await?;
+    step.done("");
+    ledger.post(&moved, part).await?;
+    ledger.settle(&moved).await?;
+    let version = silver_version(&moved).await?;
+    ensure!(
+        version > stood_at,
+        "Silver stands at version {version} and stood at {stood_at}: it was begun anew"
+    );
+    moved.close().await?;
     shop.close().await
 }
 
