@@ -46,11 +46,11 @@ pub async fn install(stack: &Stack, installation: &Installation) -> Result<()> {
 
 /// Installs or upgrades both charts, the operator's with these values.
 pub async fn apply(stack: &Stack, values: &Value, wait: Wait) -> Result<()> {
-    helm(stack, "medallion-crds", "default", None, Wait::Yes).await?;
+    upgrade(stack, "medallion-crds", "default", None, Wait::Yes).await?;
     let file = stack.home().join("values.json");
     std::fs::create_dir_all(stack.home())?;
     std::fs::write(&file, values.to_string())?;
-    helm(stack, "medallion-operator", NAMESPACE, Some(&file), wait).await
+    upgrade(stack, "medallion-operator", NAMESPACE, Some(&file), wait).await
 }
 
 fn values(stack: &Stack, installation: &Installation) -> Result<Value> {
@@ -82,27 +82,56 @@ fn values(stack: &Stack, installation: &Installation) -> Result<Value> {
     }))
 }
 
-async fn helm(stack: &Stack, chart: &str, namespace: &str, values: Option<&Path>, wait: Wait) -> Result<()> {
-    // Releases are named so that the operator's objects are called medallion-operator.
-    let release = chart.trim_end_matches("-operator");
-    let mut helm = Command::new(&stack.bin.helm);
-    helm.args(["upgrade", "--install", release]).arg(charts().join(chart));
-    helm.args(["--namespace", namespace, "--create-namespace"]);
+/// What the chart itself checks of an installation.
+pub async fn test(stack: &Stack) -> Result<()> {
+    let mut command = helm(stack);
+    command.args([
+        "test",
+        &release(DEPLOYMENT),
+        "--namespace",
+        NAMESPACE,
+        "--timeout",
+        "120s",
+        "--logs",
+    ]);
+    done(command, "helm test").await
+}
+
+async fn upgrade(stack: &Stack, chart: &str, namespace: &str, values: Option<&Path>, wait: Wait) -> Result<()> {
+    let release = release(chart);
+    let mut command = helm(stack);
+    command
+        .args(["upgrade", "--install", &release])
+        .arg(charts().join(chart));
+    command.args(["--namespace", namespace, "--create-namespace"]);
     if wait == Wait::Yes {
-        helm.args(["--wait", "--timeout", "120s"]);
+        command.args(["--wait", "--timeout", "120s"]);
     }
     if let Some(values) = values {
-        helm.arg("--values").arg(values);
+        command.arg("--values").arg(values);
     }
-    helm.env("KUBECONFIG", &stack.kubeconfig)
+    done(command, &format!("helm upgrade --install {release}")).await
+}
+
+/// Releases are named so that the operator's objects are called medallion-operator.
+fn release(chart: &str) -> String {
+    chart.trim_end_matches("-operator").to_owned()
+}
+
+fn helm(stack: &Stack) -> Command {
+    let mut command = Command::new(&stack.bin.helm);
+    command
+        .env("KUBECONFIG", &stack.kubeconfig)
         .env("HOME", stack.home())
         .stdin(Stdio::null());
-    let output = helm.output().await.context("cannot start helm")?;
+    command
+}
+
+async fn done(mut command: Command, what: &str) -> Result<()> {
+    let output = command.output().await.context("cannot start helm")?;
     if !output.status.success() {
-        bail!(
-            "helm upgrade --install {release}: {}",
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
+        let said = [output.stdout, output.stderr].concat();
+        bail!("{what}: {}", String::from_utf8_lossy(&said).trim());
     }
     Ok(())
 }

@@ -9,13 +9,21 @@ use medallion_crds::{Pipeline, StageRun};
 use serde_json::{Value, json};
 
 use super::{check_names, conclude, foreign};
-use crate::helm::{DEPLOYMENT, Installation, NAMESPACE};
+use crate::helm::{self, DEPLOYMENT, Installation, NAMESPACE};
 use crate::world::World;
 
 const PLACE: &str = "story-api";
 const SMALLEST: &str = include_str!("../../../../crds/examples/smallest.yaml");
 const FULL: &str = include_str!("../../../../crds/examples/purchase-orders.yaml");
-const CASES: [&str; 6] = ["accepted", "refused", "immutable", "shown", "foreign", "rights"];
+const CASES: [&str; 7] = [
+    "installed",
+    "accepted",
+    "refused",
+    "immutable",
+    "shown",
+    "foreign",
+    "rights",
+];
 
 /// Pointer, value (null removes), and what the message must say.
 type Refusal = (&'static str, Value, &'static str);
@@ -32,6 +40,7 @@ pub async fn all(world: &World, only: &[String]) -> Result<()> {
         count += 1;
         let step = world.progress.step(format!("api {case}"));
         let shown = match case {
+            "installed" => helm::test(&world.stack).await,
             "accepted" => accepted(world).await,
             "refused" => refused(world).await,
             "immutable" => immutable(world).await,
