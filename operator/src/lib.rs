@@ -124,6 +124,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
             own_namespace: client.default_namespace().to_owned(),
             identity: identity.clone(),
             leadership: context.leadership.clone(),
+            health: context.health.clone(),
             index: context.index.clone(),
             requests: requests.clone(),
             recorder: context.recorder.clone(),

@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::call::{CallError, call};
 use crate::api::event;
+use crate::health::{Health, WatchId};
 use crate::lease::leadership::{Leadership, Position, Watched};
 use crate::lease::record::{PERIOD, Sighting, Step, WORKS_ON, held, holder};
 use crate::requests::Requests;
@@ -44,6 +45,7 @@ pub(crate) struct Claim {
     /// Who we are, among replicas and installations.
     pub identity: String,
     pub leadership: Arc<Leadership>,
+    pub health: Arc<Health>,
     pub index: Arc<Index>,
     pub requests: Requests,
     pub recorder: Recorder,
@@ -64,19 +66,30 @@ pub(crate) struct Memory {
 impl Claim {
     /// Keeps the claim until asked to stop.
     pub async fn keep_for_ever(mut self, shutdown: CancellationToken) {
+        let watch = self.health.watch("Lease");
         while !shutdown.is_cancelled() {
             let begun = Instant::now();
-            match self.turn(begun).await {
-                Ok(position) => self.take_position(position).await,
-                Err(error) if error.is_conflict() => {}
-                // While nobody answers, the claim runs out by itself.
-                Err(error) => {
-                    self.log(&format!("the Lease cannot be read or written: {error}"));
-                }
-            }
+            self.keep(watch, begun).await;
             tokio::select! {
                 () = tokio::time::sleep(PERIOD.saturating_sub(begun.elapsed())) => {}
                 () = shutdown.cancelled() => {}
+            }
+        }
+    }
+
+    /// One turn, and what is to be told of it.
+    async fn keep(&mut self, watch: WatchId, now: Instant) {
+        match self.turn(now).await {
+            Ok(position) => {
+                self.take_position(position).await;
+                self.health.has_filled(watch);
+            }
+            Err(error) if error.is_conflict() => {}
+            // While nobody answers, the claim runs out by itself.
+            Err(error) => {
+                if self.health.failed(watch, &error.to_string(), now) {
+                    tracing::warn!(%error, "the Lease cannot be read or written; without it no pipeline is looked at");
+                }
             }
         }
     }
@@ -306,6 +319,7 @@ mod tests {
             recorder: Recorder::new(client.clone(), Reporter::from("test")),
             client,
             leadership: Arc::new(Leadership::new(std::slice::from_ref(&watched))),
+            health: Arc::default(),
             watched,
             own_namespace: own_namespace.to_owned(),
             identity: identity.to_owned(),
@@ -341,6 +355,25 @@ mod tests {
         assert!(!leads(&mut other, after(begin, 55)).await, "it may come back");
         assert!(leads(&mut other, after(begin, 66)).await);
         assert!(!leads(&mut one, after(begin, 67)).await, "and is passive then");
+    }
+
+    #[tokio::test]
+    async fn an_operator_that_may_not_read_its_lease_is_not_ready() {
+        let (server, begin) = (Server::default(), Instant::now());
+        server.refuse("GET leases", 403);
+        let mut claim = claim(&server, None, "operators", "one");
+        let watch = claim.health.watch("Lease");
+        for turn in 0..8 {
+            claim.keep(watch, after(begin, turn * 5)).await;
+        }
+        let obstacle = claim.health.obstacle(after(begin, 36)).unwrap();
+        assert!(
+            obstacle.contains("Lease has failed for 36 s") && obstacle.contains("403"),
+            "{obstacle}"
+        );
+        server.refuse("GET leases", 0);
+        claim.keep(watch, after(begin, 40)).await;
+        assert_eq!(claim.health.obstacle(after(begin, 41)), None);
     }
 
     #[tokio::test]

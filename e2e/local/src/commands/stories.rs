@@ -5,11 +5,16 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
-use super::up;
+use super::{down, up};
 use crate::context::Context;
+use crate::stack::Extent;
 
 /// Becomes the program, so that its exit code and its signals are ours.
 pub async fn run(context: &Context, what: &str, arguments: &[String]) -> Result<()> {
+    if context.extent == Extent::ControlPlane {
+        // What an earlier measurement left would be measured too.
+        down::clear(context)?;
+    }
     let stack = up::up(context).await?;
     let program = context.layout.binaries().join("stories");
     if !program.exists() {

@@ -135,6 +135,8 @@ async fn identity(stack: &Stack, cluster: &Cluster, path: &Path) -> Result<()> {
     let token = issued.status.context("no token was issued")?.token;
     let mut kubeconfig: Value = serde_json::from_slice(&std::fs::read(&stack.kubeconfig)?)?;
     kubeconfig["users"][0]["user"] = json!({"token": token});
+    // As in a pod: its own namespace, where its Lease stands.
+    kubeconfig["contexts"][0]["context"]["namespace"] = json!(NAMESPACE);
     std::fs::create_dir_all(stack.home())?;
     std::fs::write(path, kubeconfig.to_string())?;
     Ok(())
