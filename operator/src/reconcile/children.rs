@@ -30,7 +30,8 @@ pub(crate) struct Wanted {
     namespace: String,
     name: String,
     metadata: ObjectMeta,
-    body: Value,
+    /// The object as JSON, its metadata without the digest.
+    text: String,
     pub digest: String,
 }
 
@@ -71,20 +72,28 @@ impl Wanted {
         let name = metadata.name.clone().unwrap_or_default();
         let broken = |why: &str| Failure::Internal(format!("{kind_name} {name}: {why}"));
         let kind = kind(kind_name).ok_or_else(|| broken("no such kind of child"))?;
-        let mut body = serde_json::to_value(object).map_err(|error| broken(&error.to_string()))?;
-        let digest = digest(&[&body.to_string()]);
+        let text = serde_json::to_string(object).map_err(|error| broken(&error.to_string()))?;
+        let digest = digest(&[&text]);
         let mut metadata = metadata.clone();
         let annotations = metadata.annotations.get_or_insert_default();
         annotations.insert(WRITTEN.to_owned(), digest.clone());
-        body["metadata"] = serde_json::to_value(&metadata).map_err(|error| broken(&error.to_string()))?;
         Ok(Self {
             kind,
             namespace: metadata.namespace.clone().unwrap_or_default(),
             name,
             metadata,
-            body,
+            text,
             digest,
         })
+    }
+
+    /// What is sent. Most looks find that everything stands: only its digest is needed then.
+    fn body(&self) -> Result<Value, WriteError> {
+        let broken =
+            |error: serde_json::Error| WriteError::Object(Failure::Internal(format!("{}: {error}", self.id())));
+        let mut body: Value = serde_json::from_str(&self.text).map_err(broken)?;
+        body["metadata"] = serde_json::to_value(&self.metadata).map_err(broken)?;
+        Ok(body)
     }
 
     /// Kind and name, as in the plan.
@@ -126,7 +135,7 @@ impl Wanted {
 
     /// Creates it. One that is there already and ours is changed instead; one of others is left alone.
     pub async fn create(&self, client: &Client) -> Result<ObjectMeta, WriteError> {
-        let object: DynamicObject = serde_json::from_value(self.body.clone())
+        let object: DynamicObject = serde_json::from_value(self.body()?)
             .map_err(|error| WriteError::Object(Failure::Internal(format!("{}: {error}", self.id()))))?;
         let parameters = PostParams {
             field_manager: Some(labels::MANAGER.to_owned()),
@@ -161,7 +170,7 @@ impl Wanted {
         if stored.was_created_plainly {
             self.take_over_own_fields(client).await?;
         }
-        let mut body = self.body.clone();
+        let mut body = self.body()?;
         // Of this very object: another of its name in its place is not ours.
         body["metadata"]["uid"] = json!(stored.metadata.uid);
         let parameters = PatchParams::apply(labels::MANAGER).force();

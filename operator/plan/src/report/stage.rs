@@ -51,7 +51,11 @@ pub(super) fn batch(basis: &Basis<'_>, stage: &BatchStage<'_>) -> StageStatus {
     }
     if let Some(success) = runs.success() {
         status.position = success.number.or(status.position);
-        status.last_commit_time = success.completed.map(Time).or(status.last_commit_time);
+        status.last_commit_time = success
+            .completed
+            .map(whole_seconds)
+            .map(Time)
+            .or(status.last_commit_time);
         status.rows = success.rows.filter(|rows| *rows > 0).or(status.rows);
         status.inputs = success.inputs;
         status.outputs = success.outputs;

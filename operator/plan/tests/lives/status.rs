@@ -4,8 +4,8 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{PodCondition, PodStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
-use medallion_crds::pipeline::StageState;
-use medallion_crds::{Reason, Stage};
+use medallion_crds::pipeline::{PipelineStatus, StageState};
+use medallion_crds::{Reason, Stage, StageRun};
 
 use crate::world::{Outcome, Step, World};
 use crate::{attempt, happens, started};
@@ -27,6 +27,25 @@ fn the_stage_fails_only_while_its_newest_run_has() {
     happens(&mut world, attempt(Stage::Silver, Outcome::Succeeded));
     assert_eq!(world.stage(Stage::Silver).state, StageState::Idle);
     assert_eq!(world.condition("Healthy").0, "True", "{:?}", world.condition("Healthy"));
+}
+
+#[test]
+fn a_time_between_two_seconds_is_told_as_it_is_stored() {
+    let mut world = started();
+    happens(&mut world, Step::Bronze(3));
+    happens(&mut world, attempt(Stage::Silver, Outcome::Succeeded));
+    for run in &mut world.observed.runs {
+        let mut between = StageRun::clone(run);
+        let completed = between
+            .status
+            .as_mut()
+            .and_then(|status| status.completion_time.as_mut());
+        completed.unwrap().0 += jiff::SignedDuration::from_millis(151);
+        *run = between.into();
+    }
+    let status = world.plan().status.unwrap();
+    let stored: PipelineStatus = serde_json::from_value(serde_json::to_value(&status).unwrap()).unwrap();
+    assert_eq!(stored, status, "else it is written again with each look");
 }
 
 #[test]

@@ -159,6 +159,7 @@ impl Bench {
             "",
         );
         table.row(self.of("polls"), per_second(|sample| sample.polls), "");
+        table.row(self.of("looks"), per_second(|sample| sample.looks), "");
         let runs = rate(delays.len(), took) * MINUTE.as_secs_f64();
         table.row(
             self.of("runs begun in a minute"),
@@ -371,6 +372,7 @@ impl Bench {
             status_writes: idle::status_writes(&server),
             writes: own.sum("medallion_operator_writes_total", &[]),
             polls: own.sum("medallion_operator_progress_polls_total", &[]),
+            looks: own.sum("medallion_operator_reconciles_total", &[]),
         })
     }
 
@@ -386,6 +388,7 @@ struct Sample {
     status_writes: f64,
     writes: f64,
     polls: f64,
+    looks: f64,
 }
 
 fn seconds(time: Duration) -> String {
