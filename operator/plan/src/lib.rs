@@ -30,6 +30,7 @@ pub use model::cluster::{ApplyFailure, Contract, Observed};
 pub use model::conditions;
 pub use model::config::{DbtLimits, Images, Limits, OperatorConfig, Size, WorkerConfig};
 pub use model::names;
+pub use model::past::forget_details;
 pub use model::pipeline::{Fault, ValidateError, ValidatedPipeline, Warehouse};
 pub use model::pod::{has_ended as pod_has_ended, worker_state};
 pub use model::product::Product;

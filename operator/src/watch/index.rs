@@ -74,6 +74,7 @@ impl Index {
         let version = |object: &T| object.metadata().resource_version.clone();
         let known = stored.get(&id.name).is_some_and(|old| version(old) == version(&object));
         stored.insert(id.name.clone(), Arc::new(object));
+        T::filed(stored, &id.name);
         filed.homes.insert(id, home.clone());
         if !known {
             news.push(home);
@@ -228,6 +229,7 @@ fn key_of(object: &GuardedPipeline) -> Option<PipelineKey> {
 mod tests {
     use k8s_openapi::api::batch::v1::Job;
     use kube::core::DeserializeGuard;
+    use medallion_crds::StageRun;
     use serde_json::json;
 
     use super::*;
@@ -244,6 +246,27 @@ mod tests {
         .unwrap()
     }
 
+    fn run(stage: &str, number: i64) -> StageRun {
+        serde_json::from_value(json!({
+            "metadata": {
+                "name": format!("a-{stage}-{number:06}"), "namespace": "shop",
+                "creationTimestamp": format!("2026-01-01T00:{number:02}:00Z"),
+            },
+            "spec": {
+                "pipelineRef": {"name": "a"}, "stage": stage, "type": "Process",
+                "process": {"inputs": [{"name": "bronze", "version": number}]},
+            },
+            "status": {
+                "observedGeneration": 1, "attempt": 1, "completionTime": format!("2026-01-01T00:{number:02}:30Z"),
+                "conditions": [{
+                    "type": "Succeeded", "status": "True", "reason": "Committed", "message": "",
+                    "lastTransitionTime": "2026-01-01T00:00:00Z",
+                }],
+            },
+        }))
+        .unwrap()
+    }
+
     fn index() -> Index {
         Index::new(|_| Some("one-for-all".to_owned()))
     }
@@ -256,6 +279,21 @@ mod tests {
         pipeline.metadata.uid = Some(format!("uid-{name}"));
         pipeline.metadata.creation_timestamp = Some(serde_json::from_value(json!(created)).unwrap());
         DeserializeGuard(Ok(pipeline))
+    }
+
+    #[test]
+    fn the_past_of_each_stage_is_kept_without_details() {
+        let index = index();
+        for number in 1..=20 {
+            for stage in ["silver", "gold"] {
+                index.put("StageRun", Some(key("a")), run(stage, number));
+            }
+        }
+        let room = index.room(&key("a")).unwrap();
+        assert_eq!(room.runs.len(), 40);
+        let whole = room.runs.values().filter(|run| !run.spec.inputs().is_empty());
+        let names: Vec<_> = whole.map(|run| run.name_any()).collect();
+        assert_eq!(names, ["a-gold-000020", "a-silver-000020"]);
     }
 
     #[test]

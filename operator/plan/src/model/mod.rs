@@ -9,6 +9,7 @@ pub(crate) mod deployment;
 pub(crate) mod job;
 pub mod names;
 pub(crate) mod obstacle;
+pub(crate) mod past;
 pub(crate) mod pipeline;
 pub(crate) mod pod;
 pub(crate) mod product;

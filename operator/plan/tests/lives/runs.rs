@@ -1,11 +1,50 @@
 //! Runs and their Jobs: when one begins, is tried again, ends, and is kept. No network.
 
+use std::sync::Arc;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 use medallion_crds::{Stage, StageRun, Worker};
+use medallion_plan::forget_details;
 
 use crate::world::{Outcome, Step, World};
 use crate::{YAML, attempt, happens, started};
+
+#[test]
+fn what_is_forgotten_of_old_runs_changes_no_decision() {
+    let mut world = started();
+    let outcomes = [
+        Outcome::Succeeded,
+        Outcome::RecordError,
+        Outcome::Succeeded,
+        Outcome::LossRisk,
+        Outcome::AlreadyCommitted,
+    ];
+    for number in 1..15 {
+        let outcome = outcomes[number % outcomes.len()];
+        let steps = [
+            Step::Bronze(i64::try_from(number).unwrap() + 2),
+            attempt(Stage::Silver, outcome),
+            attempt(Stage::Gold, Outcome::Succeeded),
+            Step::Pass(700),
+            Step::RequestedAt(format!("request {}", number / 3)),
+            attempt(Stage::Silver, Outcome::Succeeded),
+            Step::DbtImage(format!("dbt:{}", number / 4)),
+        ];
+        for step in steps {
+            happens(&mut world, step);
+            let mut observed = world.observed.clone();
+            let mut runs: Vec<_> = observed.runs.iter().map(|run| Arc::new(StageRun::clone(run))).collect();
+            for stage in [Stage::Silver, Stage::Gold, Stage::Warehouse] {
+                forget_details(runs.iter_mut().filter(|run| run.spec.stage == Some(stage)));
+            }
+            observed.runs = runs.into_iter().map(Into::into).collect();
+            let (whole, forgetful) = (world.plan(), world.plan_on(&world.pipeline, &observed));
+            assert_eq!(format!("{whole:?}"), format!("{forgetful:?}"));
+        }
+    }
+    assert!(world.runs(Stage::Silver).len() > 10, "there is a past");
+}
 
 #[test]
 fn data_goes_from_bronze_to_the_warehouse_and_everything_comes_to_rest() {
