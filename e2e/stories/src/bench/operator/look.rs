@@ -15,14 +15,15 @@ use crate::progress::Step;
 use crate::waiting::{Look, in_the_end};
 
 const LIMIT: Duration = Duration::from_mins(15);
-const PERIOD: Duration = Duration::from_millis(500);
+/// A look lists everything, which must not be what the API server is busy with.
+const PERIOD: Duration = Duration::from_secs(1);
 
 /// Waits until every pipeline is ready and its status counts so many dead letters: what the workers say now.
 pub async fn all_reported(client: &Client, step: &Step, pipelines: usize, dead_letters: i64) -> Result<Duration> {
     let begun = Instant::now();
     let api: Api<Pipeline> = Api::all(client.clone());
     in_the_end(step, LIMIT, PERIOD, async || {
-        let all = api.list(&ListParams::default()).await?.items;
+        let all = api.list(&ListParams::default().match_any()).await?.items;
         let reported = all.iter().filter(|one| is_reported(one, dead_letters)).count();
         Ok(if reported == pipelines && all.len() == pipelines {
             Look::Done(())
@@ -109,5 +110,7 @@ where
 }
 
 fn ours() -> ListParams {
-    ListParams::default().labels(&format!("{}={}", labels::MANAGED_BY, labels::MANAGER))
+    ListParams::default()
+        .labels(&format!("{}={}", labels::MANAGED_BY, labels::MANAGER))
+        .match_any()
 }
