@@ -72,8 +72,8 @@ impl Phase {
             // From a clean clone every crate is looked at by the lints, and compiled for the unit tests; the parts are
             // built beside both.
             Self::Clippy | Self::Worker => 420,
-            Self::Unit => 960,
-            Self::Story => 1200,
+            Self::Unit => 900,
+            Self::Story => 1260,
         })
     }
 
