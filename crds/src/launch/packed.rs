@@ -161,7 +161,7 @@ mod tests {
     fn columns_that_do_not_fit_together_are_no_report() {
         let report = unpacked(&columns()).expect("a report");
         assert_eq!(report.outputs[1].oldest_project.as_deref(), Some("0ddba11"));
-        let damages: [fn(&mut Columns); 8] = [
+        let cases: [fn(&mut Columns); 8] = [
             |columns| columns.outputs.names.truncate(1),
             |columns| columns.outputs.versions.truncate(1),
             |columns| columns.outputs.projects.truncate(1),
@@ -171,7 +171,7 @@ mod tests {
             |columns| columns.outputs.projects[0] = Some(2),
             |columns| columns.digests.truncate(1),
         ];
-        for (number, damage) in damages.into_iter().enumerate() {
+        for (number, damage) in cases.into_iter().enumerate() {
             let mut damaged = columns();
             damage(&mut damaged);
             assert_eq!(unpacked(&damaged), None, "damage {number}");

@@ -34,10 +34,10 @@ impl Troubles {
     pub(crate) fn set(&self, place: Place, reason: Reason, message: impl Into<String>) {
         let message = message.into();
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = current.insert(place, (reason.clone(), message.clone()));
-        if before.is_none_or(|(known, _)| known != reason) {
+        if current.get(&place).is_none_or(|(known, _)| *known != reason) {
             tracing::warn!(?place, reason = reason.as_str(), message, "blocked");
         }
+        current.insert(place, (reason, message));
         self.report(&current);
     }
 

@@ -115,7 +115,7 @@ pub async fn run(world: &World) -> Result<()> {
         version > stood_at,
         "Silver stands at version {version} and stood at {stood_at}: it was begun anew"
     );
-    moved(shop, ledger, &part()?, version).await
+    Box::pin(moved(shop, ledger, &part()?, version)).await
 }
 
 /// Another namespace takes the pipeline's data over, by the name of the owner that it displaces, and goes on with it.

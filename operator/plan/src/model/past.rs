@@ -17,7 +17,7 @@ pub fn forget_details<'a>(runs: impl Iterator<Item = &'a mut Arc<StageRun>>) {
         (status.and_then(|status| status.completion_time.clone()), run.name_any())
     };
     let of = |outcome: fn(&StageRun) -> bool| {
-        let all = ended.iter().map(|run| run.as_ref()).filter(move |run| outcome(run));
+        let all = ended.iter().map(|run| &***run).filter(move |run| outcome(run));
         (
             all.clone().max_by_key(|run| made(run)),
             all.max_by_key(|run| completed(run)),
