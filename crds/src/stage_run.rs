@@ -2,7 +2,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use kube::{CustomResource, KubeSchema};
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use crate::reason::Reason;
@@ -63,6 +63,7 @@ pub struct StageRunSpec {
     pub pipeline_ref: PipelineRef,
     /// The stage: silver, gold or warehouse. Left out by kinds of work that span stages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "optional_stage")]
     pub stage: Option<Stage>,
     /// What kind of work; the field of that name says more.
     #[serde(rename = "type")]
@@ -70,12 +71,18 @@ pub struct StageRunSpec {
     /// Type Process: what is taken in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub process: Option<Process>,
-    /// Apply: the work is done. Plan: only what it would do is told, in the run's status.
+    /// Apply, the only one that works so far; Plan is refused until a type supports it.
     #[serde(default)]
     pub mode: RunMode,
-    /// A run with `mode: Plan` whose plan is carried out, if nothing has moved since.
+    /// A run with `mode: Plan` whose plan is carried out. Refused until a type supports Plan; Apply is the only mode that works so far.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan_ref: Option<PlanRef>,
+}
+
+/// The words of a stage or null, for a field that has a description of its own: an optional enum would bring the enum's.
+fn optional_stage(_: &mut SchemaGenerator) -> Schema {
+    let words: Vec<_> = Stage::ALL.iter().map(|stage| stage.as_str()).collect();
+    json_schema!({"type": "string", "enum": words, "nullable": true})
 }
 
 /// What a run of type Process takes in.

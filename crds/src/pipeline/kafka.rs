@@ -41,7 +41,7 @@ pub struct Kafka {
     #[x_kube(validation = Rule::new("self == oldSelf").message("is immutable: a key's events would change their partition and lose their order"))]
     pub partitions: i32,
 
-    /// Copies of each record in a topic that the provisioner creates. With 3 or more, a record is acknowledged when all but one have it (min.insync.replicas); an existing topic that acknowledges with fewer is told. 1 only for a single broker that may be lost.
+    /// Copies of each record in a topic that the provisioner creates. With 3 or more, a record is acknowledged when all but one have it (min.insync.replicas); an existing topic that acknowledges with fewer is named in `status.dependencies`. 1 only for a single broker that may be lost.
     #[serde(default = "replication_factor")]
     #[schemars(range(min = 1, max = 15))]
     pub replication_factor: i32,

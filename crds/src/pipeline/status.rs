@@ -182,7 +182,7 @@ pub enum StageState {
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeadLetterStatus {
-    /// Records in the dead-letter topic less those acknowledged.
+    /// Records in the dead-letter topic less those acknowledged. To acknowledge some, commit the offset behind them for the consumer group `<status.kafka.consumerGroup>.dead-letters`.
     pub count: i64,
     /// The newest dead letters, newest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -284,7 +284,7 @@ pub struct ProvisioningStatus {
     pub hash: String,
     /// Whether everything was found as it must be.
     pub succeeded: bool,
-    /// Whether the provisioner has told what it found for this digest. Each stage is started or changed only then, and only if all that it needs itself is there.
+    /// Whether the provisioner has reported what it found for this digest. Each stage is started or changed only then, and only if all that it needs itself is there.
     #[serde(default)]
     pub reported: bool,
     /// Number of the try under way, or of the last one.
