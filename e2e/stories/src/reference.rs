@@ -24,8 +24,6 @@ pub const GOLD: [&str; 5] = [
     "customer_days",
     "customer_value",
 ];
-/// The Gold tables that the example loads.
-pub const LOADED: [&str; 4] = ["orders", "daily_sales", "product_sales", "customer_value"];
 
 /// What is a function of the run and not of the events.
 const OF_THE_RUN: [&str; 6] = [
