@@ -12,7 +12,7 @@ const DEADLINE: Duration = Duration::from_secs(10);
 #[derive(Debug, Error)]
 pub enum CallError {
     /// The server refused or could not be reached.
-    #[error("{what}: {source}")]
+    #[error("{what}: {}", said(.source))]
     Failed {
         /// What was tried.
         what: String,
@@ -25,6 +25,15 @@ pub enum CallError {
         /// What was tried.
         what: String,
     },
+}
+
+/// What the client says, for people: of the server's answer its message and code.
+fn said(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) if status.message.is_empty() => format!("{} ({})", status.reason, status.code),
+        kube::Error::Api(status) => format!("{} ({})", status.message, status.code),
+        other => other.to_string(),
+    }
 }
 
 impl CallError {
@@ -73,5 +82,27 @@ pub(crate) async fn call<T>(
             source: Box::new(source),
         }),
         Err(_) => Err(CallError::TimedOut { what: what() }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::Status;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_refusal_is_told_in_the_words_of_the_server_alone() {
+        let status = Status::failure("pods \"x\" is forbidden: exceeded quota", "Forbidden").with_code(403);
+        let refused = async { Err::<(), _>(kube::Error::Api(status.boxed())) };
+        let error = call(|| "create Job x".to_owned(), refused).await.unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "create Job x: pods \"x\" is forbidden: exceeded quota (403)"
+        );
+        let status = Status::failure("", "Conflict").with_code(409);
+        let refused = async { Err::<(), _>(kube::Error::Api(status.boxed())) };
+        let error = call(|| "create Job x".to_owned(), refused).await.unwrap_err();
+        assert_eq!(error.to_string(), "create Job x: Conflict (409)");
     }
 }
