@@ -221,7 +221,6 @@ impl Applier<'_> {
                     Metrics::count(&self.context.metrics.writes, "StageRun/status");
                     self.cache.run_written.insert(run.id.uid.clone(), Instant::now());
                     self.cache.waits.done(&id);
-                    self.tell_end(run);
                 }
                 Err(error) => {
                     self.outcome.refused_runs.insert(run.id.name.clone());
@@ -238,17 +237,6 @@ impl Applier<'_> {
             self.job(job).await?;
         }
         Ok(())
-    }
-
-    /// The line in the log that ends a run's story.
-    fn tell_end(&self, run: &PlannedRun) {
-        let conditions = run.status.iter().flat_map(|status| &status.conditions);
-        let mut succeeded = conditions.filter(|condition| condition.type_ == "Succeeded" && condition.status == "True");
-        if let Some(condition) = succeeded.next() {
-            let (name, namespace) = (&run.id.name, &self.pipeline.namespace);
-            let reason = condition.reason.clone();
-            tracing::info!(run = name, namespace, reason, "run succeeded: {}", condition.message);
-        }
     }
 
     /// A Job and what it mounts.
