@@ -133,7 +133,7 @@ impl World {
             }
         }
         for job in plan.create_jobs {
-            self.create_job(job);
+            self.create_job(&job);
         }
         for step in plan.runs {
             let current =
@@ -150,7 +150,7 @@ impl World {
                 run.metadata.resource_version = Some(next);
             }
             if let Some(job) = step.create_job {
-                self.create_job(job);
+                self.create_job(&job);
             }
         }
         for mut run in plan.create_runs {
@@ -223,7 +223,7 @@ impl World {
         }
     }
 
-    fn create_job(&mut self, planned: PlannedJob) {
+    fn create_job(&mut self, planned: &PlannedJob) {
         let name = planned.job.name_any();
         self.job_settings.insert(planned.settings.name_any());
         if planned.shares_settings() {
