@@ -9,6 +9,8 @@ pub(crate) struct Obstacle {
     pub reason: Reason,
     /// What, where and what to do.
     pub message: String,
+    /// The pod's volume that the kubelet could not mount, where that is what is the matter.
+    pub volume: Option<String>,
 }
 
 impl Obstacle {
@@ -16,6 +18,7 @@ impl Obstacle {
         Self {
             reason,
             message: message.into(),
+            volume: None,
         }
     }
 
@@ -80,13 +83,23 @@ impl Obstacle {
         } else {
             return None;
         };
-        Some(Self::new(reason, format!("{message}; {fix}")))
+        Some(Self {
+            volume: volume(message),
+            ..Self::new(reason, format!("{message}; {fix}"))
+        })
     }
 
     /// Why no pod is made at all, in the words of what should make it; no pod can tell.
     pub fn refused(message: &str, namespace: &str) -> Self {
         Self::explained(Reason::PodRefused, message, namespace)
     }
+}
+
+/// The volume of which the kubelet speaks: `MountVolume.SetUp failed for volume "tokens" : secret "shop" not found`.
+fn volume(message: &str) -> Option<String> {
+    let (_, rest) = message.split_once("for volume \"")?;
+    let (name, _) = rest.split_once('"')?;
+    Some(name.to_owned())
 }
 
 /// A quota on a resource refuses pods that do not say how much of it they want: `must specify limits.cpu for: gateway; cpu for: gateway`.
@@ -130,6 +143,24 @@ mod tests {
             assert_eq!(obstacle.reason, Reason::QuotaExceeded);
             assert!(obstacle.message.contains(values), "{}", obstacle.message);
             assert!(obstacle.message.contains("namespace shop"), "{}", obstacle.message);
+        }
+    }
+
+    #[test]
+    fn the_volume_that_cannot_be_mounted_is_known_by_its_name() {
+        for (message, volume) in [
+            (
+                "MountVolume.SetUp failed for volume \"kafka-ca\" : secret \"brokers\" not found",
+                Some("kafka-ca"),
+            ),
+            (
+                "MountVolume.SetUp failed for volume \"tokens\" : references non-existent secret key: kafka-ca",
+                Some("tokens"),
+            ),
+            ("secret \"kafka-ca\" not found", None),
+        ] {
+            let obstacle = Obstacle::known(message, "shop").unwrap();
+            assert_eq!(obstacle.volume.as_deref(), volume, "{message}");
         }
     }
 

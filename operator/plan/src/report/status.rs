@@ -161,8 +161,8 @@ fn all_conditions(
 fn secret_dependency(name: String, streaming: &[Streaming<'_>]) -> Dependency {
     let serving = streaming.iter().find(|stage| stage.place.entry.pod.serves_http);
     let obstacle = serving.and_then(|stage| stage.obstacle.as_ref());
-    // The kubelet names the volume that it cannot mount: that of the certificates is another matter.
-    let obstacle = obstacle.filter(|obstacle| !obstacle.message.contains(KAFKA_CA));
+    // The volume of the certificates is another matter.
+    let obstacle = obstacle.filter(|obstacle| obstacle.volume.as_deref() != Some(KAFKA_CA));
     let missed = obstacle.and_then(|obstacle| match obstacle.reason {
         Reason::SecretMissing => Some(DependencyState::Missing),
         Reason::SecretKeyMissing => Some(DependencyState::Differs),

@@ -324,3 +324,22 @@ fn certificates_that_are_not_there_are_named_and_not_taken_for_the_tokens() {
         .unwrap();
     assert_ne!(tokens.state, DependencyState::Missing);
 }
+
+#[test]
+fn tokens_that_are_not_there_are_missed_whatever_the_secret_is_called() {
+    let mut world = World::new(YAML);
+    let tokens = json!({"secretKeyRef": {"name": "kafka-ca-tokens"}});
+    world.start_from(json!({"stages": {"ingest": {"authentication": {"bearerTokens": tokens}}}}));
+    for step in [Step::Settle, Step::Provisioned, Step::WorkersReady] {
+        happens(&mut world, step);
+    }
+    let event = "MountVolume.SetUp failed for volume \"tokens\" : secret \"kafka-ca-tokens\" not found".to_owned();
+    let stage = Stage::Ingest;
+    happens(&mut world, Step::PodsWait { stage, event });
+    let dependencies = world.pipeline.status.unwrap().dependencies;
+    let tokens = dependencies
+        .iter()
+        .find(|one| one.name == "Secret/kafka-ca-tokens")
+        .unwrap();
+    assert_eq!(tokens.state, DependencyState::Missing);
+}
