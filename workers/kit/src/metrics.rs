@@ -3,11 +3,14 @@
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::{Metric, Registry};
+
+use crate::progress::ProgressHandle;
 
 /// A handle on the worker's metrics; clones share one registry. Names get the prefix `medallion_`.
 #[derive(Clone)]
@@ -27,6 +30,12 @@ impl Metrics {
         metric
     }
 
+    /// Shows how much of what its source keeps the worker has used up, as its progress tells it: not at all while that is not known.
+    pub fn show_retention(&self, progress: ProgressHandle) {
+        let mut registry = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        registry.register_collector(Box::new(RetentionGauges(progress)));
+    }
+
     /// All metrics in the OpenMetrics text format.
     pub fn text(&self) -> String {
         let registry = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -35,6 +44,35 @@ impl Metrics {
             tracing::error!("metrics could not be encoded");
         }
         text
+    }
+}
+
+/// The retention that `/progress` tells, as gauges: the two cannot differ.
+#[derive(Debug)]
+struct RetentionGauges(ProgressHandle);
+
+impl Collector for RetentionGauges {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), std::fmt::Error> {
+        let Some(retention) = self.0.retention() else {
+            return Ok(());
+        };
+        for (name, help, seconds) in [
+            (
+                "retention_used_seconds",
+                "Age of the oldest unread input in the worker's source",
+                retention.used_seconds,
+            ),
+            (
+                "retention_of_seconds",
+                "How long the worker's source keeps unread input",
+                retention.of_seconds,
+            ),
+        ] {
+            let gauge = ConstGauge::new(seconds);
+            let of_it = encoder.encode_descriptor(name, help, None, gauge.metric_type())?;
+            gauge.encode(of_it)?;
+        }
+        Ok(())
     }
 }
 
@@ -85,7 +123,34 @@ impl StepSeconds {
 
 #[cfg(test)]
 mod tests {
+    use medallion_crds::pipeline::Retention;
+    use medallion_crds::progress::Identity;
+
     use super::*;
+
+    #[test]
+    fn retention_is_a_metric_while_it_is_known() {
+        let metrics = Metrics::default();
+        let progress = ProgressHandle::new(Identity::default(), jiff::Timestamp::now);
+        metrics.show_retention(progress.clone());
+        assert!(!metrics.text().contains("retention"));
+        progress.update(|work| {
+            work.retention = Some(Retention {
+                used_seconds: 70_000,
+                of_seconds: 86_400,
+            });
+        });
+        let text = metrics.text();
+        for line in [
+            "# TYPE medallion_retention_used_seconds gauge\n",
+            "\nmedallion_retention_used_seconds 70000\n",
+            "\nmedallion_retention_of_seconds 86400\n",
+        ] {
+            assert!(text.contains(line), "{text}");
+        }
+        progress.update(|work| work.retention = None);
+        assert!(!metrics.text().contains("retention"), "not the last value for ever");
+    }
 
     #[test]
     fn tables_and_steps_are_told_apart() {

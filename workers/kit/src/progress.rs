@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use medallion_crds::Reason;
+use medallion_crds::pipeline::Retention;
 use medallion_crds::progress::{Identity, Progress, Trouble, TroubleClass, Work};
 use tokio::time::Instant;
 
@@ -16,7 +17,7 @@ pub const LONGEST_TURN: Duration = Duration::from_mins(5);
 pub type Clock = fn() -> Timestamp;
 
 /// A handle on the worker's progress; clones share it.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct ProgressHandle {
     identity: Arc<Identity>,
     known: Arc<Mutex<Known>>,
@@ -24,6 +25,7 @@ pub struct ProgressHandle {
 }
 
 /// What the worker last said, and when.
+#[derive(Debug)]
 struct Known {
     work: Work,
     time: Timestamp,
@@ -116,6 +118,11 @@ impl ProgressHandle {
                 since,
             });
         });
+    }
+
+    /// How much of what its source keeps the worker has used up, if it knows.
+    pub(crate) fn retention(&self) -> Option<Retention> {
+        self.lock().work.retention
     }
 
     /// What `/progress` answers now.

@@ -98,6 +98,7 @@ where
     };
     let metrics = Metrics::default();
     let progress = ProgressHandle::new(identity, Timestamp::now);
+    metrics.show_retention(progress.clone());
     let (ready, ready_receiver) = watch::channel(false);
     let shutdown = shutdown_on_signal()?;
     admin::serve(Admin {
