@@ -19,7 +19,8 @@ use crate::admin::{self, Admin};
 use crate::error::{ErrorClass, WorkerError};
 use crate::metrics::Metrics;
 use crate::progress::ProgressHandle;
-use crate::{settings, telemetry, termination};
+use crate::settings::{self, SettingsError, Subject};
+use crate::{telemetry, termination};
 
 /// How often a halted worker says that it still stands there.
 const HALTED_TURN: Duration = Duration::from_secs(5);
@@ -65,13 +66,32 @@ where
     R: FnOnce(Context<W>) -> F,
     F: Future<Output = Result<Option<Report>, WorkerError>>,
 {
-    tracing::info!(worker = worker.as_str(), version = crate::VERSION, "started");
-    match with_context(worker, run).await {
+    let text = settings::read();
+    let Subject {
+        namespace,
+        pipeline,
+        stage,
+        run: stage_run,
+        attempt,
+    } = text.as_deref().map(Subject::of).unwrap_or_default();
+    let version = crate::VERSION;
+    let worker_name = worker.as_str();
+    tracing::info!(
+        worker = worker_name,
+        version,
+        namespace,
+        pipeline,
+        stage,
+        run = stage_run,
+        attempt,
+        "started"
+    );
+    match with_context(worker, text, run).await {
         Ok(report) => {
             if let Some(report) = &report {
                 termination::leave(report);
             }
-            tracing::info!("done");
+            tracing::info!(namespace, pipeline, stage, run = stage_run, attempt, "done");
             ExitCode::Done
         }
         Err(error) => {
@@ -82,13 +102,17 @@ where
     }
 }
 
-async fn with_context<W, R, F>(worker: Worker, run: R) -> Result<Option<Report>, WorkerError>
+async fn with_context<W, R, F>(
+    worker: Worker,
+    text: Result<String, SettingsError>,
+    run: R,
+) -> Result<Option<Report>, WorkerError>
 where
     W: DeserializeOwned,
     R: FnOnce(Context<W>) -> F,
     F: Future<Output = Result<Option<Report>, WorkerError>>,
 {
-    let settings = settings::load::<W>()?;
+    let settings = settings::parse::<W>(&text?)?;
     let variable = |name: &str| std::env::var(name).unwrap_or_default();
     let identity = Identity {
         pipeline_uid: settings.pipeline.uid.clone(),

@@ -83,12 +83,41 @@ pub fn parse<W: DeserializeOwned>(text: &str) -> Result<Settings<W>, SettingsErr
     })
 }
 
-/// The settings from the mounted file.
-pub(crate) fn load<W: DeserializeOwned>() -> Result<Settings<W>, SettingsError> {
+/// What a worker works for, as far as its settings tell: for people who read logs, whatever else is wrong with the settings.
+#[derive(Debug, Default, PartialEq)]
+pub(crate) struct Subject {
+    /// Namespace of the Pipeline.
+    pub namespace: Option<String>,
+    /// Name of the Pipeline.
+    pub pipeline: Option<String>,
+    /// The stage.
+    pub stage: Option<String>,
+    /// Name of the `StageRun`.
+    pub run: Option<String>,
+    /// Its attempt.
+    pub attempt: Option<i64>,
+}
+
+impl Subject {
+    /// What a settings file says of it.
+    pub fn of(text: &str) -> Self {
+        let document: Value = serde_json::from_str(text).unwrap_or_default();
+        let word = |pointer: &str| document.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+        Self {
+            namespace: word("/pipeline/namespace"),
+            pipeline: word("/pipeline/name"),
+            stage: word("/stage"),
+            run: word("/worker/run/name"),
+            attempt: document.pointer("/worker/run/attempt").and_then(Value::as_i64),
+        }
+    }
+}
+
+/// The text of the mounted file.
+pub(crate) fn read() -> Result<String, SettingsError> {
     let path =
         std::env::var_os(environment::SETTINGS).map_or_else(|| Path::new(SETTINGS_PATH).to_path_buf(), PathBuf::from);
-    let text = std::fs::read_to_string(&path).map_err(|source| SettingsError::Read { path, source })?;
-    parse(&text)
+    std::fs::read_to_string(&path).map_err(|source| SettingsError::Read { path, source })
 }
 
 #[cfg(test)]
@@ -103,6 +132,25 @@ mod tests {
             "worker": {"run": {"name": "r", "uid": "u", "attempt": "one"}}}"#;
         let error = parse::<LoaderSettings>(text).unwrap_err().to_string();
         assert!(error.contains("worker.run.attempt"), "{error}");
+    }
+
+    #[test]
+    fn what_a_worker_works_for_is_known_as_far_as_it_is_told() {
+        let text = r#"{"pipeline": {"namespace": "shop", "name": "p", "uid": 7}, "stage": "gold",
+            "worker": {"run": {"name": "p-gold-3", "uid": "u", "attempt": 2}}}"#;
+        let word = |text: &str| Some(text.to_owned());
+        let mut subject = Subject {
+            namespace: word("shop"),
+            pipeline: word("p"),
+            stage: word("gold"),
+            run: word("p-gold-3"),
+            attempt: Some(2),
+        };
+        assert_eq!(Subject::of(text), subject);
+        (subject.stage, subject.run, subject.attempt) = (None, None, None);
+        let text = r#"{"pipeline": {"namespace": "shop", "name": "p"}, "worker": {}}"#;
+        assert_eq!(Subject::of(text), subject);
+        assert_eq!(Subject::of("{"), Subject::default());
     }
 
     #[test]
