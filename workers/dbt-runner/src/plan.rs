@@ -41,6 +41,25 @@ impl Work {
         self.bases.get(input)?.first().copied().flatten()
     }
 
+    /// The range in words: `bronze after 2 up to 5`.
+    pub fn range(&self) -> String {
+        let of_one = |(input, until): (&String, &u64)| {
+            let bases = self.bases.get(input).into_iter().flatten();
+            let bases: Vec<_> = bases
+                .map(|base| base.map_or_else(|| "nothing".to_owned(), |version| version.to_string()))
+                .collect();
+            format!("{input} after {} up to {until}", bases.join(" or "))
+        };
+        let all: Vec<_> = self.until.iter().map(of_one).collect();
+        all.join(", ")
+    }
+
+    /// The tables to publish, in words.
+    pub fn tables(&self) -> String {
+        let all: Vec<_> = self.publish.iter().map(String::as_str).collect();
+        all.join(", ")
+    }
+
     /// Whether some table has to be given an input from its beginning.
     pub fn begins_afresh(&self) -> bool {
         self.bases.values().any(|bases| bases.contains(&None))

@@ -77,7 +77,8 @@ impl Run<'_> {
             Plan::AlreadyCommitted => return Ok(self.report(&targets, &BTreeMap::new(), &inputs, true, 0)),
             Plan::Process(work) => work,
         };
-        tracing::info!(%project, bases = ?work.bases, until = ?work.until, publish = ?work.publish, "range decided");
+        let (range, publish) = (work.range(), work.tables());
+        tracing::info!(%project, range, publish, "range decided");
 
         let read = self
             .timed(

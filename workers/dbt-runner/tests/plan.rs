@@ -129,12 +129,16 @@ fn tables_that_an_abandoned_run_left_apart_meet_again() {
     assert_eq!(work.after("lines"), Some(5));
     assert_eq!(work.bases, bases(&[("lines", &[Some(5), Some(6)])]));
     assert_eq!(names(&work), ["customer_days", "customer_value"]);
+    assert_eq!(work.range(), "lines after 5 or 6 up to 7");
+    assert_eq!(work.tables(), "customer_days, customer_value");
 }
 
 #[test]
 fn a_new_model_is_given_everything() {
     let tables = [at("orders", "run-1", &[("lines", 5)]), never("product_sales")];
-    assert_eq!(work(&tables, &[("lines", 7)]).after("lines"), None);
+    let all = work(&tables, &[("lines", 7)]);
+    assert_eq!(all.after("lines"), None);
+    assert_eq!(all.range(), "lines after nothing or 5 up to 7");
     // Its run may even be one whose inputs all others have consumed.
     assert_eq!(names(&work(&tables, &[("lines", 5)])), ["product_sales"]);
 }
