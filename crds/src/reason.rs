@@ -232,9 +232,12 @@ reasons! {
 }
 
 impl Reason {
-    /// The page that says what to look at and what to do.
-    pub fn runbook(&self) -> String {
-        format!("docs/runbooks.md#{}", self.as_str().to_lowercase())
+    /// The page that says what to look at and what to do; a word of another version has none here.
+    pub fn runbook(&self) -> Option<String> {
+        match self {
+            Self::Other(_) => None,
+            known => Some(format!("docs/runbooks.md#{}", known.as_str().to_lowercase())),
+        }
     }
 }
 
@@ -284,5 +287,6 @@ mod tests {
         let read: Reason = serde_json::from_str(&text).unwrap();
         assert_eq!(read, Reason::Other(Unknown("FromTheFuture".to_owned())));
         assert_eq!(read.severity(), Severity::Warning);
+        assert_eq!(read.runbook(), None);
     }
 }
