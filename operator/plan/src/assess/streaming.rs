@@ -199,8 +199,8 @@ fn unmeasured(basis: &Basis<'_>, place: Place<'_>, pods: &[&Pod]) -> Option<Obst
     };
     let Some(silent) = pods.iter().find(overdue) else {
         let unknown = pods.iter().all(|pod| observed.progress_of(pod).is_none());
-        let message = format!("{stage}: no pod has told yet how it is getting on");
-        return unknown.then(|| Obstacle::new(Reason::NotMeasured, message));
+        let message = format!("{stage}: no pod has reported its progress yet");
+        return unknown.then(|| Obstacle::new(Reason::Starting, message));
     };
     let name = silent.metadata.name.as_deref().unwrap_or_default();
     Some(if let Some(age) = observed.outdated(silent) {

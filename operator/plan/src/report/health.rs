@@ -4,10 +4,10 @@ use jiff::Timestamp;
 use medallion_crds::Reason;
 use medallion_crds::pipeline::{DeadLetterStatus, StageState, StageStatus};
 
+use super::{batch_stages, is_batch};
 use crate::model::obstacle::Obstacle;
 use crate::model::pipeline::ValidatedPipeline;
 use crate::model::time;
-use crate::model::wish::{StageWish, WorkWish};
 
 /// The judgement.
 pub(crate) struct Health {
@@ -71,7 +71,10 @@ pub(crate) fn judge(
         (
             "True",
             Reason::Suspended,
-            "the streaming stages are fresh; silver, gold and warehouse are suspended and not judged".to_owned(),
+            format!(
+                "the streaming stages are fresh; {} are suspended and not judged",
+                batch_stages(pipeline)
+            ),
         )
     } else if let Some(paused) = paused(stages) {
         (
@@ -136,8 +139,4 @@ fn too_old(pipeline: &ValidatedPipeline, stage: &StageStatus, now: Timestamp) ->
         "{}: input of {} waits longer than maxAgeSeconds ({limit})",
         stage.name, oldest.0
     ))
-}
-
-const fn is_batch(wish: &StageWish) -> bool {
-    matches!(wish.work, WorkWish::Batch(_))
 }

@@ -2,6 +2,7 @@
 
 use medallion_crds::Reason;
 
+use super::batch_stages;
 use crate::assess::streaming::Streaming;
 use crate::model::obstacle::Obstacle;
 use crate::stages::Basis;
@@ -34,8 +35,8 @@ pub(super) fn judge(basis: &Basis<'_>, waits_for: Option<&Obstacle>, streaming: 
         return not_ready(&obstacle.reason, obstacle.message.clone(), false);
     }
     if let Some(stage) = streaming.iter().find(|stage| !stage.rolled_out && !stage.scales) {
-        let replaced = Obstacle::new(Reason::RollingOut, "the worker's pods are being replaced");
-        let obstacle = stage.obstacle.as_ref().unwrap_or(&replaced);
+        let rolled = Obstacle::new(Reason::RollingOut, "the worker's pods are being rolled out");
+        let obstacle = stage.obstacle.as_ref().unwrap_or(&rolled);
         let message = format!("{}: {}", stage.place.entry.stage, obstacle.message);
         return not_ready(&obstacle.reason, message, false);
     }
@@ -45,8 +46,8 @@ pub(super) fn judge(basis: &Basis<'_>, waits_for: Option<&Obstacle>, streaming: 
         .map(|place| place.entry.stage.as_str())
         .collect();
     let (reason, message) = if basis.pipeline.suspend {
-        let message =
-            "the streaming stages run; no new runs of silver, gold and warehouse start (spec.suspend)".to_owned();
+        let batch = batch_stages(basis.pipeline);
+        let message = format!("the streaming stages run; no new runs of {batch} start (spec.suspend)");
         (Reason::Suspended, message)
     } else if paused.is_empty() {
         let message = "all workloads do what the spec says".to_owned();

@@ -8,7 +8,7 @@ use medallion_crds::pipeline::{PipelineStatus, StageState};
 use medallion_crds::{Reason, Stage, StageRun};
 
 use crate::world::{Outcome, Step, World};
-use crate::{attempt, happens, started};
+use crate::{YAML, attempt, happens, started};
 
 #[test]
 fn the_stage_fails_only_while_its_newest_run_has() {
@@ -503,4 +503,19 @@ fn what_an_autoscaler_adds_is_no_reason_to_be_unready() {
     gateway(&mut world, &seen);
     world.settle();
     assert_eq!(world.condition("Ready").0, "False");
+}
+
+#[test]
+fn a_suspended_pipeline_names_the_batch_stages_that_it_has() {
+    let mut world = World::new(YAML);
+    world.start_from(serde_json::json!({"warehouse": null, "suspend": true, "stages": {"warehouse": null}}));
+    for step in [Step::Settle, Step::Provisioned, Step::WorkersReady] {
+        happens(&mut world, step);
+    }
+    for condition in ["Ready", "Healthy"] {
+        let (_, reason, message) = world.condition(condition);
+        assert_eq!(reason, "Suspended");
+        assert!(message.contains("silver and gold"), "{message}");
+        assert!(!message.contains("warehouse"), "{message}");
+    }
 }
