@@ -147,6 +147,18 @@ pub struct TableVersion {
     /// Version in the table's log.
     #[schemars(range(min = 0))]
     pub version: i64,
+}
+
+/// A table that a run left, at its version, and what made its rows.
+#[derive(Clone, Debug, Deserialize, Eq, KubeSchema, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OutputTable {
+    /// Name of the table.
+    #[schemars(length(min = 1, max = 255))]
+    pub name: String,
+    /// Version in the table's log; for the warehouse the version of the Gold table that it holds.
+    #[schemars(range(min = 0))]
+    pub version: i64,
     /// Digest of the dbt project that made the newest rows (tables of Silver and Gold).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
@@ -157,7 +169,7 @@ pub struct TableVersion {
     pub oldest_project: Option<String>,
 }
 
-impl TableVersion {
+impl OutputTable {
     /// A table at a version, without word of a project.
     pub const fn new(name: String, version: i64) -> Self {
         Self {
@@ -165,6 +177,14 @@ impl TableVersion {
             version,
             project: None,
             oldest_project: None,
+        }
+    }
+
+    /// As the next stage takes it in.
+    pub fn as_input(&self) -> TableVersion {
+        TableVersion {
+            name: self.name.clone(),
+            version: self.version,
         }
     }
 }
@@ -215,7 +235,7 @@ pub struct StageRunStatus {
     /// The stage's tables at the versions that this run left them at.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
-    pub outputs: Vec<TableVersion>,
+    pub outputs: Vec<OutputTable>,
     /// The failed attempts, newest first, at most five.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 5))]

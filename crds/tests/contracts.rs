@@ -3,9 +3,9 @@
 use medallion_crds::Reason;
 use medallion_crds::launch::report::{FailureReport, ProvisionReport, Report, RunReport};
 use medallion_crds::launch::{ExitCode, TERMINATION_BYTES};
-use medallion_crds::pipeline::{Dependency, DependencyKind, DependencyState};
+use medallion_crds::pipeline::{ContractVersionStatus, Dependency, DependencyKind, DependencyState};
 use medallion_crds::progress::Progress;
-use medallion_crds::stage_run::TableVersion;
+use medallion_crds::stage_run::OutputTable;
 
 #[test]
 fn a_termination_message_fits_and_stays_readable_whatever_it_has_to_say() {
@@ -19,7 +19,10 @@ fn a_termination_message_fits_and_stays_readable_whatever_it_has_to_say() {
         .collect();
     let report = Report::Provision(ProvisionReport {
         dependencies,
-        contract_version: Some("a".repeat(64)),
+        contract_versions: vec![ContractVersionStatus {
+            name: "v1".to_owned(),
+            digest: "a".repeat(64),
+        }],
     });
     let text = report.to_termination_message();
     assert!(text.len() <= TERMINATION_BYTES, "{} bytes", text.len());
@@ -42,14 +45,14 @@ fn a_termination_message_fits_and_stays_readable_whatever_it_has_to_say() {
 fn the_outputs_of_a_run_are_never_cut() {
     let tables = |layer: &str| {
         (0..60)
-            .map(|number| TableVersion::new(format!("{layer}_table_of_the_shop_{number:03}"), 1_000_000))
+            .map(|number| OutputTable::new(format!("{layer}_table_of_the_shop_{number:03}"), 1_000_000))
             .collect::<Vec<_>>()
     };
     let report = Report::Run(RunReport {
         run_uid: "0f5b8f9e-6d1c-4b55-9f43-3a1f8f0f2f11".into(),
         attempt: 1,
         already_committed: false,
-        inputs: tables("silver"),
+        inputs: tables("silver").iter().map(OutputTable::as_input).collect(),
         outputs: tables("gold"),
         rows: 7,
     });

@@ -4,7 +4,7 @@ use medallion_crds::Reason;
 use medallion_crds::launch::TERMINATION_BYTES;
 use medallion_crds::launch::report::{FailureReport, MAX_NAME, MAX_TABLES, ProvisionReport, Report, RunReport};
 use medallion_crds::pipeline::{Dependency, DependencyKind, DependencyState};
-use medallion_crds::stage_run::TableVersion;
+use medallion_crds::stage_run::{OutputTable, TableVersion};
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -18,7 +18,7 @@ fn read(text: &str) -> Report {
     serde_json::from_str(text).unwrap_or_else(|error| panic!("{error}: {text}"))
 }
 
-fn report(outputs: Vec<TableVersion>, inputs: Vec<TableVersion>) -> RunReport {
+fn report(outputs: Vec<OutputTable>, inputs: Vec<TableVersion>) -> RunReport {
     RunReport {
         run_uid: "0f5b8f9e-6d1c-4b55-9f43-3a1f8f0f2f11".to_owned(),
         attempt: 3,
@@ -48,10 +48,10 @@ const HEX: &str = "0123456789abcdef";
 #[test]
 fn a_layer_of_the_most_tables_with_the_longest_names_arrives_whole() {
     let tables: Vec<_> = (0..MAX_TABLES)
-        .map(|number| TableVersion {
+        .map(|number| OutputTable {
             project: Some(noise(number % 2, HEX, 16)),
             oldest_project: (number % 3 > 0).then(|| noise(10 + number % 3, HEX, 16)),
-            ..TableVersion::new(
+            ..OutputTable::new(
                 noise(number, NAME_LETTERS, MAX_NAME),
                 1_000_000 + i64::try_from(number).expect("small"),
             )
@@ -65,16 +65,16 @@ fn a_layer_of_the_most_tables_with_the_longest_names_arrives_whole() {
 #[test]
 fn what_has_no_room_is_left_out_but_never_a_table_or_its_version() {
     let outputs: Vec<_> = (0..MAX_TABLES)
-        .map(|number| TableVersion {
+        .map(|number| OutputTable {
             project: Some(noise(number, HEX, 64)),
             oldest_project: Some(noise(1000 + number, HEX, 64)),
-            ..TableVersion::new(
+            ..OutputTable::new(
                 noise(number, NAME_LETTERS, MAX_NAME),
                 i64::try_from(number).expect("small"),
             )
         })
         .collect();
-    let wanted = report(outputs.clone(), outputs);
+    let wanted = report(outputs.clone(), outputs.iter().map(OutputTable::as_input).collect());
     let Report::Run(found) = read(&Report::Run(wanted.clone()).to_termination_message()) else {
         panic!("a run's report");
     };
@@ -92,7 +92,7 @@ fn what_has_no_room_is_left_out_but_never_a_table_or_its_version() {
 #[test]
 fn a_report_beyond_all_limits_is_a_failure_in_words_and_not_broken_json() {
     let outputs = (0..400)
-        .map(|number| TableVersion::new(noise(number, NAME_LETTERS, 255), 1))
+        .map(|number| OutputTable::new(noise(number, NAME_LETTERS, 255), 1))
         .collect();
     let Report::Failure(failure) = read(&Report::Run(report(outputs, Vec::new())).to_termination_message()) else {
         panic!("it cannot fit");
@@ -123,7 +123,7 @@ fn findings_of_a_provisioner_without_end_are_told_in_short() {
     let provision = |count: usize| {
         let report = ProvisionReport {
             dependencies: (0..count).map(dependency).collect(),
-            contract_version: None,
+            contract_versions: Vec::new(),
         };
         read(&Report::Provision(report).to_termination_message())
     };
@@ -154,12 +154,12 @@ prop_compose! {
         version in 0..2_000_000_i64,
         project in option::of(select(digests.clone())),
         oldest_project in option::of(select(digests)),
-    ) -> TableVersion {
-        TableVersion { project, oldest_project, ..TableVersion::new(name, version) }
+    ) -> OutputTable {
+        OutputTable { project, oldest_project, ..OutputTable::new(name, version) }
     }
 }
 
-fn tables() -> impl Strategy<Value = Vec<TableVersion>> {
+fn tables() -> impl Strategy<Value = Vec<OutputTable>> {
     vec("[0-9a-f]{16}", 1..=DIGESTS).prop_flat_map(|digests| vec(table(digests), 0..=MAX_TABLES))
 }
 

@@ -89,7 +89,7 @@ fn two_certificate_authorities_are_refused() {
 #[case("/spec/contract/key", json!("/other"))]
 #[case("/spec/contract/eventId", json!("/other"))]
 #[case("/spec/contract/eventTime", json!("/other"))]
-#[case("/spec/contract/version", json!("/added"))]
+#[case("/spec/contract/eventVersion", json!("/added"))]
 #[case("/spec/aws/region", json!("eu-central-1"))]
 #[case("/spec/kafka/topic", json!("other"))]
 #[case("/spec/kafka/deadLetterTopic", json!("dlq.other"))]

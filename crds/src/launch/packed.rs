@@ -8,7 +8,7 @@ use flate2::write::DeflateEncoder;
 use serde::{Deserialize, Serialize};
 
 use super::run_report::RunReport;
-use crate::stage_run::TableVersion;
+use crate::stage_run::{OutputTable, TableVersion};
 
 /// The most bytes that a packed report unpacks to; what is longer no worker has written.
 const UNPACKED_BYTES: u64 = 256 * 1024;
@@ -25,12 +25,35 @@ struct Columns {
     #[serde(rename = "r")]
     rows: i64,
     #[serde(rename = "i")]
-    inputs: Tables,
+    inputs: Versions,
     #[serde(rename = "o")]
     outputs: Tables,
     /// Digests of dbt projects, each once: the tables of a layer have few.
     #[serde(rename = "d")]
     digests: Vec<String>,
+}
+
+/// Tables at versions by columns.
+#[derive(Default, Deserialize, Serialize)]
+struct Versions {
+    #[serde(rename = "n")]
+    names: Vec<String>,
+    #[serde(rename = "v")]
+    versions: Vec<i64>,
+}
+
+impl Versions {
+    fn pack(list: &[TableVersion]) -> Self {
+        let columns = list.iter().map(|entry| (entry.name.clone(), entry.version));
+        let (names, versions) = columns.unzip();
+        Self { names, versions }
+    }
+
+    fn unpack(self) -> Option<Vec<TableVersion>> {
+        let fits = self.names.len() == self.versions.len();
+        let rows = self.names.into_iter().zip(self.versions);
+        fits.then(|| rows.map(|(name, version)| TableVersion { name, version }).collect())
+    }
 }
 
 /// Tables by columns; digests by their place in the list.
@@ -47,7 +70,7 @@ struct Tables {
 }
 
 impl Tables {
-    fn pack(list: &[TableVersion], digests: &mut Vec<String>) -> Self {
+    fn pack(list: &[OutputTable], digests: &mut Vec<String>) -> Self {
         let mut place = |digest: Option<&String>| {
             let digest = digest?;
             let found = digests.iter().position(|known| known == digest);
@@ -66,7 +89,7 @@ impl Tables {
         tables
     }
 
-    fn unpack(self, digests: &[String]) -> Option<Vec<TableVersion>> {
+    fn unpack(self, digests: &[String]) -> Option<Vec<OutputTable>> {
         let length = self.names.len();
         if [self.versions.len(), self.projects.len(), self.oldest_projects.len()] != [length; 3] {
             return None;
@@ -79,10 +102,10 @@ impl Tables {
         let columns = versions.zip(self.projects).zip(self.oldest_projects);
         let rows = self.names.into_iter().zip(columns);
         rows.map(|(name, ((version, project), oldest_project))| {
-            Some(TableVersion {
+            Some(OutputTable {
                 project: digest(project)?,
                 oldest_project: digest(oldest_project)?,
-                ..TableVersion::new(name, version)
+                ..OutputTable::new(name, version)
             })
         })
         .collect()
@@ -92,7 +115,7 @@ impl Tables {
 /// The report in letters of which none needs an escape in JSON.
 pub(super) fn pack(report: &RunReport) -> Option<String> {
     let mut digests = Vec::new();
-    let inputs = Tables::pack(&report.inputs, &mut digests);
+    let inputs = Versions::pack(&report.inputs);
     let outputs = Tables::pack(&report.outputs, &mut digests);
     let columns = Columns {
         run_uid: report.run_uid.clone(),
@@ -126,7 +149,7 @@ pub(super) fn unpack(packed: &str) -> Option<RunReport> {
         attempt: columns.attempt,
         already_committed: columns.already_committed,
         rows: columns.rows,
-        inputs: columns.inputs.unpack(&columns.digests)?,
+        inputs: columns.inputs.unpack()?,
         outputs: columns.outputs.unpack(&columns.digests)?,
     })
 }
@@ -136,8 +159,13 @@ mod tests {
     use super::*;
 
     fn columns() -> Columns {
-        let tables = || Tables {
-            names: vec!["orders".to_owned(), "daily_sales".to_owned()],
+        let names = || vec!["orders".to_owned(), "daily_sales".to_owned()];
+        let inputs = Versions {
+            names: names(),
+            versions: vec![3, 4],
+        };
+        let outputs = Tables {
+            names: names(),
             versions: vec![7, 9],
             projects: vec![Some(0), None],
             oldest_projects: vec![None, Some(1)],
@@ -147,8 +175,8 @@ mod tests {
             attempt: 1,
             already_committed: false,
             rows: 3,
-            inputs: tables(),
-            outputs: tables(),
+            inputs,
+            outputs,
             digests: vec!["c0ffee".to_owned(), "0ddba11".to_owned()],
         }
     }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 pub use super::run_report::RunReport;
 use super::{TERMINATION_BYTES, packed};
-use crate::pipeline::Dependency;
+use crate::pipeline::{ContractVersionStatus, Dependency};
 use crate::reason::Reason;
 use crate::text::cut;
 
@@ -65,9 +65,9 @@ impl TryFrom<Message> for Report {
 pub struct ProvisionReport {
     /// Each dependency and its state.
     pub dependencies: Vec<Dependency>,
-    /// Version of the contract; absent when the contract is not valid.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub contract_version: Option<String>,
+    /// The valid versions of the contract, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub contract_versions: Vec<ContractVersionStatus>,
 }
 
 /// Why a worker failed.
@@ -132,7 +132,7 @@ fn provision_message(report: &ProvisionReport) -> String {
     let mut ways = ways.map(|dependencies| {
         Report::Provision(ProvisionReport {
             dependencies,
-            contract_version: report.contract_version.clone(),
+            contract_versions: report.contract_versions.clone(),
         })
     });
     if let Some(text) = ways.find_map(|way| fitting(&way)) {
@@ -215,16 +215,23 @@ mod tests {
             .collect()
     }
 
+    fn contract_versions() -> Vec<ContractVersionStatus> {
+        vec![ContractVersionStatus {
+            name: "v".repeat(63),
+            digest: "c".repeat(64),
+        }]
+    }
+
     fn read_back(dependencies: Vec<Dependency>) -> Vec<Dependency> {
         let report = Report::Provision(ProvisionReport {
             dependencies,
-            contract_version: Some("c".repeat(64)),
+            contract_versions: contract_versions(),
         });
         let text = report.to_termination_message();
         assert!(text.len() <= TERMINATION_BYTES, "{} bytes", text.len());
         match serde_json::from_str(&text).expect("whole JSON") {
             Report::Provision(report) => {
-                assert_eq!(report.contract_version, Some("c".repeat(64)));
+                assert_eq!(report.contract_versions, contract_versions());
                 report.dependencies
             }
             other => panic!("{other:?}"),

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::stage_run::TableVersion;
+use crate::stage_run::{OutputTable, TableVersion};
 
 /// A run that ended well: the evidence of what stands committed.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -18,7 +18,7 @@ pub struct RunReport {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inputs: Vec<TableVersion>,
     /// All tables of the layer at their versions (for the warehouse: each table at the Gold version it holds).
-    pub outputs: Vec<TableVersion>,
+    pub outputs: Vec<OutputTable>,
     /// Rows written by the run.
     pub rows: i64,
 }

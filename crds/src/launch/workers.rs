@@ -27,9 +27,9 @@ pub struct ContractSettings {
     pub event_id: String,
     /// JSON Pointer to the event time.
     pub event_time: String,
-    /// JSON Pointer to the version, if the contract has one.
+    /// JSON Pointer to the event version, if events have one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub version: Option<String>,
+    pub event_version: Option<String>,
 }
 
 impl ContractSettings {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// What an event looks like, and where its key, id and time stand. A changed schema is a new ConfigMap with a new name; a change that does not only add fields is refused.
 #[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-#[x_kube(validation = Rule::new("has(self.version) == has(oldSelf.version)").message("version: is immutable: it can be neither added nor removed; make a new Pipeline"))]
+#[x_kube(validation = Rule::new("has(self.eventVersion) == has(oldSelf.eventVersion)").message("eventVersion: is immutable: it can be neither added nor removed; make a new Pipeline"))]
 pub struct ContractSource {
     /// The contract's versions, oldest first. The last one admits new events. One version for now: a change that only adds fields is a new ConfigMap under a new name.
     #[schemars(length(min = 1, max = 1))]
@@ -28,11 +28,11 @@ pub struct ContractSource {
     #[x_kube(validation = Rule::new("self == oldSelf").message("is immutable: the order of versions rests on it; make a new Pipeline for another event time"))]
     pub event_time: String,
 
-    /// JSON Pointer to an integer that grows with each version of a key's data. Without it the event time decides which version is the latest. Immutable.
+    /// JSON Pointer to an integer in the event that grows with each version of a key's data, for example /revision. Without it the event time decides which version is the latest. Immutable.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 2, max = 256), regex(pattern = "^(/([^/~]|~[01])+)+$"))]
-    #[x_kube(validation = Rule::new("self == oldSelf").message("is immutable: the order of versions rests on it; make a new Pipeline for another version field"))]
-    pub version: Option<String>,
+    #[x_kube(validation = Rule::new("self == oldSelf").message("is immutable: the order of versions rests on it; make a new Pipeline for another event version"))]
+    pub event_version: Option<String>,
 }
 
 /// One version of the contract.

@@ -15,8 +15,8 @@ pub use stages::{
     PersistStage, Retry, SilverStage, Stages, WarehouseMode, WarehouseStage, WarehouseTable,
 };
 pub use status::{
-    ContractStatus, DbtStatus, DeadLetterReason, DeadLetterStatus, Dependency, DependencyKind, DependencyState,
-    Endpoints, KafkaStatus, PipelineStatus, ProvisioningStatus, Retention, StageState, StageStatus,
+    ContractStatus, ContractVersionStatus, DbtStatus, DeadLetterReason, DeadLetterStatus, Dependency, DependencyKind,
+    DependencyState, Endpoints, KafkaStatus, PipelineStatus, ProvisioningStatus, Retention, StageState, StageStatus,
 };
 pub use warehouse::{Redshift, Warehouse, WarehouseType};
 

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::stage::Stage;
-use crate::stage_run::TableVersion;
+use crate::stage_run::{OutputTable, TableVersion};
 
 /// What is true of a pipeline. `Ready` says that the workloads do what the spec says; `Healthy` says that data is fresh, dead letters are within budget and nothing is at risk.
 #[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
@@ -143,7 +143,7 @@ pub struct StageStatus {
     /// What the last succeeded run left: the stage's tables at versions. The next stage pins these.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
-    pub outputs: Vec<TableVersion>,
+    pub outputs: Vec<OutputTable>,
 }
 
 /// How old the oldest unread input is, beside how long its source keeps it.
@@ -321,11 +321,23 @@ pub struct KafkaStatus {
 }
 
 /// The contract in use.
-#[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
+#[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ContractStatus {
-    /// Digest of the contract's schema; every record carries it.
-    pub version: String,
+    /// The versions that were found valid, oldest first.
+    #[schemars(length(max = 64))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
+    pub versions: Vec<ContractVersionStatus>,
+}
+
+/// A version of the contract that was found valid.
+#[derive(Clone, Debug, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ContractVersionStatus {
+    /// Its name in spec.contract.versions.
+    pub name: String,
+    /// Digest of its schema; every record that came by it carries the digest in the header medallion-contract-version, every row of Bronze in _contract.
+    pub digest: String,
 }
 
 /// The dbt project in use.

@@ -51,11 +51,11 @@ pub(crate) fn judge(contract: &Contract, record: &OwnedMessage) -> Verdict {
             event_id: event.event_id,
             payload: text.to_owned(),
             digest: event.digest,
-            contract_version: stamped.unwrap_or_else(|| contract.version().to_owned()),
+            contract_version: stamped.unwrap_or_else(|| contract.digest().to_owned()),
             source: source(record),
         }),
         Err((reason, message)) => match stamped {
-            Some(version) if version != contract.version() => Verdict::Dead(Flaw {
+            Some(version) if version != contract.digest() => Verdict::Dead(Flaw {
                 class: Reason::UnknownContractVersion,
                 message: format!(
                     "contract version {version} is not mounted, and the mounted one does not fit: {message}"
@@ -113,7 +113,7 @@ pub(crate) mod tests {
             key: "/part",
             event_id: "/id",
             event_time: "/at",
-            version: None,
+            event_version: None,
         };
         Contract::compile(schema, &pointers).expect("a contract")
     }
@@ -148,7 +148,7 @@ pub(crate) mod tests {
         );
         assert_eq!(
             (item.contract_version.as_str(), item.source.as_str()),
-            (contract.version(), "events/2/41")
+            (contract.digest(), "events/2/41")
         );
         assert_eq!(
             judge(&contract, &record(Some(GOOD.as_bytes()), None)),

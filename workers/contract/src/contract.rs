@@ -34,13 +34,13 @@ pub struct Pointers<'p> {
     pub event_id: &'p str,
     /// To the event time.
     pub event_time: &'p str,
-    /// To the version, if the contract has one.
-    pub version: Option<&'p str>,
+    /// To the event version, if events have one.
+    pub event_version: Option<&'p str>,
 }
 
 /// A compiled contract.
 pub struct Contract {
-    version: String,
+    digest: String,
     validator: Validator,
     columns: Vec<Column>,
     required: Vec<String>,
@@ -59,7 +59,7 @@ pub struct Event {
     pub event_id: String,
     /// When the event happened.
     pub event_time: Timestamp,
-    /// The version, if the contract has one and the event too.
+    /// The event version, if the contract names one and the event has it.
     pub version: Option<i64>,
     /// Hex SHA-256 of the canonical form of the event: equal data, equal digest.
     pub digest: String,
@@ -69,7 +69,7 @@ impl fmt::Debug for Contract {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("Contract")
-            .field("version", &self.version)
+            .field("digest", &self.digest)
             .finish_non_exhaustive()
     }
 }
@@ -94,7 +94,7 @@ impl Contract {
                 message: error.to_string(),
             })?;
         Ok(Self {
-            version: digest(&root),
+            digest: digest(&root),
             validator,
             columns,
             required: schema::required(&root),
@@ -102,8 +102,8 @@ impl Contract {
             event_id: schema::path(&root, "eventId", pointers.event_id, Target::Identity)?,
             event_time: schema::path(&root, "eventTime", pointers.event_time, Target::Time)?,
             version_path: pointers
-                .version
-                .map(|pointer| schema::path(&root, "version", pointer, Target::Version))
+                .event_version
+                .map(|pointer| schema::path(&root, "eventVersion", pointer, Target::Version))
                 .transpose()?,
         })
     }
@@ -117,9 +117,9 @@ impl Contract {
         Self::compile(&schema_text, pointers)
     }
 
-    /// Version of the contract: hex SHA-256 of the canonical form of its schema.
-    pub fn version(&self) -> &str {
-        &self.version
+    /// What a version of the contract is known by: hex SHA-256 of the canonical form of its schema.
+    pub fn digest(&self) -> &str {
+        &self.digest
     }
 
     /// The contract's own columns: its top-level properties in the order in which they are written.

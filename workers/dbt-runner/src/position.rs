@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use medallion_crds::stage_run::TableVersion;
+use medallion_crds::stage_run::{OutputTable, TableVersion};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -146,12 +146,12 @@ impl Position {
 }
 
 /// A published table as the API lists it.
-pub fn to_entry(name: &str, version: u64, position: Option<&Position>) -> TableVersion {
+pub fn to_entry(name: &str, version: u64, position: Option<&Position>) -> OutputTable {
     let projects = position.map(|position| position.projects.clone()).unwrap_or_default();
-    TableVersion {
+    OutputTable {
         project: projects.project,
         oldest_project: projects.oldest,
-        ..TableVersion::new(name.to_owned(), i64::try_from(version).unwrap_or(i64::MAX))
+        ..OutputTable::new(name.to_owned(), to_api(version))
     }
 }
 
@@ -159,8 +159,15 @@ pub fn to_entry(name: &str, version: u64, position: Option<&Position>) -> TableV
 pub fn to_list(versions: &Versions) -> Vec<TableVersion> {
     versions
         .iter()
-        .map(|(name, version)| to_entry(name, *version, None))
+        .map(|(name, version)| TableVersion {
+            name: name.clone(),
+            version: to_api(*version),
+        })
         .collect()
+}
+
+fn to_api(version: u64) -> i64 {
+    i64::try_from(version).unwrap_or(i64::MAX)
 }
 
 /// Versions from the API's list.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use aws_config::SdkConfig;
 use medallion_crds::launch::report::RunReport;
 use medallion_crds::launch::{DbtRunnerSettings, Settings};
-use medallion_crds::stage_run::{RunProgress, TableVersion};
+use medallion_crds::stage_run::{OutputTable, RunProgress};
 use medallion_lake::{Claim, LakeStore};
 use tokio_util::sync::CancellationToken;
 use worker_kit::ProgressHandle;
@@ -293,7 +293,7 @@ impl Run<'_> {
         work: &Work,
         uploads: &BTreeMap<String, Upload>,
         (ids, project): (&TableIds, &str),
-    ) -> Result<BTreeMap<String, TableVersion>, RunError> {
+    ) -> Result<BTreeMap<String, OutputTable>, RunError> {
         let run = &self.settings.worker.run;
         let hold = format!("between-{}-table-commits", self.place.layers().own);
         let mut versions = BTreeMap::new();
@@ -322,7 +322,7 @@ impl Run<'_> {
     }
 
     /// Lets checkpoints end that the commits have begun: the process ends after this.
-    async fn settle(&self, targets: &[Target], committed: &BTreeMap<String, TableVersion>) {
+    async fn settle(&self, targets: &[Target], committed: &BTreeMap<String, OutputTable>) {
         let tables = targets
             .iter()
             .filter(|target| committed.contains_key(&target.model.name));
@@ -339,7 +339,7 @@ impl Run<'_> {
     fn report(
         &self,
         targets: &[Target],
-        committed: &BTreeMap<String, TableVersion>,
+        committed: &BTreeMap<String, OutputTable>,
         consumed: &Versions,
         already_committed: bool,
         rows: u64,

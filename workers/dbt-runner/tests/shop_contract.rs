@@ -12,7 +12,7 @@ fn contract() -> Contract {
         key: "/order_id",
         event_id: "/event_id",
         event_time: "/ordered_at",
-        version: None,
+        event_version: None,
     };
     Contract::from_file(&path, &pointers).expect("the contract compiles")
 }

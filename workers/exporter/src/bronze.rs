@@ -83,7 +83,7 @@ impl BronzeSink {
         self.contract.adds_to(table.schema()).map_err(|refused| {
             let message = format!(
                 "contract version {} does not go on from {}: {refused}",
-                self.contract.version(),
+                self.contract.digest(),
                 self.table.address()
             );
             SinkError::End(WorkerError::settings(Reason::ContractNotAdditive, message))

@@ -25,7 +25,7 @@ pub async fn run(context: Context<ExporterSettings>) -> Result<Option<Report>, W
         key: &settings.contract.key,
         event_id: &settings.contract.event_id,
         event_time: &settings.contract.event_time,
-        version: settings.contract.version.as_deref(),
+        event_version: settings.contract.event_version.as_deref(),
     };
     let contract = Contract::from_file(Path::new(settings.contract.schema_path()), &pointers)
         .map_err(|error| WorkerError::settings(Reason::BadContract, error.to_string()))?;

@@ -51,7 +51,7 @@ mod tests {
                 key: "/key".to_owned(),
                 event_id: "/id".to_owned(),
                 event_time: "/at".to_owned(),
-                version: None,
+                event_version: None,
             },
             table: "orders".to_owned(),
             lake: LakeSettings {

@@ -28,7 +28,7 @@ fn contract() -> Contract {
         key: "/order",
         event_id: "/id",
         event_time: "/at",
-        version: None,
+        event_version: None,
     };
     Contract::compile(SCHEMA, &pointers).expect("contract")
 }
@@ -351,7 +351,7 @@ async fn a_table_of_another_contract_is_not_written_to() {
         key: "/order",
         event_id: "/id",
         event_time: "/at",
-        version: None,
+        event_version: None,
     };
     let other = Contract::compile(&other, &pointers).expect("contract");
     let Err(SinkError::End(error)) = BronzeSink::new(table, other).load().await else {

@@ -58,7 +58,7 @@ pub async fn run_on(listener: TcpListener, context: Context<GatewaySettings>) ->
     let delivery_timeout = limits.request.saturating_sub(limits.request / 10);
     let publisher = KafkaPublisher::new(
         &settings.kafka,
-        contract.version(),
+        contract.digest(),
         delivery_timeout,
         limits.buffer_bytes,
     )

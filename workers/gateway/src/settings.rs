@@ -60,7 +60,7 @@ pub(crate) fn pointers(contract: &ContractSettings) -> Pointers<'_> {
         key: &contract.key,
         event_id: &contract.event_id,
         event_time: &contract.event_time,
-        version: contract.version.as_deref(),
+        event_version: contract.event_version.as_deref(),
     }
 }
 
@@ -80,7 +80,7 @@ mod tests {
                 key: String::new(),
                 event_id: String::new(),
                 event_time: String::new(),
-                version: None,
+                event_version: None,
             },
             kafka: KafkaSettings {
                 bootstrap_servers: Vec::new(),

@@ -6,7 +6,7 @@ use std::time::Instant;
 use aws_config::SdkConfig;
 use jiff::Timestamp;
 use medallion_crds::launch::report::RunReport;
-use medallion_crds::stage_run::{RunProgress, TableVersion};
+use medallion_crds::stage_run::{OutputTable, RunProgress};
 use worker_kit::ProgressHandle;
 
 use crate::claim::{Claim, Claimant, lost};
@@ -336,7 +336,7 @@ impl Loader {
     fn report(&self, ledger: &Ledger, already_committed: bool) -> RunReport {
         let outputs = self.job.tables.iter().filter_map(|target| {
             let entry = ledger.entry(&target.name)?;
-            Some(TableVersion::new(entry.table.clone(), entry.mark.version))
+            Some(OutputTable::new(entry.table.clone(), entry.mark.version))
         });
         RunReport {
             run_uid: self.job.run.uid.clone(),

@@ -2,6 +2,7 @@
 
 use medallion_contract::{Contract, Pointers};
 use medallion_crds::launch::ContractSettings;
+use medallion_crds::pipeline::ContractVersionStatus;
 
 use crate::finding::Finding;
 
@@ -9,6 +10,16 @@ use crate::finding::Finding;
 pub fn name(settings: &ContractSettings) -> String {
     let version = settings.versions.last().map_or("", |version| &version.name);
     format!("Contract/{version}")
+}
+
+/// The valid versions by name and digest; none while the contract is not valid.
+pub fn versions(settings: &ContractSettings, valid: Option<&Contract>) -> Vec<ContractVersionStatus> {
+    let admitting = settings.versions.last().zip(valid);
+    let named = admitting.map(|(version, contract)| ContractVersionStatus {
+        name: version.name.clone(),
+        digest: contract.digest().to_owned(),
+    });
+    named.into_iter().collect()
 }
 
 /// What the contract is like by itself, and the contract if it is valid.
@@ -27,7 +38,7 @@ pub fn check(settings: &ContractSettings) -> (Finding, Option<Contract>) {
         key: &settings.key,
         event_id: &settings.event_id,
         event_time: &settings.event_time,
-        version: settings.version.as_deref(),
+        event_version: settings.event_version.as_deref(),
     };
     match Contract::compile(&text, &pointers) {
         Ok(contract) => (Finding::Exists, Some(contract)),
@@ -57,7 +68,7 @@ mod tests {
             key: key.to_owned(),
             event_id: "/id".to_owned(),
             event_time: "/at".to_owned(),
-            version: None,
+            event_version: None,
         };
         (folder, settings)
     }
@@ -70,7 +81,7 @@ mod tests {
         let (_folder, settings) = settings(Some(SCHEMA), "/sku");
         let (finding, contract) = check(&settings);
         assert_eq!((name(&settings).as_str(), finding), ("Contract/v1", Finding::Exists));
-        assert_eq!(contract.map(|contract| contract.version().len()), Some(64));
+        assert_eq!(contract.map(|contract| contract.digest().len()), Some(64));
     }
 
     #[test]

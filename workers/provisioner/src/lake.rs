@@ -185,7 +185,7 @@ mod tests {
             key: "/part",
             event_id: "/id",
             event_time: "/at",
-            version: None,
+            event_version: None,
         };
         Contract::compile(&schema, &pointers).expect("a contract")
     }

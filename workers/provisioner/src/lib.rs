@@ -115,7 +115,7 @@ pub async fn provision(settings: &Settings<ProvisionerSettings>, services: &Serv
     dependencies.extend(schema);
     ProvisionReport {
         dependencies,
-        contract_version: contract.map(|contract| contract.version().to_owned()),
+        contract_versions: contract::versions(&settings.worker.contract, contract.as_ref()),
     }
 }
 

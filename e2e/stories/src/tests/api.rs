@@ -264,7 +264,7 @@ async fn immutable(world: &World) -> Result<()> {
         ("/spec/contract/key", json!("/other")),
         ("/spec/contract/eventId", json!("/other")),
         ("/spec/contract/eventTime", json!("/other")),
-        ("/spec/contract/version", json!("/added")),
+        ("/spec/contract/eventVersion", json!("/added")),
         ("/spec/aws/region", json!("eu-central-1")),
         ("/spec/kafka/topic", json!("other")),
         ("/spec/kafka/deadLetterTopic", json!("dlq.other")),

@@ -100,7 +100,7 @@ fn plan() -> Result<Plan> {
     "/consignment/number".clone_into(&mut spec.contract.key);
     "/scan".clone_into(&mut spec.contract.event_id);
     "/scanned_at".clone_into(&mut spec.contract.event_time);
-    spec.contract.version = Some("/revision".to_owned());
+    spec.contract.event_version = Some("/revision".to_owned());
     PROJECT.clone_into(&mut spec.dbt.project);
     if let Some(warehouse) = &mut spec.stages.warehouse {
         warehouse.tables = vec![WarehouseTable {

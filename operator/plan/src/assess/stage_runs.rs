@@ -5,7 +5,7 @@ use std::ops::Deref;
 use jiff::Timestamp;
 use kube::ResourceExt;
 use medallion_crds::pipeline::StageStatus;
-use medallion_crds::stage_run::TableVersion;
+use medallion_crds::stage_run::{OutputTable, TableVersion};
 use medallion_crds::{Stage, StageRun, labels};
 
 use crate::model::cluster::Observed;
@@ -36,7 +36,7 @@ pub(crate) struct Success {
     pub number: Option<i64>,
     /// Everything up to here is consumed.
     pub inputs: Vec<TableVersion>,
-    pub outputs: Vec<TableVersion>,
+    pub outputs: Vec<OutputTable>,
     pub completed: Option<Timestamp>,
     /// When the run was made; what was committed later is not consumed.
     pub created: Option<Timestamp>,
@@ -183,7 +183,7 @@ impl<'a> StageRuns<'a> {
     pub fn offer(&self) -> Option<Source> {
         let success = self.success()?;
         (!success.outputs.is_empty()).then_some(Source {
-            inputs: success.outputs,
+            inputs: success.outputs.iter().map(OutputTable::as_input).collect(),
             committed: success.completed,
         })
     }

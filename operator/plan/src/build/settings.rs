@@ -66,7 +66,7 @@ impl LaunchSettings<'_> {
             key: contract.key.clone(),
             event_id: contract.event_id.clone(),
             event_time: contract.event_time.clone(),
-            version: contract.version.clone(),
+            event_version: contract.event_version.clone(),
         }
     }
 

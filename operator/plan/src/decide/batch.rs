@@ -106,8 +106,6 @@ fn offer_of_streaming(streaming: &Streaming<'_>) -> (Stage, Offer) {
         inputs: vec![TableVersion {
             name: stage.to_string(),
             version,
-            project: None,
-            oldest_project: None,
         }],
         committed: figures.last_commit,
     });

@@ -223,8 +223,10 @@ impl Provisioning {
             dependency.name = cut(&dependency.name, 300);
             dependency.message = dependency.message.take().map(|message| cut(&message, 1024));
         }
-        if let Some(version) = report.contract_version {
-            self.contract = Some(ContractStatus { version });
+        if !report.contract_versions.is_empty() {
+            self.contract = Some(ContractStatus {
+                versions: report.contract_versions,
+            });
         }
         let unmet = self.dependencies.iter().any(|dependency| !dependency.state.is_met());
         if unmet || exit_code != 0 || self.contract.is_none() {

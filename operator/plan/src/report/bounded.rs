@@ -44,7 +44,7 @@ mod tests {
     use medallion_crds::pipeline::{
         DeadLetterReason, DeadLetterStatus, Dependency, DependencyKind, DependencyState, StageStatus,
     };
-    use medallion_crds::stage_run::TableVersion;
+    use medallion_crds::stage_run::OutputTable;
     use medallion_crds::{Reason, Stage};
 
     use super::*;
@@ -53,7 +53,7 @@ mod tests {
     #[test]
     fn a_status_full_to_the_brim_stays_within_its_bound_and_keeps_positions() {
         let tables: Vec<_> = (0..60)
-            .map(|number| TableVersion {
+            .map(|number| OutputTable {
                 name: format!("a_table_of_the_shop_{number:03}"),
                 version: 1_000_000,
                 project: None,
@@ -65,7 +65,7 @@ mod tests {
         for stage in Stage::BATCH {
             status.stages.push(StageStatus {
                 message: Some(long()),
-                inputs: tables.clone(),
+                inputs: tables.iter().map(OutputTable::as_input).collect(),
                 outputs: tables.clone(),
                 ..crate::report::stage::empty(stage)
             });

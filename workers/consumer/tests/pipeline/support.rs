@@ -347,7 +347,7 @@ impl Running {
             key: "/part",
             event_id: "/id",
             event_time: "/at",
-            version: None,
+            event_version: None,
         };
         let contract = Contract::compile(SCHEMA, &pointers).expect("a contract");
         let metrics = Metrics::default();

@@ -14,7 +14,7 @@ fn contract(required: &str, properties: &str) -> Contract {
         key: "/id",
         event_id: "/event",
         event_time: "/at",
-        version: None,
+        event_version: None,
     };
     let schema = format!(r#"{{"type":"object","required":[{required}],"properties":{{{properties}}}}}"#);
     Contract::compile(&schema, &pointers).expect("a contract")

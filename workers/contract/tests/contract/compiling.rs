@@ -7,7 +7,7 @@ const POINTERS: Pointers<'static> = Pointers {
     key: "/id",
     event_id: "/event",
     event_time: "/at",
-    version: None,
+    event_version: None,
 };
 
 /// A good contract with one property more.
@@ -61,7 +61,7 @@ fn a_wrong_schema_gets_words_on_what_where_and_how(#[case] schema: &str, #[case]
 #[case(Pointers { key: "/loose/name", ..POINTERS }, &["/properties/loose", "\"type\": \"object\""])]
 #[case(Pointers { event_id: "/flag", ..POINTERS }, &["eventId", "/properties/flag"])]
 #[case(Pointers { event_time: "/id", ..POINTERS }, &["eventTime", "date-time"])]
-#[case(Pointers { version: Some("/id"), ..POINTERS }, &["version", "integer"])]
+#[case(Pointers { event_version: Some("/id"), ..POINTERS }, &["eventVersion", "integer"])]
 fn a_wrong_pointer_gets_words_on_what_where_and_how(#[case] pointers: Pointers<'_>, #[case] words: &[&str]) {
     let schema = r#"{"type":"object","required":["id","event","at","null","deep","loose","flag"],"properties":{
         "id":{"type":"string"},"event":{"type":"string"},"at":{"type":"string","format":"date-time"},
@@ -90,7 +90,7 @@ fn the_version_is_a_function_of_the_schema_and_not_of_its_writing() {
     let version = |schema: &str| {
         Contract::compile(schema, &POINTERS)
             .expect("a contract")
-            .version()
+            .digest()
             .to_owned()
     };
     assert_eq!(version(&text), version(&spaced));

@@ -9,7 +9,7 @@ pub fn purchase() -> Arc<Contract> {
         key: "/order_id",
         event_id: "/event_id",
         event_time: "/ordered_at",
-        version: None,
+        event_version: None,
     };
     Arc::new(Contract::compile(include_str!("schemas/purchase.json"), &pointers).expect("a contract"))
 }
@@ -19,7 +19,7 @@ pub fn shipment() -> Arc<Contract> {
         key: "/order/number",
         event_id: "/sequence",
         event_time: "/weighed_at",
-        version: Some("/revision"),
+        event_version: Some("/revision"),
     };
     Arc::new(Contract::compile(include_str!("schemas/shipment.json"), &pointers).expect("a contract"))
 }

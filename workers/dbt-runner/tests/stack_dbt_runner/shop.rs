@@ -137,7 +137,7 @@ impl Shop {
             key: "/order_id",
             event_id: "/event_id",
             event_time: "/ordered_at",
-            version: None,
+            event_version: None,
         };
         let schema = root().join("dbt/contract/purchase-contract-v1.schema.json");
         let contract = Arc::new(Contract::from_file(&schema, &pointers)?);
@@ -230,7 +230,7 @@ impl Shop {
                 kind: *kind,
                 key,
                 event_id,
-                contract: Some(self.contract.version()),
+                contract: Some(self.contract.digest()),
                 digest: None,
                 changed_at: Timestamp::UNIX_EPOCH,
                 shard: "shard-1",
@@ -263,10 +263,10 @@ impl Shop {
             .table(&self.address("bronze/purchase_orders"))?
             .existing()
             .await?;
-        Ok(vec![TableVersion::new(
-            "bronze".to_owned(),
-            i64::try_from(snapshot.version())?,
-        )])
+        Ok(vec![TableVersion {
+            name: "bronze".to_owned(),
+            version: i64::try_from(snapshot.version())?,
+        }])
     }
 
     /// One attempt of a run.
@@ -337,7 +337,7 @@ impl Shop {
                     key: "/order_id".to_owned(),
                     event_id: "/event_id".to_owned(),
                     event_time: "/ordered_at".to_owned(),
-                    version: None,
+                    event_version: None,
                 },
                 lake: LakeSettings {
                     bronze_table: self.address("bronze/purchase_orders"),

@@ -144,7 +144,7 @@ impl Shop {
             key: "/order",
             event_id: "/id",
             event_time: "/at",
-            version: None,
+            event_version: None,
         };
         let contract = Contract::compile(SCHEMA, &pointers).expect("contract");
         let settings = EngineSettings {

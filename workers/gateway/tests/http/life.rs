@@ -63,7 +63,7 @@ async fn live(topic_exists: bool) -> Life {
                 key: "/part".to_owned(),
                 event_id: "/id".to_owned(),
                 event_time: "/at".to_owned(),
-                version: None,
+                event_version: None,
             },
             kafka: KafkaSettings {
                 bootstrap_servers: vec![cluster.bootstrap_servers()],

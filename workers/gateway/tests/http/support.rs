@@ -109,7 +109,7 @@ impl Gateway {
             key: "/part",
             event_id: "/id",
             event_time: "/at",
-            version: None,
+            event_version: None,
         };
         let contract = Arc::new(Contract::compile(SCHEMA, &pointers).expect("a contract"));
         let publisher = Arc::new(FakePublisher {

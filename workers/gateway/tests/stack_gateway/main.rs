@@ -66,12 +66,12 @@ async fn every_accepted_event_stands_in_the_topic_once_and_in_its_keys_partition
         key: "/part",
         event_id: "/id",
         event_time: "/at",
-        version: None,
+        event_version: None,
     };
     let contract = Contract::compile(SCHEMA, &pointers)?;
     let publisher = KafkaPublisher::new(
         &settings,
-        contract.version(),
+        contract.digest(),
         Duration::from_secs(20),
         LIMITS.buffer_bytes,
     )?;

@@ -83,7 +83,7 @@ impl Place {
                 key: "/sku".to_owned(),
                 event_id: "/id".to_owned(),
                 event_time: "/at".to_owned(),
-                version: None,
+                event_version: None,
             },
             kafka: KafkaSettings {
                 bootstrap_servers: text("/kafka/bootstrapServers")?.split(',').map(str::to_owned).collect(),
@@ -210,7 +210,12 @@ async fn what_is_missing_is_made_once_and_then_exists() -> Result<()> {
         ],
         "{made:#?}"
     );
-    assert_eq!(made.contract_version.as_ref().map(String::len), Some(64));
+    let valid: Vec<_> = made
+        .contract_versions
+        .iter()
+        .map(|valid| (valid.name.as_str(), valid.digest.len()))
+        .collect();
+    assert_eq!(valid, [("v1", 64)]);
     let again = place.provision().await;
     assert_eq!(states(&again), [Exists; 9], "{again:#?}");
     assert_eq!(states(&place.verify().await), [Exists; 9]);
@@ -294,7 +299,7 @@ async fn what_differs_is_said_and_not_changed_and_the_rest_is_still_made() -> Re
     let (state, words) = message(&report, "Contract/v1");
     assert_eq!(state, DependencyState::Differs);
     assert!(words.contains("/article"), "{words}");
-    assert_eq!(report.contract_version, None);
+    assert_eq!(report.contract_versions, []);
     let (state, words) = message(&report, &format!("Topic/{topic}"));
     assert_eq!(state, DependencyState::Differs);
     assert!(words.contains("2 partitions") && words.contains("says 3"), "{words}");
@@ -369,7 +374,7 @@ async fn bronze_of_another_and_a_changed_contract_are_refused() -> Result<()> {
         key: "/sku",
         event_id: "/id",
         event_time: "/at",
-        version: None,
+        event_version: None,
     };
     let contract = Contract::compile(&schema, &pointers)?;
     let store = LakeStore::s3(&place.services.buckets)?;

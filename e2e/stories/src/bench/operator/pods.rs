@@ -13,8 +13,8 @@ use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Client, ResourceExt};
 use medallion_crds::launch::report::{ProvisionReport, Report, RunReport};
-use medallion_crds::pipeline::{Dependency, DependencyKind, DependencyState};
-use medallion_crds::stage_run::TableVersion;
+use medallion_crds::pipeline::{ContractVersionStatus, Dependency, DependencyKind, DependencyState};
+use medallion_crds::stage_run::OutputTable;
 use medallion_crds::{Stage, labels};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
@@ -187,8 +187,8 @@ async fn report(simulator: &Simulator, pod: &v1::Pod, stage: Option<Stage>) -> R
     }))
 }
 
-pub fn outputs() -> Vec<TableVersion> {
-    TABLES.map(|table| TableVersion::new(table.to_owned(), 1)).into()
+pub fn outputs() -> Vec<OutputTable> {
+    TABLES.map(|table| OutputTable::new(table.to_owned(), 1)).into()
 }
 
 async fn run_uid(simulator: &Simulator, namespace: String, job: String) -> Result<String> {
@@ -222,6 +222,9 @@ fn provisioned() -> Report {
     });
     Report::Provision(ProvisionReport {
         dependencies: dependencies.into(),
-        contract_version: Some("0".repeat(64)),
+        contract_versions: vec![ContractVersionStatus {
+            name: "v1".to_owned(),
+            digest: "0".repeat(64),
+        }],
     })
 }

@@ -4,7 +4,7 @@ use k8s_openapi::api::core::v1::PodCondition;
 use kube::ResourceExt;
 use medallion_crds::launch::report::{FailureReport, Report, RunReport};
 use medallion_crds::progress::Work;
-use medallion_crds::stage_run::{RunProgress, TableVersion};
+use medallion_crds::stage_run::{OutputTable, RunProgress};
 use medallion_crds::{Reason, Stage};
 
 use super::super::World;
@@ -116,12 +116,7 @@ impl World {
             inputs: run.spec.inputs().to_vec(),
             outputs: names
                 .iter()
-                .map(|name| TableVersion {
-                    name: (*name).to_owned(),
-                    version: version + 100,
-                    project: None,
-                    oldest_project: None,
-                })
+                .map(|name| OutputTable::new((*name).to_owned(), version + 100))
                 .collect(),
             rows: if already_committed { 0 } else { 7 },
         })

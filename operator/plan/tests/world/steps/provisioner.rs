@@ -3,7 +3,7 @@
 use kube::ResourceExt;
 use medallion_crds::labels;
 use medallion_crds::launch::report::{ProvisionReport, Report};
-use medallion_crds::pipeline::{Dependency, DependencyKind, DependencyState};
+use medallion_crds::pipeline::{ContractVersionStatus, Dependency, DependencyKind, DependencyState};
 
 use super::super::World;
 use super::pods::ended;
@@ -34,7 +34,10 @@ impl World {
         }
         let report = Report::Provision(ProvisionReport {
             dependencies,
-            contract_version: Some("c0ffee".to_owned()),
+            contract_versions: vec![ContractVersionStatus {
+                name: "v1".to_owned(),
+                digest: "c0ffee".to_owned(),
+            }],
         });
         let code = if unmet.is_empty() { 0 } else { 21 };
         let pod = self.pod_of_job(&job, ended(code, None, Some(&report)));
