@@ -24,7 +24,7 @@ use crate::stage::Stage;
     selectable = ".spec.pipelineRef.name",
     selectable = ".spec.stage",
     derive = "PartialEq",
-    doc = "One run of one batch stage of a Pipeline, made by the operator. Its spec never changes and its end is final.",
+    doc = "One run of one batch stage of a Pipeline, made by the operator or by a person. Its spec never changes and its end is final.",
     printcolumn(name = "Pipeline", type_ = "string", json_path = ".spec.pipelineRef.name"),
     printcolumn(name = "Stage", type_ = "string", json_path = ".spec.stage"),
     printcolumn(
@@ -59,7 +59,7 @@ use crate::stage::Stage;
 #[x_kube(validation = Rule::new("!has(self.process) || !has(self.stage) || self.stage != 'silver' || (self.process.inputs.size() == 1 && self.process.inputs[0].name == 'bronze')").message("process.inputs: silver works on exactly one input, bronze"))]
 #[x_kube(validation = Rule::new("self.type != 'Process' || (self.mode == 'Apply' && !has(self.planRef))").message("mode: a run of type Process is always applied; it has no plan to look at first"))]
 pub struct StageRunSpec {
-    /// The pipeline, in the same namespace.
+    /// The pipeline, in the same namespace. A run that is there before its Pipeline waits for it.
     pub pipeline_ref: PipelineRef,
     /// The stage: silver, gold or warehouse. Left out by kinds of work that span stages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -71,7 +71,7 @@ pub struct StageRunSpec {
     /// Type Process: what is taken in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub process: Option<Process>,
-    /// Apply, the only one that works so far; Plan is refused until a type supports it.
+    /// Apply (default), the only one that works so far; Plan is refused until a type supports it.
     #[serde(default)]
     pub mode: RunMode,
     /// A run with `mode: Plan` whose plan is carried out. Refused until a type supports Plan; Apply is the only mode that works so far.

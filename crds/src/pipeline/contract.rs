@@ -42,7 +42,7 @@ pub struct ContractVersion {
     /// Name of the version, for people, for example v1. Records carry the digest of the schema.
     #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub name: String,
-    /// ConfigMap and key that hold the JSON Schema (draft 2020-12) of one event. The ConfigMap should be immutable.
+    /// ConfigMap and key that hold the JSON Schema (draft 2020-12) of one event. The ConfigMap should be immutable: for a changed schema, make another one and name it here.
     pub schema_ref: ConfigMapKeyRef,
 }
 

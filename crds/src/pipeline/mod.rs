@@ -70,11 +70,11 @@ use serde::{Deserialize, Serialize};
 #[x_kube(validation = Rule::new("has(self.warehouse) == has(self.stages.warehouse)").message("warehouse: give both spec.warehouse and spec.stages.warehouse, or neither of them for a pipeline that ends at Gold"))]
 #[x_kube(validation = Rule::new("!has(oldSelf.warehouse) || has(self.warehouse)").message("warehouse: cannot be removed: the tables there would stand still without a word; suspend the stage (stages.warehouse.suspend) or make a new Pipeline"))]
 pub struct PipelineSpec {
-    /// true: no new runs of the batch stages start. The streaming stages go on, because their sources forget (DynamoDB Streams after 24 hours). Runs under way are finished.
+    /// true: the operator makes no new runs of the batch stages. The streaming stages go on, because their sources forget (DynamoDB Streams after 24 hours). Runs under way are finished, and a StageRun that a person makes is done.
     #[serde(default)]
     pub suspend: bool,
 
-    /// Who creates the topic, the table, the buckets and the warehouse schema. Managed: the provisioner creates what is missing and never changes or deletes what exists. External (default): it only verifies.
+    /// Who creates the topics, the table, the buckets and the warehouse schema. Managed: the provisioner creates what is missing, and gives `warehouse.redshift.loaderUser` its rights; what exists is verified, never changed or deleted. External (default): it only verifies, and `status.dependencies` says how to make what is missing.
     #[serde(default)]
     pub management: Management,
 
@@ -93,7 +93,7 @@ pub struct PipelineSpec {
     /// The buckets of the three layers.
     pub lake: Lake,
 
-    /// Where Gold is loaded to. Left out together with `stages.warehouse`: the pipeline ends at Gold.
+    /// Where Gold is loaded to. Left out together with `stages.warehouse`: the pipeline ends at Gold. It can be added later, and then no longer be removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warehouse: Option<Warehouse>,
 
@@ -111,12 +111,12 @@ pub struct PipelineSpec {
     #[serde(default)]
     pub dead_letters: DeadLetters,
 
-    /// How many succeeded runs of each batch stage are kept.
+    /// How many succeeded runs of each batch stage are kept, of those that the operator made; a stage's newest run always is. Default 20.
     #[serde(default = "history_limit")]
     #[schemars(range(min = 1, max = 100))]
     pub successful_runs_history_limit: i32,
 
-    /// How many failed runs of each batch stage are kept.
+    /// How many failed runs of each batch stage are kept, of those that the operator made; a stage's newest run always is. With the newest failed one stay the pod and the log of its last attempt. Default 20.
     #[serde(default = "history_limit")]
     #[schemars(range(min = 1, max = 100))]
     pub failed_runs_history_limit: i32,
@@ -160,7 +160,7 @@ pub struct Table {
 #[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Dbt {
-    /// A name from the operator's allow-list of dbt project images (Helm value `dbtProjects`). The image in use stands in `status.dbt.image`.
+    /// A name from the operator's allow-list of dbt project images (Helm value `dbtProjects`). The image in use stands in `status.dbt.image`. Another image starts a run of Silver and then of Gold; rows that no run rewrites stay as the old project computed them, and `status.stages[].outputs` says where.
     #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub project: String,
 }
@@ -169,11 +169,11 @@ pub struct Dbt {
 #[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Provisioner {
-    /// Size class of the provisioner's pods, one that the operator's chart defines (Helm value `sizes`). Left out: the chart's default for this worker.
+    /// Size class of the provisioner's pods, one that the operator's chart defines (Helm value `sizes`). Left out: the chart's class for this worker (Helm value `workers.<worker>.size`, or `defaultSize`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub size: Option<String>,
-    /// ServiceAccount of the provisioner's pods; its name must begin with the operator's allowed prefix. Left out: one made for this pipeline, without rights.
+    /// ServiceAccount of the provisioner's pods, in the pipeline's namespace; its name must begin with the operator's allowed prefix (Helm value `workers.serviceAccountPrefix`). Left out: one made for this pipeline, without rights in Kubernetes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253), regex(pattern = "^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$"))]
     pub service_account_name: Option<String>,
@@ -183,7 +183,7 @@ pub struct Provisioner {
 #[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeadLetters {
-    /// The pipeline is unhealthy (`Healthy=False`, reason `DeadLettersOverBudget`) while more dead letters than this wait in the dead-letter topic.
+    /// The pipeline is unhealthy (`Healthy=False`, reason `DeadLettersOverBudget`) while more dead letters than this wait in the dead-letter topic; it works on all the same. Default 100.
     #[serde(default = "max_dead_letters")]
     #[schemars(range(min = 0, max = 1_000_000_000))]
     pub max_count: i64,

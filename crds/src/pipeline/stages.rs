@@ -10,7 +10,7 @@ use super::SecretKeyRef;
 #[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Stages {
-    /// HTTP to Kafka. Left out: events come into the topic by another way.
+    /// HTTP to Kafka. Left out: events come into the topic by another way, and are checked against the contract by the stage persist. It can be added and removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ingest: Option<IngestStage>,
     /// Kafka to DynamoDB.
@@ -25,7 +25,7 @@ pub struct Stages {
     /// Silver to Gold.
     #[serde(default)]
     pub gold: GoldStage,
-    /// Gold to the warehouse. Left out together with `spec.warehouse`: the pipeline ends at Gold.
+    /// Gold to the warehouse. Left out together with `spec.warehouse`: the pipeline ends at Gold. It can be added later, and then no longer be removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warehouse: Option<WarehouseStage>,
 }
@@ -37,21 +37,21 @@ pub struct IngestStage {
     /// true: no gateway pods; clients are refused by the Service. What was accepted is in Kafka.
     #[serde(default)]
     pub suspend: bool,
-    /// Size class of the gateway's pods, one that the operator's chart defines (Helm value `sizes`). Left out: the chart's default for this worker.
+    /// Size class of the gateway's pods, one that the operator's chart defines (Helm value `sizes`). Left out: the chart's class for this worker (Helm value `workers.<worker>.size`, or `defaultSize`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub size: Option<String>,
-    /// How many gateway pods. Left out: 1 at first, afterwards whatever an autoscaler says.
+    /// How many gateway pods. Left out: 1 at first, afterwards whatever an autoscaler of the Deployment says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 100))]
     pub replicas: Option<i32>,
-    /// Unhealthy when an event waits longer than this for the broker's acknowledgement.
+    /// Unhealthy (`Healthy=False`, reason `Stale`) when an event waits longer than this for the broker's acknowledgement. Default 10.
     #[serde(default = "seconds::<10>")]
     #[schemars(range(min = 1, max = 86_400))]
     pub max_age_seconds: i32,
     /// Who may post events.
     pub authentication: IngestAuthentication,
-    /// ServiceAccount of the gateway's pods; its name must begin with the operator's allowed prefix. Left out: one made for this pipeline, without rights.
+    /// ServiceAccount of the gateway's pods, in the pipeline's namespace; its name must begin with the operator's allowed prefix (Helm value `workers.serviceAccountPrefix`). Left out: one made for this pipeline, without rights in Kubernetes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253), regex(pattern = "^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$"))]
     pub service_account_name: Option<String>,
@@ -94,19 +94,19 @@ pub struct PersistStage {
     /// true: no consumer pods; records wait in Kafka, which forgets after its own retention (`status.stages[].retention`).
     #[serde(default)]
     pub suspend: bool,
-    /// Size class of the consumer's pods, one that the operator's chart defines (Helm value `sizes`). Left out: the chart's default for this worker.
+    /// Size class of the consumer's pods, one that the operator's chart defines (Helm value `sizes`). Left out: the chart's class for this worker (Helm value `workers.<worker>.size`, or `defaultSize`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub size: Option<String>,
-    /// How many consumer pods. Left out: 1 at first, afterwards whatever an autoscaler says.
+    /// How many consumer pods; more than the topic has partitions do nothing. Left out: 1 at first, afterwards whatever an autoscaler of the Deployment says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 100))]
     pub replicas: Option<i32>,
-    /// Unhealthy when a record waits longer than this in Kafka.
+    /// Unhealthy (`Healthy=False`, reason `Stale`) when a record waits longer than this in Kafka. Default 30.
     #[serde(default = "seconds::<30>")]
     #[schemars(range(min = 1, max = 86_400))]
     pub max_age_seconds: i32,
-    /// ServiceAccount of the consumer's pods; its name must begin with the operator's allowed prefix. Left out: one made for this pipeline, without rights.
+    /// ServiceAccount of the consumer's pods, in the pipeline's namespace; its name must begin with the operator's allowed prefix (Helm value `workers.serviceAccountPrefix`). Left out: one made for this pipeline, without rights in Kubernetes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253), regex(pattern = "^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$"))]
     pub service_account_name: Option<String>,
@@ -132,18 +132,18 @@ pub struct BronzeStage {
     /// true: no exporter pod. The stream forgets after 24 hours (`status.stages[].retention`), so persist pauses as well: what is not in the table cannot be lost by the stream.
     #[serde(default)]
     pub suspend: bool,
-    /// Size class of the exporter's pods, one that the operator's chart defines (Helm value `sizes`). Left out: the chart's default for this worker.
+    /// Size class of the exporter's pods, one that the operator's chart defines (Helm value `sizes`). Left out: the chart's class for this worker (Helm value `workers.<worker>.size`, or `defaultSize`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub size: Option<String>,
     /// When buffered changes are written.
     #[serde(default)]
     pub flush: Flush,
-    /// Unhealthy when a change waits longer than this in the stream.
+    /// Unhealthy (`Healthy=False`, reason `Stale`) when a change waits longer than this in the stream. Default 120.
     #[serde(default = "seconds::<120>")]
     #[schemars(range(min = 1, max = 86_400))]
     pub max_age_seconds: i32,
-    /// ServiceAccount of the exporter's pod; its name must begin with the operator's allowed prefix. Left out: one made for this pipeline, without rights.
+    /// ServiceAccount of the exporter's pod, in the pipeline's namespace; its name must begin with the operator's allowed prefix (Helm value `workers.serviceAccountPrefix`). Left out: one made for this pipeline, without rights in Kubernetes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253), regex(pattern = "^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$"))]
     pub service_account_name: Option<String>,
@@ -165,11 +165,11 @@ impl Default for BronzeStage {
 #[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Flush {
-    /// Write when this many bytes are buffered; also what bounds the exporter's memory.
+    /// Write when this many bytes are buffered; also what bounds the exporter's memory. Default 134217728 (128 MiB).
     #[serde(default = "flush_bytes")]
     #[schemars(range(min = 1_048_576, max = 268_435_456))]
     pub max_bytes: i64,
-    /// Write when the oldest buffered change is this old. Short ages make many small files.
+    /// Write when the oldest buffered change is this old. Short ages make many small files. Default 60.
     #[serde(default = "seconds::<60>")]
     #[schemars(range(min = 1, max = 3600))]
     pub max_age_seconds: i32,
@@ -193,29 +193,29 @@ impl Default for Flush {
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("self.maxAgeSeconds > self.minIntervalSeconds").message("maxAgeSeconds: must be greater than minIntervalSeconds, or the wait between two runs alone would make the pipeline unhealthy"))]
 pub struct SilverStage {
-    /// true: no new runs of this stage start; a run under way is finished.
+    /// true: the operator makes no new runs of this stage. A run under way is finished, and a StageRun that a person makes is done.
     #[serde(default)]
     pub suspend: bool,
-    /// Size class of the dbt-runner's pods, one that the operator's chart defines (Helm value `sizes`). Left out: the chart's default for this worker.
+    /// Size class of the dbt-runner's pods, one that the operator's chart defines (Helm value `sizes`). Left out: the chart's class for this worker (Helm value `workers.<worker>.size`, or `defaultSize`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub size: Option<String>,
-    /// At least this long between the starts of two runs, so that small commits are taken together.
+    /// At least this long from the making of one run to that of the next, so that small commits are taken together. The annotation medallion.dev/requested-at does not wait for it, nor does a changed spec after a failed run. Default 30.
     #[serde(default = "seconds::<30>")]
     #[schemars(range(min = 0, max = 86_400))]
     pub min_interval_seconds: i32,
-    /// What happens when an attempt fails.
+    /// What happens when an attempt fails. One that was ended from outside, as by an eviction, is made again and not counted, up to ten times in a run. One that no other attempt can help, as after a failed dbt test or with bad settings, ends the run at once.
     #[serde(default)]
     pub retry: Retry,
-    /// An attempt that takes longer than this is ended and counts as failed.
+    /// An attempt that takes longer than this, from the making of its Job, is ended and counts as failed (reason `TimedOut`). Default 1800.
     #[serde(default = "seconds::<1800>")]
     #[schemars(range(min = 10, max = 86_400))]
     pub timeout_seconds: i32,
-    /// Unhealthy when a Bronze commit waits longer than this for Silver.
+    /// Unhealthy (`Healthy=False`, reason `Stale`) when a Bronze commit waits longer than this for Silver. Default 300.
     #[serde(default = "seconds::<300>")]
     #[schemars(range(min = 1, max = 604_800))]
     pub max_age_seconds: i32,
-    /// ServiceAccount of the dbt-runner's pods; its name must begin with the operator's allowed prefix. Left out: one made for this pipeline, without rights.
+    /// ServiceAccount of the dbt-runner's pods, in the pipeline's namespace; its name must begin with the operator's allowed prefix (Helm value `workers.serviceAccountPrefix`). Left out: one made for this pipeline, without rights in Kubernetes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253), regex(pattern = "^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$"))]
     pub service_account_name: Option<String>,
@@ -240,29 +240,29 @@ impl Default for SilverStage {
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("self.maxAgeSeconds > self.minIntervalSeconds").message("maxAgeSeconds: must be greater than minIntervalSeconds, or the wait between two runs alone would make the pipeline unhealthy"))]
 pub struct GoldStage {
-    /// true: no new runs of this stage start; a run under way is finished.
+    /// true: the operator makes no new runs of this stage. A run under way is finished, and a StageRun that a person makes is done.
     #[serde(default)]
     pub suspend: bool,
-    /// Size class of the dbt-runner's pods, one that the operator's chart defines (Helm value `sizes`). Left out: the chart's default for this worker.
+    /// Size class of the dbt-runner's pods, one that the operator's chart defines (Helm value `sizes`). Left out: the chart's class for this worker (Helm value `workers.<worker>.size`, or `defaultSize`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub size: Option<String>,
-    /// At least this long between the starts of two runs, so that small commits are taken together.
+    /// At least this long from the making of one run to that of the next, so that small commits are taken together. The annotation medallion.dev/requested-at does not wait for it, nor does a changed spec after a failed run. Default 30.
     #[serde(default = "seconds::<30>")]
     #[schemars(range(min = 0, max = 86_400))]
     pub min_interval_seconds: i32,
-    /// What happens when an attempt fails.
+    /// What happens when an attempt fails. One that was ended from outside, as by an eviction, is made again and not counted, up to ten times in a run. One that no other attempt can help, as after a failed dbt test or with bad settings, ends the run at once.
     #[serde(default)]
     pub retry: Retry,
-    /// An attempt that takes longer than this is ended and counts as failed.
+    /// An attempt that takes longer than this, from the making of its Job, is ended and counts as failed (reason `TimedOut`). Default 1800.
     #[serde(default = "seconds::<1800>")]
     #[schemars(range(min = 10, max = 86_400))]
     pub timeout_seconds: i32,
-    /// Unhealthy when a Silver commit waits longer than this for Gold.
+    /// Unhealthy (`Healthy=False`, reason `Stale`) when a Silver commit waits longer than this for Gold. Default 600.
     #[serde(default = "seconds::<600>")]
     #[schemars(range(min = 1, max = 604_800))]
     pub max_age_seconds: i32,
-    /// ServiceAccount of the dbt-runner's pods; its name must begin with the operator's allowed prefix. Left out: one made for this pipeline, without rights.
+    /// ServiceAccount of the dbt-runner's pods, in the pipeline's namespace; its name must begin with the operator's allowed prefix (Helm value `workers.serviceAccountPrefix`). Left out: one made for this pipeline, without rights in Kubernetes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253), regex(pattern = "^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$"))]
     pub service_account_name: Option<String>,
@@ -287,33 +287,33 @@ impl Default for GoldStage {
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("self.maxAgeSeconds > self.minIntervalSeconds").message("maxAgeSeconds: must be greater than minIntervalSeconds, or the wait between two runs alone would make the pipeline unhealthy"))]
 pub struct WarehouseStage {
-    /// true: no new runs of this stage start; a run under way is finished.
+    /// true: the operator makes no new runs of this stage. A run under way is finished, and a StageRun that a person makes is done.
     #[serde(default)]
     pub suspend: bool,
-    /// Size class of the loader's pods, one that the operator's chart defines (Helm value `sizes`). Left out: the chart's default for this worker.
+    /// Size class of the loader's pods, one that the operator's chart defines (Helm value `sizes`). Left out: the chart's class for this worker (Helm value `workers.<worker>.size`, or `defaultSize`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
     pub size: Option<String>,
-    /// Which Gold tables are loaded, and how.
+    /// Which Gold tables are loaded, and how. Another list starts a run; a table that is taken out stays in the warehouse as it is.
     #[schemars(length(min = 1, max = 12))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub tables: Vec<WarehouseTable>,
-    /// At least this long between the starts of two runs, so that small commits are taken together. A serverless warehouse is billed while it is awake: a longer interval lets it sleep.
+    /// At least this long from the making of one run to that of the next, so that small commits are taken together. The annotation medallion.dev/requested-at does not wait for it, nor does a changed spec after a failed run. A serverless warehouse is billed while it is awake: a longer interval lets it sleep. Default 60.
     #[serde(default = "seconds::<60>")]
     #[schemars(range(min = 0, max = 86_400))]
     pub min_interval_seconds: i32,
-    /// What happens when an attempt fails.
+    /// What happens when an attempt fails. One that was ended from outside, as by an eviction, is made again and not counted, up to ten times in a run. One that no other attempt can help, as after a failed dbt test or with bad settings, ends the run at once.
     #[serde(default)]
     pub retry: Retry,
-    /// An attempt that takes longer than this is ended and counts as failed.
+    /// An attempt that takes longer than this, from the making of its Job, is ended and counts as failed (reason `TimedOut`). Default 1800.
     #[serde(default = "seconds::<1800>")]
     #[schemars(range(min = 10, max = 86_400))]
     pub timeout_seconds: i32,
-    /// Unhealthy when a Gold commit waits longer than this for the warehouse.
+    /// Unhealthy (`Healthy=False`, reason `Stale`) when a Gold commit waits longer than this for the warehouse. Default 900.
     #[serde(default = "seconds::<900>")]
     #[schemars(range(min = 1, max = 604_800))]
     pub max_age_seconds: i32,
-    /// ServiceAccount of the loader's pods; its name must begin with the operator's allowed prefix. Left out: one made for this pipeline, without rights.
+    /// ServiceAccount of the loader's pods, in the pipeline's namespace; its name must begin with the operator's allowed prefix (Helm value `workers.serviceAccountPrefix`). Left out: one made for this pipeline, without rights in Kubernetes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253), regex(pattern = "^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$"))]
     pub service_account_name: Option<String>,
@@ -326,7 +326,7 @@ pub struct WarehouseTable {
     /// Name of the Gold table, and of the table in the warehouse.
     #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z_][a-z0-9_]*$"))]
     pub name: String,
-    /// ReplacePartitions: only the partitions that a run touched are replaced. ReplaceTable: all rows, in one transaction.
+    /// ReplacePartitions: only the partitions that a run touched are replaced. ReplaceTable: all rows are. Either way all tables and the ledger change in one transaction.
     pub mode: WarehouseMode,
 }
 
@@ -344,15 +344,15 @@ pub enum WarehouseMode {
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("self.maxBackoffSeconds >= self.backoffSeconds").message("maxBackoffSeconds: must be at least backoffSeconds"))]
 pub struct Retry {
-    /// How many further attempts after the first. When they are used up the stage waits for new data, a changed spec, or the annotation medallion.dev/requested-at.
+    /// How many further attempts after the first. Default 3. When they are used up the run has failed. The next one starts at once with a changed spec, dbt image or Helm value of the worker, or with the annotation medallion.dev/requested-at. New data starts it after a wait that doubles with each run failed since the last success, from backoffSeconds to maxBackoffSeconds, and not at all after a failure that data cannot help, as by bad settings, a risk of loss, a table of another owner or an unfit dbt project.
     #[serde(default = "retry_limit")]
     #[schemars(range(min = 0, max = 20))]
     pub limit: i32,
-    /// How long before the second attempt; doubled before each further one.
+    /// How long before the second attempt; doubled before each further one. Default 10.
     #[serde(default = "seconds::<10>")]
     #[schemars(range(min = 1, max = 3600))]
     pub backoff_seconds: i32,
-    /// The longest wait between two attempts.
+    /// The longest wait between two attempts. Default 300.
     #[serde(default = "seconds::<300>")]
     #[schemars(range(min = 1, max = 86_400))]
     pub max_backoff_seconds: i32,

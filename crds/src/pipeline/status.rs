@@ -106,10 +106,10 @@ pub struct StageStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub message: Option<String>,
-    /// The layer's position: version of its table that the stage committed last (bronze), or number of the last succeeded run (silver, gold, warehouse).
+    /// The layer's position: version of its table that the stage committed last (bronze), which a run of Silver names as its input; or number of the last succeeded run that the operator made (silver, gold, warehouse).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub position: Option<i64>,
-    /// Records that wait in the stage's source (persist: Kafka records, bronze: stream records read and not yet committed). Absent when unknown.
+    /// Records that wait in the stage's source (persist: Kafka records, bronze: stream records read and not yet committed). Absent when not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lag: Option<i64>,
     /// Time of the oldest input that is not processed yet; absent when nothing waits.
@@ -287,7 +287,7 @@ pub struct ProvisioningStatus {
     /// Whether the provisioner has reported what it found for this digest. Each stage is started or changed only then, and only if all that it needs itself is there.
     #[serde(default)]
     pub reported: bool,
-    /// Number of the try under way, or of the last one.
+    /// Number of the try under way, or of the last one; 0 while it waits its turn to take up a changed image.
     pub attempt: i32,
     /// Not before this time the next try begins.
     #[serde(default, skip_serializing_if = "Option::is_none")]
