@@ -71,6 +71,35 @@ fn every_field_is_documented() {
     assert!(missing.is_empty(), "no doc comment: {missing:#?}");
 }
 
+/// `kubectl explain` does not show a default, so the words do. That `true` is the other value of a switch they say already.
+#[test]
+fn every_default_of_a_spec_is_said() {
+    fn walk(path: &str, schema: &Value, unsaid: &mut Vec<String>) {
+        let description = schema["description"].as_str().unwrap_or_default();
+        let said = match &schema["default"] {
+            Value::Number(number) => description.contains(&format!("Default {number}")),
+            Value::String(word) => description.contains(&format!("{word} (default)")),
+            _ => true,
+        };
+        if !said {
+            unsaid.push(format!("{path}: {}", schema["default"]));
+        }
+        for (name, child) in schema["properties"].as_object().into_iter().flatten() {
+            walk(&format!("{path}.{name}"), child, unsaid);
+        }
+        if let Some(items) = schema.get("items") {
+            walk(&format!("{path}[]"), items, unsaid);
+        }
+    }
+    let mut unsaid = Vec::new();
+    for (name, text) in manifests().unwrap() {
+        let definition: Value = serde_saphyr::from_str(&text).unwrap();
+        let schema = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"];
+        walk(name, &schema["properties"]["spec"], &mut unsaid);
+    }
+    assert!(unsaid.is_empty(), "no words about the default: {unsaid:#?}");
+}
+
 /// The API server warns about unsigned formats, refuses costly rules on unbounded lists, and would let a status grow.
 #[test]
 fn integers_are_signed_and_lists_bounded() {

@@ -15,6 +15,8 @@ use crate::world::World;
 const PLACE: &str = "story-api";
 const SMALLEST: &str = include_str!("../../../../crds/examples/smallest.yaml");
 const FULL: &str = include_str!("../../../../crds/examples/purchase-orders.yaml");
+const EXISTING_TOPIC: &str = include_str!("../../../../crds/examples/existing-topic.yaml");
+const RUN: &str = include_str!("../../../../crds/examples/stage-run.yaml");
 const CASES: [&str; 7] = [
     "installed",
     "accepted",
@@ -110,12 +112,18 @@ async fn try_create(api: &Api<DynamicObject>, object: &Value) -> Result<DynamicO
     api.create(&parameters, &object).await
 }
 
-/// Both examples are valid; what was left out stands in the stored object.
+/// The examples are valid; what was left out stands in the stored object.
 async fn accepted(world: &World) -> Result<()> {
     let api = pipelines(world);
     try_create(&api, &example(FULL, "full")?)
         .await
         .context("purchase-orders.yaml")?;
+    try_create(&api, &example(EXISTING_TOPIC, "existing-topic")?)
+        .await
+        .context("existing-topic.yaml")?;
+    try_create(&runs(world), &example(RUN, "by-hand")?)
+        .await
+        .context("stage-run.yaml")?;
     let stored = try_create(&api, &example(SMALLEST, "smallest")?)
         .await
         .context("smallest.yaml")?;
