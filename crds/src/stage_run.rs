@@ -89,7 +89,7 @@ fn optional_stage(_: &mut SchemaGenerator) -> Schema {
 #[derive(Clone, Debug, Deserialize, Eq, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Process {
-    /// Source tables and the version of each up to which, inclusive, this run works.
+    /// Source tables and the version of each up to which, inclusive, this run works; where it begins is not said, for each table of the stage knows what it has consumed. silver takes bronze alone, up to the `position` of that stage in the Pipeline's status; gold and warehouse take all tables of the layer before, as its `outputs` list them.
     #[schemars(length(min = 1, max = 64))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub inputs: Vec<TableVersion>,

@@ -14,7 +14,7 @@ const MAX_REFERENCES: usize = 16;
 pub enum ContractError {
     /// The schema's file cannot be read.
     #[error(
-        "contract schema: cannot read {path}: {message}; the operator mounts it from the Pipeline's contract.schemaRef"
+        "contract schema: cannot read {path}: {message}; the operator mounts it from the Pipeline's spec.contract.versions[].schemaRef"
     )]
     File { path: String, message: String },
     /// The schema's text cannot be read.

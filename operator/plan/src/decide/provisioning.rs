@@ -363,7 +363,7 @@ fn contract_dependency(pipeline: &ValidatedPipeline, contract: &Contract) -> Dep
         Contract::KeyMissing { keys } => (
             DependencyState::Differs,
             Some(format!(
-                "ConfigMap {} has no key {}, only [{}]; add the key or correct spec.contract.schemaRef.key",
+                "ConfigMap {} has no key {}, only [{}]; add the key or correct spec.contract.versions[].schemaRef.key",
                 reference.name,
                 reference.key,
                 keys.join(", ")
