@@ -1,5 +1,6 @@
 //! A pipeline whose parts can be relied on: the wish as typed values, and what the user has to change. No network.
 
+use jiff::Timestamp;
 use medallion_crds::pipeline::{
     ConfigMapKeyRef, ContractSource, Flush, Kafka, Lake, Management, Provisioner, Redshift, SecretKeyRef,
     WarehouseTable,
@@ -18,6 +19,8 @@ pub struct ValidatedPipeline {
     pub name: String,
     /// UID.
     pub uid: String,
+    /// When the object was made; runs that ended before it were another pipeline's of the name.
+    pub created: Option<Timestamp>,
     /// Generation of the spec.
     pub generation: i64,
     /// Whether the object is being deleted.

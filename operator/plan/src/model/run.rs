@@ -1,5 +1,6 @@
 //! Reads what runs say about themselves. No network.
 
+use jiff::Timestamp;
 use kube::ResourceExt;
 use medallion_crds::launch::ExitCode;
 use medallion_crds::{Reason, StageRun, labels};
@@ -35,11 +36,22 @@ fn succeeded_status(run: &StageRun) -> Option<&str> {
     conditions::find(conditions, "Succeeded").map(|condition| condition.status.as_str())
 }
 
-/// Whether a run is this pipeline's, and not one of an earlier pipeline of the same name.
+/// Whether a run is this pipeline's, and not one of an earlier pipeline of the same name. Those that the operator made name their
+/// pipeline as owner; those of a person do not, and may be there before their pipeline, but have not ended before it.
 pub(crate) fn belongs(run: &StageRun, pipeline: &ValidatedPipeline) -> bool {
     let owners = run.owner_references();
-    run.spec.pipeline_ref.name == pipeline.name
-        && (owners.is_empty() || owners.iter().any(|owner| owner.uid == pipeline.uid))
+    let is_of_this_one = if owners.is_empty() {
+        ended(run)
+            .zip(pipeline.created)
+            .is_none_or(|(ended, created)| ended >= created)
+    } else {
+        owners.iter().any(|owner| owner.uid == pipeline.uid)
+    };
+    run.spec.pipeline_ref.name == pipeline.name && is_of_this_one
+}
+
+fn ended(run: &StageRun) -> Option<Timestamp> {
+    run.status.as_ref()?.completion_time.as_ref().map(|time| time.0)
 }
 
 /// Whether the operator made the run, so that it may also remove it.

@@ -46,6 +46,7 @@ impl ValidatedPipeline {
             namespace,
             name: pipeline.metadata.name.clone().ok_or(ValidateError::Identity("name"))?,
             uid: pipeline.uid().ok_or(ValidateError::Identity("uid"))?,
+            created: pipeline.creation_timestamp().map(|time| time.0),
             generation: pipeline.metadata.generation.unwrap_or_default(),
             deleting: pipeline.metadata.deletion_timestamp.is_some(),
             requested_at: pipeline

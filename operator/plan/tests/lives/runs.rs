@@ -488,3 +488,34 @@ fn runs_that_people_make_do_not_use_up_the_numbers() {
     assert_eq!(names, numbers, "the names that stand are passed over");
     assert_eq!(world.stage(Stage::Silver).position, Some(5));
 }
+
+/// What a person made and an earlier pipeline of the name carried out is no evidence of what this one has consumed: its tables may be others.
+#[test]
+fn a_run_by_hand_that_ended_before_the_pipeline_was_made_counts_for_nothing() {
+    let mut world = started();
+    happens(&mut world, Step::Bronze(50));
+    by_hand(&mut world, "silver-once-more");
+    world.settle();
+    happens(&mut world, attempt(Stage::Silver, Outcome::Succeeded));
+    happens(&mut world, attempt(Stage::Silver, Outcome::Succeeded));
+
+    // The pipeline is deleted and made again; what it owned goes with it, the person's run stays.
+    let mut again = World::new(YAML);
+    let kept = world
+        .observed
+        .runs
+        .iter()
+        .filter(|run| run.name_any() == "silver-once-more");
+    again.observed.runs = kept.cloned().collect();
+    assert_eq!(again.observed.runs.len(), 1);
+    again.now = world
+        .now
+        .checked_add(jiff::SignedDuration::from_secs(60))
+        .expect("a time");
+    again.pipeline.metadata.creation_timestamp = Some(Time(again.now));
+    again.pipeline.metadata.uid = Some("another-uid".to_owned());
+    again.settle();
+    happens(&mut again, Step::Provisioned);
+    happens(&mut again, Step::Bronze(3));
+    assert!(again.active_run(Stage::Silver).is_some(), "its Bronze is at version 3");
+}
