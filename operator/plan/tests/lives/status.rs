@@ -273,7 +273,7 @@ fn an_old_failure_is_not_blamed_for_what_is_in_the_way_today() {
 
 #[test]
 fn words_of_any_length_fit_into_what_is_said_of_the_provisioner() {
-    let mut world = World::new(crate::YAML);
+    let mut world = World::new(YAML);
     happens(&mut world, Step::Settle);
     let job = world.observed.jobs[0].uid().unwrap();
     let words = format!("admission webhook denied the request: {}", "policy ".repeat(300));
@@ -434,7 +434,7 @@ fn what_an_autoscaler_adds_is_no_reason_to_be_unready() {
         change(found);
     };
     let grows = |spec: serde_json::Value| {
-        let mut world = World::new(crate::YAML);
+        let mut world = World::new(YAML);
         world.start_from(spec);
         for step in [Step::Settle, Step::Provisioned, Step::WorkersReady] {
             happens(&mut world, step);
