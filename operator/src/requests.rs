@@ -4,20 +4,30 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::key::PipelineKey;
 
-/// How soon a look is wanted.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// How soon a look is wanted; the more urgent comes last.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Urgency {
-    /// Something happened.
-    Now,
-    /// Figures have moved: a few seconds may pass, so that many moves make one look.
+    /// Figures have moved, or the operator's own writes have come back: a few seconds may pass, so that many moves make one look.
     Soon,
+    /// Something happened that somebody waits for.
+    Now,
 }
 
 /// A wish for a look at a pipeline.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Request {
     pub key: PipelineKey,
     pub urgency: Urgency,
+}
+
+impl Request {
+    /// Something happened to a pipeline.
+    pub const fn now(key: PipelineKey) -> Self {
+        Self {
+            key,
+            urgency: Urgency::Now,
+        }
+    }
 }
 
 /// Where looks are asked for.
@@ -32,15 +42,15 @@ impl Requests {
     }
 
     /// Asks for a look.
-    pub fn ask(&self, key: PipelineKey, urgency: Urgency) {
+    pub fn ask(&self, request: Request) {
         // The receiver lives until the end, when nobody needs to look any more.
-        let _ = self.0.send(Request { key, urgency });
+        let _ = self.0.send(request);
     }
 
     /// Asks for looks at once.
     pub fn ask_all(&self, keys: impl IntoIterator<Item = PipelineKey>) {
         for key in keys {
-            self.ask(key, Urgency::Now);
+            self.ask(Request::now(key));
         }
     }
 }

@@ -23,12 +23,13 @@ use jiff::Timestamp;
 
 pub use build::job::LaunchTemplate;
 pub use build::pod::WorkerPod;
-pub use build::settings::{Launch, LaunchSettings, digest};
+pub use build::settings::{Launch, LaunchSettings, consumer_group, digest};
 pub use model::action::{ObjectId, Plan, PlanError, PlannedEvent, PlannedJob, PlannedRun};
 pub use model::child::Child;
 pub use model::cluster::{ApplyFailure, Contract, Observed};
 pub use model::conditions;
 pub use model::config::{DbtLimits, Images, Limits, OperatorConfig, Size, WorkerConfig};
+pub use model::job::has_ended as job_has_ended;
 pub use model::names;
 pub use model::past::forget_details;
 pub use model::pipeline::{Fault, ValidateError, ValidatedPipeline, Warehouse};

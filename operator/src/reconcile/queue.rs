@@ -4,12 +4,15 @@ use std::collections::{BTreeSet, HashMap};
 use std::time::{Duration, Instant};
 
 use crate::key::PipelineKey;
+use crate::reconcile::report;
 use crate::requests::{Request, Urgency};
 
 /// Changes that come together are looked at together.
 pub(crate) const DEBOUNCE: Duration = Duration::from_millis(50);
-/// Figures alone lead to a look at most so often.
-const CALM: Duration = Duration::from_secs(2);
+/// What may wait is waited for longer: it seldom comes alone.
+const GATHER: Duration = Duration::from_millis(500);
+/// What may wait leads to a look at most so often: as often as figures are written.
+const CALM: Duration = report::PROGRESS;
 
 /// Pipelines that wait for a look.
 #[derive(Default)]
@@ -25,10 +28,12 @@ pub(crate) struct Queue {
 impl Queue {
     /// Takes a request.
     pub fn ask(&mut self, request: Request, now: Instant) {
-        let soon = now + DEBOUNCE;
         let at = match request.urgency {
-            Urgency::Now => soon,
-            Urgency::Soon => self.last.get(&request.key).map_or(soon, |last| soon.max(*last + CALM)),
+            Urgency::Now => now + DEBOUNCE,
+            Urgency::Soon => {
+                let soon = now + GATHER;
+                self.last.get(&request.key).map_or(soon, |last| soon.max(*last + CALM))
+            }
         };
         self.schedule(request.key, at);
     }
@@ -132,7 +137,7 @@ mod tests {
                 queue.end(key, Some(now + Duration::from_mins(1)));
             }
         }
-        assert!((4..=6).contains(&looks), "{looks} looks in ten seconds");
+        assert!((2..=3).contains(&looks), "{looks} looks in ten seconds");
         let now = begin + Duration::from_secs(10);
         queue.ask(request("a", Urgency::Now), now);
         assert_eq!(

@@ -17,7 +17,7 @@ use crate::metrics::Metrics;
 use crate::reconcile::apply::MOVED;
 
 /// How often figures that move with the data are written at most.
-const PROGRESS: Duration = Duration::from_secs(5);
+pub(crate) const PROGRESS: Duration = Duration::from_secs(5);
 
 /// What became of the status.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

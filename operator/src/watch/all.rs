@@ -9,6 +9,7 @@ use medallion_crds::{Pipeline, StageRun};
 
 use crate::key::PipelineKey;
 use crate::watch::follow::Filing;
+use crate::watch::index::POD;
 use crate::watch::kinds::KINDS;
 use crate::watch::room::GuardedPipeline;
 use crate::watch::slim::Slim;
@@ -82,16 +83,16 @@ fn jobs(start: &Start) {
 
 fn pods(start: &Start) {
     let filing = Filing {
-        kind: "Pod",
+        kind: POD,
         put: |index, object: DeserializeGuard<Pod>| match object.0 {
             Ok(mut pod) => {
                 pod.slim();
-                index.put("Pod", PipelineKey::by_label(&pod), pod)
+                index.put(POD, PipelineKey::by_label(&pod), pod)
             }
-            Err(invalid) => index.remove::<Pod>("Pod", &invalid.metadata),
+            Err(invalid) => index.remove::<Pod>(POD, &invalid.metadata),
         },
-        remove: |index, object| index.remove::<Pod>("Pod", object.meta()),
-        retain: |index, namespace, listed| index.retain::<Pod>("Pod", namespace, listed),
+        remove: |index, object| index.remove::<Pod>(POD, object.meta()),
+        retain: |index, namespace, listed| index.retain::<Pod>(POD, namespace, listed),
     };
     start.follow(watcher(start.api::<DeserializeGuard<Pod>>(), ours()), filing);
 }

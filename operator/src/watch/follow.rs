@@ -11,9 +11,8 @@ use kube::{Resource, ResourceExt};
 
 use crate::backoff;
 use crate::health::{Health, WatchId};
-use crate::key::PipelineKey;
 use crate::metrics::Metrics;
-use crate::requests::Requests;
+use crate::requests::{Request, Requests};
 use crate::watch::index::{Index, Names};
 
 /// What the watches of a namespace, or of the whole cluster, work with.
@@ -28,9 +27,9 @@ pub(crate) struct Shared {
 /// What is done with objects of one kind.
 pub(crate) struct Filing<K> {
     pub kind: &'static str,
-    pub put: fn(&Index, K) -> Vec<PipelineKey>,
-    pub remove: fn(&Index, &K) -> Vec<PipelineKey>,
-    pub retain: fn(&Index, Option<&str>, &Names) -> Vec<PipelineKey>,
+    pub put: fn(&Index, K) -> Vec<Request>,
+    pub remove: fn(&Index, &K) -> Vec<Request>,
+    pub retain: fn(&Index, Option<&str>, &Names) -> Vec<Request>,
 }
 
 /// Follows a watch until the task is ended.
@@ -71,7 +70,9 @@ pub(crate) async fn follow<K: Resource<DynamicType = ()>>(
                 news
             }
         };
-        shared.requests.ask_all(news);
+        for request in news {
+            shared.requests.ask(request);
+        }
     }
 }
 
@@ -92,7 +93,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::requests::Request;
+    use crate::key::PipelineKey;
     use crate::watch::room::StoredChild;
     use crate::watch::slim;
 

@@ -10,8 +10,14 @@ use kube::{Resource, ResourceExt};
 use medallion_crds::Pipeline;
 
 use crate::key::PipelineKey;
+use crate::requests::Request;
 use crate::watch::groups::Groups;
-use crate::watch::room::{GuardedPipeline, Part, Room};
+use crate::watch::news::{Change, of_pipeline};
+use crate::watch::part::Part;
+use crate::watch::room::{GuardedPipeline, Room};
+
+/// The kind under which pods are filed.
+pub(crate) const POD: &str = "Pod";
 
 /// Namespace and name of objects of one kind.
 pub(crate) type Names = HashSet<(Arc<str>, Arc<str>)>;
@@ -31,7 +37,12 @@ struct Filed {
     /// Where an object was filed: its label may change.
     homes: HashMap<ObjectKey, PipelineKey>,
     groups: Groups,
+    /// Pipelines of which pods have come, changed or gone since somebody asked.
+    pods: HashSet<PipelineKey>,
 }
+
+/// A pod with its pipeline and that one's UID.
+pub(crate) type PodOf = (PipelineKey, String, Arc<Pod>);
 
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 struct ObjectKey {
@@ -60,7 +71,7 @@ impl Index {
     }
 
     /// Files an object. Tells which pipelines it is news for.
-    pub fn put<T: Part>(&self, kind: &'static str, home: Option<PipelineKey>, object: T) -> Vec<PipelineKey> {
+    pub fn put<T: Part>(&self, kind: &'static str, home: Option<PipelineKey>, object: T) -> Vec<Request> {
         let Some(id) = ObjectKey::of(kind, object.metadata()) else {
             return Vec::new();
         };
@@ -70,26 +81,33 @@ impl Index {
             news.extend(filed.take_out::<T>(&id));
         }
         let Some(home) = home else { return news };
-        let stored = T::shelf(filed.rooms.entry(home.clone()).or_default(), kind);
+        let filed = &mut *filed;
+        let room = filed.rooms.entry(home.clone()).or_default();
+        let before = T::shelf(room, kind).get(&id.name).cloned();
         let version = |object: &T| object.metadata().resource_version.clone();
-        let known = stored.get(&id.name).is_some_and(|old| version(old) == version(&object));
+        let is_new = before.as_ref().is_none_or(|before| version(before) != version(&object));
+        let change = Change {
+            before: before.as_deref(),
+            after: Some(&object),
+        };
+        let urgency = T::urgency(&change, room).filter(|_| is_new);
+        let stored = T::shelf(room, kind);
         stored.insert(id.name.clone(), Arc::new(object));
         T::filed(stored, &id.name);
+        filed.pods_changed(kind, &home);
         filed.homes.insert(id, home.clone());
-        if !known {
-            news.push(home);
-        }
+        news.extend(urgency.map(|urgency| Request { key: home, urgency }));
         news
     }
 
     /// Takes an object out. Tells which pipeline it was filed under.
-    pub fn remove<T: Part>(&self, kind: &'static str, metadata: &ObjectMeta) -> Vec<PipelineKey> {
+    pub fn remove<T: Part>(&self, kind: &'static str, metadata: &ObjectMeta) -> Vec<Request> {
         let id = ObjectKey::of(kind, metadata);
         id.and_then(|id| self.write().take_out::<T>(&id)).into_iter().collect()
     }
 
     /// Takes out what a new listing of a namespace, or of all, no longer shows. Tells which pipelines it was filed under.
-    pub fn retain<T: Part>(&self, kind: &'static str, namespace: Option<&str>, listed: &Names) -> Vec<PipelineKey> {
+    pub fn retain<T: Part>(&self, kind: &'static str, namespace: Option<&str>, listed: &Names) -> Vec<Request> {
         let mut filed = self.write();
         let gone: Vec<_> = filed
             .homes
@@ -102,33 +120,36 @@ impl Index {
     }
 
     /// Files a pipeline. Tells which pipelines it is news for: its own, and those that name the same consumer group.
-    pub fn put_pipeline(&self, object: GuardedPipeline) -> Vec<PipelineKey> {
+    pub fn put_pipeline(&self, object: GuardedPipeline) -> Vec<Request> {
         let Some(key) = key_of(&object) else { return Vec::new() };
         let group = object.0.as_ref().ok().and_then(|pipeline| {
             let created = pipeline.creation_timestamp().map_or(Timestamp::MAX, |time| time.0);
             Some(((self.group_of)(pipeline)?, created))
         });
         let mut filed = self.write();
-        let mut news = filed.groups.set(&key, group);
+        let filed = &mut *filed;
+        let others = filed.groups.set(&key, group);
+        let mut news: Vec<_> = others.into_iter().map(Request::now).collect();
         let room = filed.rooms.entry(key.clone()).or_default();
-        let known = room
-            .pipeline
-            .as_ref()
-            .is_some_and(|old| old.resource_version() == object.resource_version());
-        room.pipeline = Some(Arc::new(object));
-        if !known {
-            news.push(key);
+        let before = room.pipeline.replace(Arc::new(object));
+        let (before, after) = (before.as_deref(), room.pipeline.as_deref());
+        let version = |object: &GuardedPipeline| object.resource_version();
+        let is_new = before.map(version) != after.map(version);
+        let urgency = after.map(|after| of_pipeline(before, after)).filter(|_| is_new);
+        if before.and_then(ResourceExt::uid) != after.and_then(ResourceExt::uid) {
+            filed.pods.insert(key.clone());
         }
+        news.extend(urgency.map(|urgency| Request { key, urgency }));
         news
     }
 
     /// Takes a pipeline out.
-    pub fn remove_pipeline(&self, object: &GuardedPipeline) -> Vec<PipelineKey> {
+    pub fn remove_pipeline(&self, object: &GuardedPipeline) -> Vec<Request> {
         key_of(object).map_or_else(Vec::new, |key| self.write().forget(&key))
     }
 
     /// Takes out pipelines that a new listing of a namespace, or of all, no longer shows.
-    pub fn retain_pipelines(&self, namespace: Option<&str>, listed: &Names) -> Vec<PipelineKey> {
+    pub fn retain_pipelines(&self, namespace: Option<&str>, listed: &Names) -> Vec<Request> {
         let mut filed = self.write();
         let gone: Vec<_> = filed
             .rooms
@@ -162,15 +183,18 @@ impl Index {
     }
 
     /// All pods of pipelines that exist, each with its pipeline and that one's UID.
-    pub fn pods(&self) -> Vec<(PipelineKey, String, Arc<Pod>)> {
+    pub fn pods(&self) -> Vec<PodOf> {
         let filed = self.read();
-        let mut pods = Vec::new();
-        for (key, room) in &filed.rooms {
-            if let Some(uid) = room.pipeline.as_ref().and_then(|pipeline| pipeline.uid()) {
-                pods.extend(room.pods.values().map(|pod| (key.clone(), uid.clone(), pod.clone())));
-            }
-        }
-        pods
+        filed.rooms.iter().flat_map(|(key, room)| pods_of(key, room)).collect()
+    }
+
+    /// The pipelines of which pods have come, changed or gone since this was asked last, and their pods that stand.
+    pub fn changed_pods(&self) -> (HashSet<PipelineKey>, Vec<PodOf>) {
+        let mut filed = self.write();
+        let changed = std::mem::take(&mut filed.pods);
+        let rooms = changed.iter().filter_map(|key| filed.rooms.get_key_value(key));
+        let pods = rooms.flat_map(|(key, room)| pods_of(key, room)).collect();
+        (changed, pods)
     }
 
     /// How many pipelines there are.
@@ -192,22 +216,36 @@ impl Index {
 }
 
 impl Filed {
-    fn take_out<T: Part>(&mut self, id: &ObjectKey) -> Option<PipelineKey> {
-        let home = self.homes.remove(id)?;
-        let room = self.rooms.get_mut(&home)?;
-        T::shelf(room, id.kind).remove(&id.name);
-        self.close_if_empty(&home);
-        Some(home)
+    fn take_out<T: Part>(&mut self, id: &ObjectKey) -> Option<Request> {
+        let key = self.homes.remove(id)?;
+        let room = self.rooms.get_mut(&key)?;
+        let before = T::shelf(room, id.kind).remove(&id.name);
+        let change = Change {
+            before: before.as_deref(),
+            after: None,
+        };
+        let urgency = T::urgency(&change, room);
+        self.pods_changed(id.kind, &key);
+        self.close_if_empty(&key);
+        urgency.map(|urgency| Request { key, urgency })
     }
 
-    fn forget(&mut self, key: &PipelineKey) -> Vec<PipelineKey> {
-        let mut news = self.groups.set(key, None);
+    fn forget(&mut self, key: &PipelineKey) -> Vec<Request> {
+        let others = self.groups.set(key, None);
+        let mut news: Vec<_> = others.into_iter().map(Request::now).collect();
         if let Some(room) = self.rooms.get_mut(key) {
             room.pipeline = None;
-            news.push(key.clone());
+            news.push(Request::now(key.clone()));
         }
+        self.pods.insert(key.clone());
         self.close_if_empty(key);
         news
+    }
+
+    fn pods_changed(&mut self, kind: &str, key: &PipelineKey) {
+        if kind == POD {
+            self.pods.insert(key.clone());
+        }
     }
 
     fn close_if_empty(&mut self, key: &PipelineKey) {
@@ -215,6 +253,12 @@ impl Filed {
             self.rooms.remove(key);
         }
     }
+}
+
+fn pods_of<'a>(key: &'a PipelineKey, room: &'a Room) -> impl Iterator<Item = PodOf> + 'a {
+    let uid = room.pipeline.as_ref().and_then(|pipeline| pipeline.uid());
+    let pods = uid.map(move |uid| room.pods.values().map(move |pod| (key.clone(), uid.clone(), pod.clone())));
+    pods.into_iter().flatten()
 }
 
 fn key_of(object: &GuardedPipeline) -> Option<PipelineKey> {
@@ -233,10 +277,15 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::requests::Urgency;
     use crate::watch::room::StoredChild;
 
     fn key(name: &str) -> PipelineKey {
         PipelineKey::new("shop", name)
+    }
+
+    fn keys(news: &[Request]) -> Vec<PipelineKey> {
+        news.iter().map(|request| request.key.clone()).collect()
     }
 
     fn job(name: &str, version: &str) -> Job {
@@ -299,14 +348,20 @@ mod tests {
     #[test]
     fn an_object_is_filed_under_its_pipeline_and_told_once() {
         let index = index();
-        assert_eq!(index.put("Job", Some(key("a")), job("j", "1")), [key("a")]);
+        assert_eq!(keys(&index.put("Job", Some(key("a")), job("j", "1"))), [key("a")]);
         assert!(
             index.put("Job", Some(key("a")), job("j", "1")).is_empty(),
             "nothing new"
         );
-        assert_eq!(index.put("Job", Some(key("a")), job("j", "2")), [key("a")]);
+        assert!(
+            index.put("Job", Some(key("a")), job("j", "2")).is_empty(),
+            "another version of the same"
+        );
+        let mut labelled = job("j", "3");
+        labelled.metadata.labels = Some([("a".to_owned(), "b".to_owned())].into());
+        assert_eq!(keys(&index.put("Job", Some(key("a")), labelled)), [key("a")]);
         assert_eq!(index.room(&key("a")).unwrap().jobs.len(), 1);
-        assert_eq!(index.remove::<Job>("Job", &job("j", "3").metadata), [key("a")]);
+        assert_eq!(keys(&index.remove::<Job>("Job", &job("j", "4").metadata)), [key("a")]);
         assert!(index.room(&key("a")).is_none(), "an empty room is closed");
     }
 
@@ -314,9 +369,12 @@ mod tests {
     fn an_object_whose_label_changes_moves() {
         let index = index();
         index.put("Job", Some(key("a")), job("j", "1"));
-        assert_eq!(index.put("Job", Some(key("b")), job("j", "2")), [key("a"), key("b")]);
+        assert_eq!(
+            keys(&index.put("Job", Some(key("b")), job("j", "2"))),
+            [key("a"), key("b")]
+        );
         assert!(index.room(&key("a")).is_none());
-        assert_eq!(index.put("Job", None, job("j", "3")), [key("b")], "or leaves");
+        assert_eq!(keys(&index.put("Job", None, job("j", "3"))), [key("b")], "or leaves");
         assert!(index.room(&key("b")).is_none());
     }
 
@@ -332,7 +390,7 @@ mod tests {
         index.put("Service", Some(key("b")), child);
         let listed = Names::from([("shop".into(), "kept".into())]);
         assert!(index.retain::<Job>("Job", Some("elsewhere"), &listed).is_empty());
-        assert_eq!(index.retain::<Job>("Job", None, &listed), [key("b")]);
+        assert_eq!(keys(&index.retain::<Job>("Job", None, &listed)), [key("b")]);
         let room = index.room(&key("b")).unwrap();
         assert!(
             room.jobs.is_empty() && room.child("Service", "gone").is_some(),
@@ -345,14 +403,50 @@ mod tests {
         let index = index();
         index.put_pipeline(pipeline("old", "2026-01-01T00:00:00Z"));
         let news = index.put_pipeline(pipeline("new", "2026-01-02T00:00:00Z"));
-        assert_eq!(news, [key("old"), key("new")]);
+        assert_eq!(keys(&news), [key("old"), key("new")]);
         assert_eq!(
             index.other_holder_of_group(&key("new")),
             Some(("one-for-all".to_owned(), key("old")))
         );
         assert_eq!(index.other_holder_of_group(&key("old")), None);
         let news = index.remove_pipeline(&pipeline("old", "2026-01-01T00:00:00Z"));
-        assert_eq!(news, [key("new"), key("old")]);
+        assert_eq!(keys(&news), [key("new"), key("old")]);
         assert_eq!(index.other_holder_of_group(&key("new")), None);
+    }
+
+    #[test]
+    fn the_end_of_a_job_is_urgent_and_its_other_steps_are_not() {
+        let index = index();
+        let urgencies = |status: serde_json::Value, version: &str| {
+            let mut job = job("j", version);
+            job.status = serde_json::from_value(status).unwrap();
+            let news = index.put("Job", Some(key("a")), job);
+            news.iter().map(|request| request.urgency).collect::<Vec<_>>()
+        };
+        assert_eq!(urgencies(json!({}), "1"), [Urgency::Soon]);
+        assert!(urgencies(json!({"active": 1}), "2").is_empty());
+        let ended = json!({"conditions": [{"type": "Complete", "status": "True"}]});
+        assert_eq!(urgencies(ended, "3"), [Urgency::Now]);
+    }
+
+    #[test]
+    fn pods_are_looked_up_anew_only_where_something_happened() {
+        let index = index();
+        let pod = |name: &str| -> Pod {
+            serde_json::from_value(json!({"metadata": {"name": name, "namespace": "shop"}})).unwrap()
+        };
+        index.put_pipeline(pipeline("a", "2026-01-01T00:00:00Z"));
+        index.put_pipeline(pipeline("b", "2026-01-01T00:00:00Z"));
+        index.put(POD, Some(key("a")), pod("a-1"));
+        assert_eq!(index.changed_pods().0, HashSet::from([key("a"), key("b")]));
+        index.put("Job", Some(key("a")), job("j", "1"));
+        index.put_pipeline(pipeline("b", "2026-01-01T00:00:00Z"));
+        assert!(index.changed_pods().0.is_empty(), "no pod, and no other pipeline");
+        index.put(POD, Some(key("a")), pod("a-2"));
+        let (changed, pods) = index.changed_pods();
+        assert_eq!((changed, pods.len()), (HashSet::from([key("a")]), 2));
+        index.remove_pipeline(&pipeline("a", "2026-01-01T00:00:00Z"));
+        let (changed, pods) = index.changed_pods();
+        assert_eq!((changed, pods.len()), (HashSet::from([key("a")]), 0));
     }
 }

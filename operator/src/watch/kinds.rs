@@ -15,7 +15,8 @@ use serde::de::DeserializeOwned;
 
 use crate::key::PipelineKey;
 use crate::watch::follow::Filing;
-use crate::watch::room::{Part, StoredChild};
+use crate::watch::part::Part;
+use crate::watch::room::StoredChild;
 use crate::watch::slim::{self, Slim};
 use crate::watch::start::{Start, ours};
 
@@ -92,9 +93,8 @@ where
                         let mut news = index.put(K::KIND, home.clone(), slim::child(&object));
                         if let Ok(mut whole) = object.0 {
                             whole.slim();
-                            index.put(WHOLE, home, whole);
+                            news.extend(index.put(WHOLE, home, whole));
                         }
-                        news.dedup();
                         news
                     },
                     remove: |index, object| {

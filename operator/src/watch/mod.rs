@@ -5,6 +5,8 @@ pub(crate) mod follow;
 pub(crate) mod groups;
 pub(crate) mod index;
 pub(crate) mod kinds;
+pub(crate) mod news;
+pub(crate) mod part;
 pub(crate) mod room;
 pub(crate) mod slim;
 pub(crate) mod start;

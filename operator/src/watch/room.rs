@@ -9,7 +9,6 @@ use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::core::DeserializeGuard;
 use medallion_crds::{Pipeline, StageRun};
-use medallion_plan::forget_details;
 
 /// A pipeline, readable or not.
 pub(crate) type GuardedPipeline = DeserializeGuard<Pipeline>;
@@ -54,60 +53,5 @@ impl Room {
             && self.jobs.is_empty()
             && self.pods.is_empty()
             && self.children.values().all(BTreeMap::is_empty)
-    }
-}
-
-/// A kind of object that rooms hold.
-pub(crate) trait Part: Sized {
-    /// Where a room keeps it.
-    fn shelf<'a>(room: &'a mut Room, kind: &'static str) -> &'a mut Shelf<Self>;
-    /// Its metadata.
-    fn metadata(&self) -> &ObjectMeta;
-    /// One of them has been filed.
-    fn filed(_shelf: &mut Shelf<Self>, _name: &str) {}
-}
-
-macro_rules! part {
-    ($type:ty, $shelf:ident) => {
-        impl Part for $type {
-            fn shelf<'a>(room: &'a mut Room, _: &'static str) -> &'a mut Shelf<Self> {
-                &mut room.$shelf
-            }
-            fn metadata(&self) -> &ObjectMeta {
-                &self.metadata
-            }
-        }
-    };
-}
-
-part!(Deployment, deployments);
-part!(Job, jobs);
-part!(Pod, pods);
-
-impl Part for StageRun {
-    fn shelf<'a>(room: &'a mut Room, _: &'static str) -> &'a mut Shelf<Self> {
-        &mut room.runs
-    }
-
-    fn metadata(&self) -> &ObjectMeta {
-        &self.metadata
-    }
-
-    /// By default sixty of them are kept of each pipeline: most of the objects that there are.
-    fn filed(shelf: &mut Shelf<Self>, name: &str) {
-        let Some(stage) = shelf.get(name).map(|run| run.spec.stage) else {
-            return;
-        };
-        forget_details(shelf.values_mut().filter(|run| run.spec.stage == stage));
-    }
-}
-
-impl Part for StoredChild {
-    fn shelf<'a>(room: &'a mut Room, kind: &'static str) -> &'a mut Shelf<Self> {
-        room.children.entry(kind).or_default()
-    }
-
-    fn metadata(&self) -> &ObjectMeta {
-        &self.metadata
     }
 }

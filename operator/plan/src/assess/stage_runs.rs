@@ -18,6 +18,8 @@ use crate::runs;
 pub(crate) struct StageRuns<'a> {
     pub stage: Stage,
     pub all: Vec<&'a StageRun>,
+    /// The last that moved the stage's position.
+    succeeded: Option<&'a StageRun>,
     pub previous: Option<&'a StageStatus>,
     pipeline: &'a ValidatedPipeline,
     observed: &'a Observed,
@@ -53,11 +55,17 @@ impl<'a> StageRuns<'a> {
             .map(Deref::deref)
             .filter(|run| run.spec.stage == Some(stage) && run::belongs(run, pipeline))
             .collect();
-        all.sort_by_key(|run| (run.creation_timestamp(), run.name_any()));
+        all.sort_by(|one, other| run::by_creation(one, other));
+        let succeeded = all
+            .iter()
+            .copied()
+            .filter(|run| run::has_succeeded(run) && runs::of(run).is_some_and(|kind| kind.moves_position))
+            .max_by(|one, other| run::by_completion(one, other));
         let previous = observed.stored.stages.iter().find(|status| status.name == stage);
         Self {
             stage,
             all,
+            succeeded,
             previous,
             pipeline,
             observed,
@@ -124,18 +132,7 @@ impl<'a> StageRuns<'a> {
 
     /// The last succeeded run, from its object or, if that is gone, from the status.
     pub fn success(&self) -> Option<Success> {
-        let run = self
-            .all
-            .iter()
-            .copied()
-            .filter(|run| run::has_succeeded(run) && runs::of(run).is_some_and(|kind| kind.moves_position))
-            .max_by_key(|run| {
-                (
-                    run.status.as_ref().and_then(|status| status.completion_time.clone()),
-                    run.name_any(),
-                )
-            });
-        let seen = run.map(|run| self.of_run(run));
+        let seen = self.succeeded.map(|run| self.of_run(run));
         let remembered = self
             .previous
             .filter(|previous| !previous.inputs.is_empty())

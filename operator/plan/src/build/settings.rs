@@ -7,6 +7,7 @@ use medallion_crds::launch::{
     CONTRACT_PATH, ContractSettings, ContractVersionSettings, KAFKA_CA_PATH, KafkaSettings, KafkaTlsSettings,
     LakeSettings, PipelineIdentity, SETTINGS_PATH, Settings, WarehouseSettings,
 };
+use medallion_crds::pipeline::Kafka;
 use medallion_crds::{Owner, Stage};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -85,7 +86,7 @@ impl LaunchSettings<'_> {
 
     /// The named consumer group, or the one that belongs to the owner alone.
     pub(crate) fn consumer_group(&self) -> String {
-        consumer_group(self.pipeline, self.config)
+        consumer_group(&self.pipeline.kafka, &owner(self.pipeline, self.config))
     }
 
     /// Where the layers live.
@@ -109,9 +110,9 @@ pub(crate) fn owner(pipeline: &ValidatedPipeline, config: &OperatorConfig) -> Ow
 }
 
 /// The named consumer group, or the one that belongs to the owner alone.
-pub(crate) fn consumer_group(pipeline: &ValidatedPipeline, config: &OperatorConfig) -> String {
-    let named = pipeline.kafka.consumer_group.clone();
-    named.unwrap_or_else(|| owner(pipeline, config).consumer_group())
+pub fn consumer_group(kafka: &Kafka, owner: &Owner) -> String {
+    let named = kafka.consumer_group.clone();
+    named.unwrap_or_else(|| owner.consumer_group())
 }
 
 /// The warehouse as a worker sees it.

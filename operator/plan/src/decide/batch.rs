@@ -4,23 +4,24 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::batch::v1::Job;
 use kube::ResourceExt;
-use medallion_crds::launch::RunSettings;
 use medallion_crds::stage_run::TableVersion;
 use medallion_crds::{Stage, StageRun, StageRunStatus, labels};
 
+use super::launch::StageLaunch;
 use super::provisioning::Provisioning;
 use super::retention;
 use super::run::{self, RunContext, RunStep};
 use super::trigger::{self, Decision, TriggerContext};
 use crate::assess::stage_runs::{Source, StageRuns};
 use crate::assess::streaming::Streaming;
-use crate::build::job::{self, Attempt, LaunchTemplate};
+use crate::build::job::{self, Attempt};
 use crate::model::action::{ObjectId, Plan, PlannedJob, PlannedRun};
 use crate::model::child::Child;
 use crate::model::cluster::Observed;
 use crate::model::job::end;
 use crate::model::names;
 use crate::model::obstacle::Obstacle;
+use crate::model::product::Product;
 use crate::model::wish::BatchRules;
 use crate::runs;
 use crate::stages::{Basis, Batch, Place};
@@ -39,6 +40,8 @@ pub(crate) struct BatchStage<'a> {
     pub batch: &'a Batch,
     pub runs: StageRuns<'a>,
     pub source: Option<Source>,
+    /// What decides its product beside its inputs; `None` while it is not known.
+    product: Option<Product>,
     /// The step of the run under way.
     pub step: Option<RunStep>,
     pub decision: Decision,
@@ -68,21 +71,21 @@ pub(crate) fn all<'a>(basis: &Basis<'a>, provisioning: &Provisioning, streaming:
         let nothing = Offer::default();
         let upstream = place.entry.upstream.and_then(|stage| offers.get(&stage));
         let upstream = upstream.unwrap_or(&nothing);
-        let (stage, plan, launchable) = one(basis, place, batch, rules, upstream, provisioning);
+        let launch = StageLaunch::new(basis, place, batch);
+        let (stage, plan) = one(basis, place, batch, rules, upstream, provisioning, &launch);
         plans.push(plan);
 
         // A stage that pauses alone is passed over by a request.
         let wants_request = !place.wish.suspend && trigger::wants_request(basis, &stage.runs);
         // Nobody knows yet what the stage before holds, or it is about to offer something.
         let may_come = stage.source.is_some() || upstream.unsettled || upstream.unknown;
-        open_request |= wants_request && launchable && may_come && stage.waits_for.is_none();
+        open_request |= wants_request && may_come && stage.waits_for.is_none() && launch.hash().is_some();
         let offer = Offer {
             source: stage.runs.offer(),
             unsettled: upstream.unsettled || stage.runs.active().is_some() || (wants_request && stage.source.is_some()),
             unknown: false,
             // A stage that pauses alone is passed over by a change too.
-            outdated: upstream.outdated
-                || (!place.wish.suspend && stage.runs.are_outdated((batch.product)(basis.pipeline).as_ref())),
+            outdated: upstream.outdated || (!place.wish.suspend && stage.runs.are_outdated(stage.product.as_ref())),
         };
         offers.insert(place.entry.stage, offer);
         stages.push(stage);
@@ -118,7 +121,7 @@ fn offer_of_streaming(streaming: &Streaming<'_>) -> (Stage, Offer) {
     (stage, offer)
 }
 
-/// One stage; also what is done for it, and whether its Jobs can be made.
+/// One stage; also what is done for it.
 fn one<'a>(
     basis: &Basis<'a>,
     place: Place<'a>,
@@ -126,11 +129,9 @@ fn one<'a>(
     rules: &'a BatchRules,
     upstream: &Offer,
     provisioning: &Provisioning,
-) -> (BatchStage<'a>, Plan, bool) {
+    launch: &StageLaunch<'_>,
+) -> (BatchStage<'a>, Plan) {
     let runs = StageRuns::new(basis.pipeline, basis.observed, place.entry.stage);
-    let any_run = template(basis, place, batch, runs::any_process());
-    let launch_hash = any_run.map(|any_run| job::launch_hash(basis.pipeline, basis.config, &any_run));
-    let launch_hash = launch_hash.as_deref();
     let product = (batch.product)(basis.pipeline);
     let mut plans = Vec::new();
 
@@ -140,7 +141,7 @@ fn one<'a>(
             kind,
             observed: basis.observed,
             rules,
-            launch_hash,
+            launch,
             request: trigger::open_request(basis, &runs),
             now: basis.now,
         };
@@ -148,12 +149,12 @@ fn one<'a>(
     });
     if let (Some((run, kind)), Some(step)) = (active, &step) {
         let attempt = |number| {
-            let template = template(basis, place, batch, (kind.launch)(run, number, basis.now))?;
+            let template = launch.template((kind.launch)(run, number, basis.now))?;
             let attempt = Attempt {
                 run,
                 number,
                 template: &template,
-                launch_hash: launch_hash?,
+                launch_hash: launch.hash()?,
                 product: product.as_ref(),
                 timeout_seconds: rules.timeout_seconds,
             };
@@ -177,19 +178,19 @@ fn one<'a>(
         runs: &runs,
         source: upstream.source.as_ref(),
         rules,
-        launch_hash,
+        launch,
         product: product.as_ref(),
         upstream_outdated: upstream.outdated,
         upstream_settled: !upstream.unsettled,
         provisioned: waits_for.is_none(),
     };
     let decision = trigger::decide(&context);
-    plans.push(match (&decision, launch_hash) {
-        (Decision::Start(source, cause), Some(hash)) => Plan {
-            create_runs: vec![trigger::new_run(&context, source, *cause, hash)],
+    plans.push(match &decision {
+        Decision::Start(source, cause) => Plan {
+            create_runs: trigger::new_run(&context, source, *cause).into_iter().collect(),
             ..Plan::default()
         },
-        (Decision::WaitUntil(time), _) => Plan {
+        Decision::WaitUntil(time) => Plan {
             wake_at: Some(*time),
             ..Plan::default()
         },
@@ -201,11 +202,12 @@ fn one<'a>(
         batch,
         runs,
         source: upstream.source.clone(),
+        product,
         step,
         decision,
         waits_for,
     };
-    (stage, plans.into_iter().collect(), launch_hash.is_some())
+    (stage, plans.into_iter().collect())
 }
 
 /// The settings of the attempt under way, if its Job stands without them: the operator was ended between the two, or they could not
@@ -229,20 +231,6 @@ fn lost_settings(
         hash(&planned.job) == hash(job)
     })?;
     Some(Child::ConfigMap(planned.settings_of(&uid)))
-}
-
-/// What the pods of a run are made from; `None` while they cannot be made.
-fn template(basis: &Basis<'_>, place: Place<'_>, batch: &Batch, run: RunSettings) -> Option<LaunchTemplate> {
-    let request = basis.request(place)?;
-    let (image, launch) = (batch.launch)(&request, run)?;
-    Some(LaunchTemplate {
-        stage: place.entry.stage,
-        pod: place.entry.pod,
-        service_account: request.service_account(),
-        size: place.wish.size.clone(),
-        image,
-        launch,
-    })
 }
 
 fn planned(run: &StageRun, step: &RunStep, create_job: Option<PlannedJob>) -> Option<PlannedRun> {

@@ -2,6 +2,7 @@
 
 pub(crate) mod batch;
 pub(crate) mod deployments;
+pub(crate) mod launch;
 pub(crate) mod provisioning;
 pub(crate) mod retention;
 pub(crate) mod run;

@@ -92,18 +92,16 @@ fn jobs_to_delete(observed: &Observed, runs: &StageRuns<'_>) -> Vec<ObjectId> {
         let attempt = run.status.as_ref()?.attempt;
         Some(names::attempt(&run.name_any(), attempt))
     });
-    let over: Vec<String> = runs
-        .all
-        .iter()
-        .filter(|run| run::is_over(run))
-        .map(|run| run.name_any())
-        .collect();
+    let is_over = |name: &String| {
+        let named = runs.all.iter().find(|run| run.metadata.name.as_ref() == Some(name));
+        named.is_some_and(|run| run::is_over(run))
+    };
     observed
         .jobs
         .iter()
         .filter(|job| {
             let run = job.labels().get(labels::RUN);
-            run.is_some_and(|run| over.contains(run)) && run != newest.as_ref() && job.metadata.name != last_of_failed
+            run.is_some_and(is_over) && run != newest.as_ref() && job.metadata.name != last_of_failed
         })
         .filter_map(|job| living(job))
         .collect()

@@ -14,6 +14,7 @@ use medallion_crds::stage_run::{AttemptFailure, RunProgress};
 use medallion_crds::text::cut;
 use medallion_crds::{Reason, StageRun, StageRunStatus, labels};
 
+use super::launch::StageLaunch;
 use crate::assess::attempt::{self, AttemptState, Ending, EndingClass};
 use crate::model::action::{ObjectId, PlannedEvent};
 use crate::model::cluster::Observed;
@@ -38,8 +39,8 @@ pub(crate) struct RunContext<'a> {
     pub kind: &'a RunType,
     pub observed: &'a Observed,
     pub rules: &'a BatchRules,
-    /// Digest of the launch settings as they are now; `None` while a Job cannot be made.
-    pub launch_hash: Option<&'a str>,
+    /// What Jobs are made from now.
+    pub launch: &'a StageLaunch<'a>,
     /// The newest `requested-at`, while no run of the stage answers it: it takes away the wait under way when it came, and no other.
     pub request: Option<&'a str>,
     pub now: Timestamp,
@@ -136,7 +137,7 @@ impl Stepper<'_> {
                         pod.name_any()
                     );
                     self.unknown(&Reason::EarlierPodEnds, &message);
-                } else if self.context.launch_hash.is_some() {
+                } else if self.context.launch.hash().is_some() {
                     self.step.create_job = Some(self.step.status.attempt);
                 }
                 self.wake(time::later(self.context.now, 5));
@@ -204,9 +205,8 @@ impl Stepper<'_> {
     }
 
     fn is_superseded(&self, launch_hash: Option<&str>) -> bool {
-        self.context
-            .launch_hash
-            .is_some_and(|current| launch_hash != Some(current))
+        let current = self.context.launch.hash();
+        current.is_some_and(|current| launch_hash != Some(current))
     }
 
     fn seen(&mut self) {

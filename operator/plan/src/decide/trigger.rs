@@ -9,6 +9,7 @@ use kube::ResourceExt;
 use medallion_crds::stage_run::{PipelineRef, Process, RunMode, StageRunType};
 use medallion_crds::{REQUESTED_AT_ANNOTATION, StageRun, StageRunSpec, labels};
 
+use super::launch::StageLaunch;
 use crate::assess::stage_runs::{Source, StageRuns, is_new};
 use crate::build::meta;
 use crate::model::product::Product;
@@ -61,8 +62,8 @@ pub(crate) struct TriggerContext<'a> {
     pub runs: &'a StageRuns<'a>,
     pub source: Option<&'a Source>,
     pub rules: &'a BatchRules,
-    /// Digest of the stage's launch settings; `None` while no Job can be made.
-    pub launch_hash: Option<&'a str>,
+    /// What its Jobs are made from now.
+    pub launch: &'a StageLaunch<'a>,
     /// What decides the stage's product beside its inputs; `None` while it is not known.
     pub product: Option<&'a Product>,
     /// A stage before is to take up a changed product yet.
@@ -75,55 +76,65 @@ pub(crate) struct TriggerContext<'a> {
 
 /// Whether, and with which inputs, a new run starts.
 pub(crate) fn decide(context: &TriggerContext<'_>) -> Decision {
-    let startable = !context.basis.is_suspended(context.place) && context.provisioned && context.launch_hash.is_some();
-    let Some(source) = context.source.filter(|_| startable) else {
+    let startable = !context.basis.is_suspended(context.place) && context.provisioned;
+    let Some(source) = context.source.filter(|_| startable && context.runs.active().is_none()) else {
         return Decision::Nothing;
     };
-    if context.runs.active().is_some() {
-        return Decision::Nothing;
-    }
-    if wants_request(context.basis, context.runs) {
+    let decision = if wants_request(context.basis, context.runs) {
         // The stage before goes first, so that one request carries the newest data all the way.
-        return if context.upstream_settled {
+        if context.upstream_settled {
             Decision::Start(source.clone(), Cause::Requested)
         } else {
             Decision::Nothing
-        };
-    }
-    match context.runs.newest() {
-        Some(newest) if run::has_failed(newest) => after_failure(context, newest, source),
-        newest => {
-            let consumed = context.runs.success().map(|success| success.inputs).unwrap_or_default();
-            let changed = context.product.filter(|_| context.runs.are_outdated(context.product));
-            let cause = match changed {
-                // What it reads may only be there once the stage before has taken the same change up.
-                Some(_) if context.upstream_outdated => return Decision::Nothing,
-                Some(product) => Cause::Changed(product.made_by),
-                None if is_new(context.batch.is_new, &source.inputs, &consumed) => Cause::NewData,
-                None => return Decision::Nothing,
-            };
-            let interval = newest
-                .and_then(ResourceExt::creation_timestamp)
-                .map(|created| time::later(created.0, context.rules.min_interval_seconds));
-            at(context, interval, source, cause)
         }
+    } else {
+        match context.runs.newest() {
+            Some(newest) if run::has_failed(newest) => after_failure(context, newest, source),
+            newest => after_success(context, newest, source),
+        }
+    };
+    match decision {
+        Decision::Nothing => Decision::Nothing,
+        // Nothing can be made: asked last, because it takes the longest to find out.
+        _ if context.launch.hash().is_none() => Decision::Nothing,
+        decision => decision,
     }
 }
 
+/// After a run that succeeded, or at the beginning.
+fn after_success(context: &TriggerContext<'_>, newest: Option<&StageRun>, source: &Source) -> Decision {
+    let consumed = context.runs.success().map(|success| success.inputs).unwrap_or_default();
+    let changed = context.product.filter(|_| context.runs.are_outdated(context.product));
+    let cause = match changed {
+        // What it reads may only be there once the stage before has taken the same change up.
+        Some(_) if context.upstream_outdated => return Decision::Nothing,
+        Some(product) => Cause::Changed(product.made_by),
+        None if is_new(context.batch.is_new, &source.inputs, &consumed) => Cause::NewData,
+        None => return Decision::Nothing,
+    };
+    let interval = newest
+        .and_then(ResourceExt::creation_timestamp)
+        .map(|created| time::later(created.0, context.rules.min_interval_seconds));
+    at(context, interval, source, cause)
+}
+
 /// After a failed run:
-/// - a changed spec, dbt image or launch setting starts the next run at once (as a request does, before this is asked);
+/// - a changed spec, dbt image or launch setting starts the next run at once (as a request does, before this is asked), but a changed
+///   product only once the stage before has taken the same change up;
 /// - new input starts it too, after a wait that doubles with each run that failed since the last success, from
 ///   `retry.backoffSeconds` to `retry.maxBackoffSeconds`, counted from the end of the last one;
 /// - but not after a failure that new input cannot help: settings, a risk of loss, a table of another owner;
 /// - without any of these nothing starts.
 fn after_failure(context: &TriggerContext<'_>, newest: &StageRun, source: &Source) -> Decision {
     let launched = newest.annotations().get(labels::LAUNCH_HASH).map(String::as_str);
-    let changed = run::is_older(newest, context.basis.pipeline) || launched != context.launch_hash;
+    let changed = run::is_older(newest, context.basis.pipeline) || launched != context.launch.hash();
     if changed {
         let tried = context.runs.product_of(newest);
-        let other = context
-            .product
-            .filter(|product| tried.is_some_and(|tried| tried != product.digest));
+        let is_tried = |product: &Product| tried == Some(product.digest.as_str());
+        if context.upstream_outdated && !context.product.is_some_and(is_tried) {
+            return Decision::Nothing;
+        }
+        let other = context.product.filter(|product| tried.is_some() && !is_tried(product));
         let cause = other.map_or(Cause::ChangedSettings, |product| Cause::Changed(product.made_by));
         return Decision::Start(source.clone(), cause);
     }
@@ -168,7 +179,9 @@ pub(crate) fn open_request<'a>(basis: &Basis<'a>, runs: &StageRuns<'_>) -> Optio
 }
 
 /// A new run: its name is the next number, so that a second try meets the first one's object.
-pub(crate) fn new_run(context: &TriggerContext<'_>, source: &Source, cause: Cause, launch_hash: &str) -> StageRun {
+/// `None` while no Job could be made for it.
+pub(crate) fn new_run(context: &TriggerContext<'_>, source: &Source, cause: Cause) -> Option<StageRun> {
+    let launch_hash = context.launch.hash()?;
     let TriggerContext { basis, place, runs, .. } = *context;
     let (pipeline, stage) = (basis.pipeline, place.entry.stage);
     let mut annotations = BTreeMap::from([
@@ -203,9 +216,9 @@ pub(crate) fn new_run(context: &TriggerContext<'_>, source: &Source, cause: Caus
         mode: RunMode::Apply,
         plan_ref: None,
     };
-    StageRun {
+    Some(StageRun {
         metadata,
         spec,
         status: None,
-    }
+    })
 }

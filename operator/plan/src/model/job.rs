@@ -8,6 +8,11 @@ pub(crate) enum JobEnd<'a> {
     Failed { reason: &'a str, message: &'a str },
 }
 
+/// Whether a Job has ended; its pods are gone or done then.
+pub fn has_ended(job: &Job) -> bool {
+    end(job).is_some()
+}
+
 /// How a Job ended, if it has; its pods are gone or done then.
 pub(crate) fn end(job: &Job) -> Option<JobEnd<'_>> {
     let conditions = job.status.as_ref()?.conditions.as_deref()?;

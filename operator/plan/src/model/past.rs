@@ -1,8 +1,8 @@
 //! Drops from ended runs what is read of the newest ones alone: history must not be what an operator's memory is full of. No network.
 
+use std::cmp::Ordering;
 use std::sync::Arc;
 
-use kube::ResourceExt;
 use medallion_crds::{REQUESTED_AT_ANNOTATION, StageRun, labels};
 
 use super::run;
@@ -10,27 +10,21 @@ use super::run;
 /// Drops the details of ended runs of one stage, but of the newest one, the newest that succeeded and the newest that failed: inputs,
 /// outputs, failures, words. What an old run is counted, ordered and removed by stays.
 pub fn forget_details<'a>(runs: impl Iterator<Item = &'a mut Arc<StageRun>>) {
-    let mut ended: Vec<_> = runs.filter(|run| run::is_over(run)).collect();
-    let made = |run: &StageRun| (run.creation_timestamp(), run.name_any());
-    let completed = |run: &StageRun| {
-        let status = run.status.as_ref();
-        (status.and_then(|status| status.completion_time.clone()), run.name_any())
+    // This is asked for each run that is filed: most have lost their details long ago, and few are left to choose from.
+    let mut ended: Vec<_> = runs.filter(|run| has_details(run) && run::is_over(run)).collect();
+    let last = |outcome: fn(&StageRun) -> bool, order: fn(&StageRun, &StageRun) -> Ordering| {
+        let all = ended.iter().enumerate().filter(|(_, run)| outcome(run));
+        all.max_by(|(_, one), (_, other)| order(one, other))
+            .map(|(place, _)| place)
     };
-    let of = |outcome: fn(&StageRun) -> bool| {
-        let all = ended.iter().map(|run| &***run).filter(move |run| outcome(run));
-        (
-            all.clone().max_by_key(|run| made(run)),
-            all.max_by_key(|run| completed(run)),
-        )
-    };
-    let (succeeded, failed) = (of(run::has_succeeded), of(run::has_failed));
-    let read: Vec<String> = [succeeded.0, succeeded.1, failed.0, failed.1]
-        .into_iter()
-        .flatten()
-        .map(ResourceExt::name_any)
-        .collect();
-    for run in &mut ended {
-        if has_details(run) && !read.contains(&run.name_any()) {
+    let read = [
+        last(run::has_succeeded, run::by_creation),
+        last(run::has_succeeded, run::by_completion),
+        last(run::has_failed, run::by_creation),
+        last(run::has_failed, run::by_completion),
+    ];
+    for (place, run) in ended.iter_mut().enumerate() {
+        if !read.contains(&Some(place)) {
             forget(Arc::make_mut(run));
         }
     }

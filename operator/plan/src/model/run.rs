@@ -1,6 +1,9 @@
 //! Reads what runs say about themselves. No network.
 
+use std::cmp::Ordering;
+
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 use medallion_crds::launch::ExitCode;
 use medallion_crds::{Reason, StageRun, labels};
@@ -36,6 +39,21 @@ fn succeeded_status(run: &StageRun) -> Option<&str> {
     conditions::find(conditions, "Succeeded").map(|condition| condition.status.as_str())
 }
 
+/// The order in which runs were made; of one second, by name.
+pub(crate) fn by_creation(one: &StageRun, other: &StageRun) -> Ordering {
+    let (one, other) = (&one.metadata, &other.metadata);
+    (&one.creation_timestamp, &one.name).cmp(&(&other.creation_timestamp, &other.name))
+}
+
+/// The order in which runs have ended; of one second, by name.
+pub(crate) fn by_completion(one: &StageRun, other: &StageRun) -> Ordering {
+    (completed(one), &one.metadata.name).cmp(&(completed(other), &other.metadata.name))
+}
+
+fn completed(run: &StageRun) -> Option<&Time> {
+    run.status.as_ref()?.completion_time.as_ref()
+}
+
 /// Whether a run is this pipeline's, and not one of an earlier pipeline of the same name. Those that the operator made name their
 /// pipeline as owner; those of a person do not, and may be there before their pipeline, but have not ended before it.
 pub(crate) fn belongs(run: &StageRun, pipeline: &ValidatedPipeline) -> bool {
@@ -51,7 +69,7 @@ pub(crate) fn belongs(run: &StageRun, pipeline: &ValidatedPipeline) -> bool {
 }
 
 fn ended(run: &StageRun) -> Option<Timestamp> {
-    run.status.as_ref()?.completion_time.as_ref().map(|time| time.0)
+    completed(run).map(|time| time.0)
 }
 
 /// Whether the operator made the run, so that it may also remove it.

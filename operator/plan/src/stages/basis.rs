@@ -69,7 +69,7 @@ impl<'a> Basis<'a> {
 
     /// The consumer group in use.
     pub fn consumer_group(&self) -> String {
-        settings::consumer_group(self.pipeline, self.config)
+        settings::consumer_group(&self.pipeline.kafka, &self.owner())
     }
 
     /// What settings are built from; `None` while the contract is not there.

@@ -77,6 +77,12 @@ impl StageEntry {
     pub const fn worker(&self) -> Worker {
         self.pod.worker
     }
+
+    /// Whether the next run of a stage waits for what the pods of this one say.
+    pub fn starts_runs(&self, table: &[Self]) -> bool {
+        let mut next = table.iter().filter(|entry| entry.upstream == Some(self.stage));
+        matches!(self.work, Work::Streaming(_)) && next.any(|entry| matches!(entry.work, Work::Batch(_)))
+    }
 }
 
 impl StageRequest<'_> {

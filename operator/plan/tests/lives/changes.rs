@@ -241,3 +241,25 @@ fn a_change_that_fails_waits_like_any_failure() {
     happens(&mut world, Step::Pass(3600));
     assert_eq!(counts(&world), [3, 2, 1]);
 }
+
+#[test]
+fn after_a_failed_gold_run_a_changed_project_still_goes_through_silver_first() {
+    let mut world = loaded();
+    happens(&mut world, Step::Bronze(4));
+    happens(&mut world, attempt(Stage::Silver, Outcome::Succeeded));
+    happens(&mut world, Step::Pass(60));
+    happens(&mut world, attempt(Stage::Gold, Outcome::RecordError));
+    happens(&mut world, Step::Pass(60));
+    assert_eq!(counts(&world), [2, 2, 1]);
+    happens(&mut world, image("2"));
+    assert_eq!(counts(&world), [3, 2, 1], "gold may read what only the new silver has");
+    happens(&mut world, attempt(Stage::Silver, Outcome::RecordError));
+    happens(&mut world, Step::Pass(3600));
+    assert_eq!(counts(&world), [3, 2, 1], "silver has not taken it up");
+    happens(&mut world, image("3"));
+    happens(&mut world, attempt(Stage::Silver, Outcome::Succeeded));
+    assert_eq!(counts(&world), [4, 3, 1]);
+    assert_eq!(started_by(&world, Stage::Gold), "changed dbt project");
+    happens(&mut world, attempt(Stage::Gold, Outcome::Succeeded));
+    assert_eq!(counts(&world), [4, 3, 2]);
+}

@@ -24,9 +24,9 @@ use crate::metrics::Metrics;
 use crate::mock::Server;
 use crate::poll::board::Board;
 use crate::reconcile::pass;
-use crate::watch::index::Index;
+use crate::watch::index::{Index, POD};
 use crate::watch::kinds::KINDS;
-use crate::watch::room::Part;
+use crate::watch::part::Part;
 use crate::watch::slim::{self, Slim};
 
 const CONFIG: &str = r#"
@@ -87,7 +87,7 @@ impl World {
         }
         self.show::<Deployment>("whole", "deployments");
         self.show::<Job>("Job", "jobs");
-        self.show::<Pod>("Pod", "pods");
+        self.show::<Pod>(POD, "pods");
         for object in server.all("stageruns") {
             let run: StageRun = serde_json::from_value(object).unwrap();
             let home = PipelineKey::new("shop", &run.spec.pipeline_ref.name);
