@@ -15,7 +15,7 @@ pub(crate) fn after_failures(failures: u32) -> Duration {
         .min(LONGEST)
 }
 
-/// Wait between the tries of a watch: short, because an API server that is back should be heard soon.
+/// Wait between the tries of a watch: short, because an API server that is back should be followed again soon.
 pub(crate) fn of_watch() -> ExponentialBackoff {
     ExponentialBuilder::default()
         .with_min_delay(Duration::from_millis(200))

@@ -31,6 +31,7 @@ use anyhow::Context as _;
 use kube::runtime::events::{Recorder, Reporter};
 use medallion_crds::launch::environment;
 use medallion_crds::{Owner, Pipeline, labels};
+use medallion_plan::consumer_group;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -68,7 +69,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
         instance: Some(identity.clone()),
     };
     let of_cluster = config.installation.clone();
-    let index = Index::new(move |pipeline| consumer_group(pipeline, &of_cluster));
+    let index = Index::new(move |pipeline| group_of(pipeline, &of_cluster));
     let context = Arc::new(Context {
         recorder: Recorder::new(client.clone(), reporter),
         client: client.clone(),
@@ -144,16 +145,13 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
 }
 
 /// The consumer group that a pipeline's consumers read with.
-fn consumer_group(pipeline: &Pipeline, installation: &str) -> Option<String> {
-    if let Some(named) = &pipeline.spec.kafka.consumer_group {
-        return Some(named.clone());
-    }
+fn group_of(pipeline: &Pipeline, installation: &str) -> Option<String> {
     let owner = Owner {
         installation: installation.to_owned(),
         namespace: pipeline.metadata.namespace.clone()?,
         name: pipeline.metadata.name.clone()?,
     };
-    Some(owner.consumer_group())
+    Some(consumer_group(&pipeline.spec.kafka, &owner))
 }
 
 fn shutdown_on_signal() -> anyhow::Result<CancellationToken> {

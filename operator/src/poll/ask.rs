@@ -15,7 +15,7 @@ use kube::ResourceExt;
 use medallion_crds::labels;
 use medallion_crds::launch::ADMIN_PORT;
 use medallion_crds::progress::{PATH, Progress};
-use medallion_plan::worker_state;
+use medallion_plan::{STAGES, worker_state};
 use thiserror::Error;
 
 use crate::key::PipelineKey;
@@ -42,6 +42,8 @@ pub(crate) struct Target {
     pub pipeline_uid: String,
     pub stage: Option<String>,
     pub settings_hash: Option<String>,
+    /// The next run of a stage waits for what it says.
+    pub starts_runs: bool,
     pub address: SocketAddr,
 }
 
@@ -50,11 +52,16 @@ impl Target {
     pub fn of(pod: &Pod, pipeline: PipelineKey, pipeline_uid: String) -> Option<Self> {
         let runs = pod.metadata.deletion_timestamp.is_none() && worker_state(pod)?.running.is_some();
         let address: IpAddr = pod.status.as_ref().filter(|_| runs)?.pod_ip.as_ref()?.parse().ok()?;
+        let stage = pod.labels().get(labels::STAGE);
+        let entry = STAGES
+            .iter()
+            .find(|entry| stage.is_some_and(|stage| entry.stage.as_str() == stage));
         Some(Self {
             pipeline,
             pipeline_uid,
             uid: pod.uid()?,
-            stage: pod.labels().get(labels::STAGE).cloned(),
+            stage: stage.cloned(),
+            starts_runs: entry.is_some_and(|entry| entry.starts_runs(STAGES)),
             settings_hash: pod.annotations().get(labels::SETTINGS_HASH).cloned(),
             address: SocketAddr::new(address, ADMIN_PORT),
         })
@@ -191,6 +198,7 @@ mod tests {
             pipeline_uid: "pipeline".to_owned(),
             stage: None,
             settings_hash: Some("hash".to_owned()),
+            starts_runs: false,
             address: listener.local_addr().unwrap(),
         };
         let (sender, mut questions) = tokio::sync::mpsc::unbounded_channel();

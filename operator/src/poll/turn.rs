@@ -13,12 +13,14 @@ use crate::lease::leadership::Leadership;
 use crate::metrics::Metrics;
 use crate::poll::ask::{AskError, Clients, Target};
 use crate::poll::board::{Board, News, Question};
-use crate::requests::{Requests, Urgency};
+use crate::requests::{Request, Requests, Urgency};
 use crate::watch::index::Index;
 
 const TICK: Duration = Duration::from_millis(100);
-/// Every so many ticks the pods are looked up anew.
+/// Every so many ticks the pods are looked up anew where some have come, changed or gone, ...
 const REFRESH_TICKS: u32 = 5;
+/// ... and every so many everywhere: what this operator leads may have changed.
+const WHOLE_REFRESH_TICKS: u32 = 50;
 
 /// What asking takes.
 pub(crate) struct Poller {
@@ -41,7 +43,7 @@ impl Poller {
             tokio::select! {
                 _ = ticks.tick() => {
                     if count.is_multiple_of(REFRESH_TICKS) {
-                        self.refresh();
+                        self.refresh(count.is_multiple_of(WHOLE_REFRESH_TICKS));
                     }
                     count = count.wrapping_add(1);
                     for question in self.board.due(Instant::now()) {
@@ -53,12 +55,17 @@ impl Poller {
         }
     }
 
-    fn refresh(&self) {
-        let targets = self.index.pods().into_iter().filter_map(|(pipeline, uid, pod)| {
+    fn refresh(&self, whole: bool) {
+        let (changed, mut pods) = self.index.changed_pods();
+        if whole {
+            pods = self.index.pods();
+        }
+        let targets = pods.into_iter().filter_map(|(pipeline, uid, pod)| {
             let led = self.leadership.leads(&pipeline.namespace);
             Target::of(&pod, pipeline, uid).filter(|_| led)
         });
-        let silenced = self.board.set_targets(targets.collect(), Instant::now());
+        let of = (!whole).then_some(&changed);
+        let silenced = self.board.set_targets(of, targets.collect(), Instant::now());
         self.requests.ask_all(silenced);
         let pipelines = self.index.count_pipelines();
         self.metrics.pipelines.set(i64::try_from(pipelines).unwrap_or(i64::MAX));
@@ -72,7 +79,7 @@ impl Poller {
                 let news = self
                     .board
                     .answered(&target.uid, progress, Instant::now(), Timestamp::now());
-                self.tell(target.pipeline.clone(), news);
+                self.ask_for_look(target.pipeline.clone(), news);
             }
             Err(error) => {
                 let word = if matches!(error, AskError::NoAnswer(_)) {
@@ -87,11 +94,12 @@ impl Poller {
         }
     }
 
-    fn tell(&self, pipeline: PipelineKey, news: News) {
-        match news {
-            News::Nothing => {}
-            News::Figures => self.requests.ask(pipeline, Urgency::Soon),
-            News::Something => self.requests.ask(pipeline, Urgency::Now),
-        }
+    fn ask_for_look(&self, pipeline: PipelineKey, news: News) {
+        let urgency = match news {
+            News::Nothing => return,
+            News::Figures => Urgency::Soon,
+            News::Something => Urgency::Now,
+        };
+        self.requests.ask(Request { key: pipeline, urgency });
     }
 }

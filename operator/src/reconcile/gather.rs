@@ -10,7 +10,9 @@ use k8s_openapi::api::core::v1::{ConfigMap, Event, Pod};
 use kube::api::ListParams;
 use kube::{Api, Client, Resource, ResourceExt};
 use medallion_crds::{Pipeline, StageRun};
-use medallion_plan::{Contract, Observed, Shared, ValidatedPipeline, digest, is_over, pod_has_ended, worker_state};
+use medallion_plan::{
+    Contract, Observed, Shared, ValidatedPipeline, digest, is_over, job_has_ended, pod_has_ended, worker_state,
+};
 
 use crate::api::call::{CallError, call};
 use crate::cache::{Cache, KnownContract, is_recent};
@@ -47,13 +49,14 @@ pub(crate) async fn gather(
     confirm_lost_jobs(client, pipeline, &runs, &mut jobs).await?;
     confirm_lost_pods(client, pipeline, &runs, &jobs, &mut pods).await?;
     let progress = board.of(pods.iter().map(Arc::as_ref), Instant::now());
+    let settings = settings(room, &jobs);
     let mut observed = Observed {
         stored: stored.status.clone().unwrap_or_default(),
         contract: contract(client, pipeline, cache).await,
         deployments: shared(deployments),
         jobs: shared(jobs),
         pods: shared(pods),
-        settings: settings(room),
+        settings,
         runs: shared(runs),
         progress_ages: progress.iter().map(|(uid, (_, age))| (uid.clone(), *age)).collect(),
         progress: progress.into_iter().map(|(uid, (said, _))| (uid, said)).collect(),
@@ -65,14 +68,17 @@ pub(crate) async fn gather(
     Ok(observed)
 }
 
-/// Names and owners of the `ConfigMap`s that the operator has made.
-fn settings(room: &Room) -> BTreeMap<String, Vec<String>> {
+/// Names and owners of the `ConfigMap`s that the operator has made, as far as they are asked about: those of Jobs under way.
+fn settings(room: &Room, jobs: &[Arc<Job>]) -> BTreeMap<String, Vec<String>> {
     let owners = |child: &StoredChild| {
         let references = child.metadata.owner_references.iter().flatten();
         references.map(|owner| owner.uid.clone()).collect()
     };
-    let shown = room.children.get("ConfigMap").into_iter().flatten();
-    shown.map(|(name, child)| (name.to_string(), owners(child))).collect()
+    let under_way = jobs.iter().filter(|job| !job_has_ended(job));
+    let names = under_way.filter_map(|job| job.metadata.name.as_ref());
+    names
+        .filter_map(|name| Some((name.clone(), owners(room.child("ConfigMap", name)?))))
+        .collect()
 }
 
 fn shared<T>(objects: Vec<Arc<T>>) -> Vec<Shared<T>> {
@@ -131,7 +137,7 @@ async fn confirm_lost_pods(
     let api: Api<Pod> = Api::namespaced(client.clone(), &pipeline.namespace);
     for job in jobs
         .iter()
-        .filter(|job| current.contains(&job.name_any()) && has_ended(job))
+        .filter(|job| current.contains(&job.name_any()) && job_has_ended(job))
     {
         let is_its = |pod: &Pod| {
             let owners = pod.owner_references();
@@ -149,17 +155,6 @@ async fn confirm_lost_pods(
         }
     }
     Ok(())
-}
-
-fn has_ended(job: &Job) -> bool {
-    let conditions = job
-        .status
-        .as_ref()
-        .and_then(|status| status.conditions.as_deref())
-        .unwrap_or_default();
-    conditions
-        .iter()
-        .any(|condition| condition.status == "True" && (condition.type_ == "Complete" || condition.type_ == "Failed"))
 }
 
 fn has_terminated(pod: &Pod) -> bool {

@@ -1,6 +1,7 @@
 //! One look at one pipeline: gather, plan, apply, report. Talks to the Kubernetes API.
 
 use std::collections::HashSet;
+use std::ops::Deref;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,7 +9,8 @@ use std::time::{Duration, Instant};
 use futures::FutureExt;
 use jiff::Timestamp;
 use kube::{Resource, ResourceExt};
-use medallion_crds::{Pipeline, Reason, Stage};
+use medallion_crds::pipeline::DependencyKind;
+use medallion_crds::{Pipeline, Reason};
 use medallion_plan::{
     Fault, Observed, PlanError, PlannedEvent, STAGES, ValidateError, ValidatedPipeline, is_over, plan,
 };
@@ -28,10 +30,10 @@ use crate::reconcile::since::{Since, since};
 use crate::reconcile::{gather, unknown};
 use crate::watch::room::{GuardedPipeline, Room};
 
-/// After a restart, what workers say is heard before anything is said about them; but not longer than this.
-const HEAR: Duration = Duration::from_secs(5);
-/// How often it is looked whether they have been heard.
-const LISTEN: Duration = Duration::from_millis(200);
+/// After a restart, workers are asked before anything is written about them; they are waited for no longer than this.
+const FIRST_ANSWERS: Duration = Duration::from_secs(5);
+/// How often it is looked whether they have answered.
+const ASKED_YET: Duration = Duration::from_millis(200);
 /// How long a run of a pipeline that does not exist waits after a failed write of its status.
 const RETRY: Duration = Duration::from_secs(5);
 
@@ -82,8 +84,8 @@ pub(crate) async fn guarded(context: &Context, key: &PipelineKey) -> Option<Dura
         context.caches.forget(key);
         return without_pipeline(context, key, &room).await;
     };
-    if now.duration_since(since) < HEAR && has_unheard_workers(context, key, &room) {
-        return Some(LISTEN);
+    if now.duration_since(since) < FIRST_ANSWERS && has_unasked_workers(context, key, &room) {
+        return Some(ASKED_YET);
     }
     let uid = object.uid()?;
     let cache = context.caches.of(key, &uid);
@@ -136,7 +138,7 @@ fn wish(object: &GuardedPipeline) -> String {
     format!("{:?} {:?}", metadata.generation, metadata.annotations)
 }
 
-fn has_unheard_workers(context: &Context, key: &PipelineKey, room: &Room) -> bool {
+fn has_unasked_workers(context: &Context, key: &PipelineKey, room: &Room) -> bool {
     room.pods.values().any(|pod| {
         let target = Target::of(pod, key.clone(), String::new());
         target.is_some_and(|target| !context.board.was_asked(&target.uid))
@@ -153,7 +155,7 @@ async fn look(
     let stored = match &object.0 {
         Ok(pipeline) => pipeline,
         Err(invalid) => {
-            // Its workers go on and are heard, which is no reason to say it again.
+            // Its workers go on and answer, which is no reason to say it again.
             if cache.unreadable != object.resource_version() {
                 cache.unreadable = object.resource_version();
                 tell_unreadable(context, object, &invalid.error).await;
@@ -231,7 +233,10 @@ fn has_happened(event: &PlannedEvent, reported: Reported, outcome: &Outcome, obs
 fn group_fault(context: &Context, key: &PipelineKey) -> Option<Fault> {
     let (group, holder) = context.index.other_holder_of_group(key)?;
     Some(Fault {
-        stage: Some(Stage::Persist),
+        stage: STAGES
+            .iter()
+            .find(|entry| entry.needs.contains(&DependencyKind::ConsumerGroup))
+            .map(|entry| entry.stage),
         reason: Reason::GroupInUse,
         message: format!(
             "spec.kafka.consumerGroup: Pipeline {holder} reads with consumer group {group} already, and each would get only a part of the events; leave the field out or name another group"
@@ -256,13 +261,31 @@ fn under_way(observed: &Observed) -> HashSet<String> {
     runs.filter_map(|run| run.metadata.uid.clone()).collect()
 }
 
-/// The object as it is known best: what our last write made of it, until the watch has shown anything newer.
-fn newest(stored: &Pipeline, cache: &mut Cache) -> Arc<Pipeline> {
+/// The object as it is known best.
+enum Newest<'a> {
+    /// As the watch shows it.
+    Shown(&'a Pipeline),
+    /// What our last write made of it, until the watch has shown anything newer.
+    Written(Arc<Pipeline>),
+}
+
+impl Deref for Newest<'_> {
+    type Target = Pipeline;
+
+    fn deref(&self) -> &Pipeline {
+        match self {
+            Self::Shown(shown) => shown,
+            Self::Written(written) => written,
+        }
+    }
+}
+
+fn newest<'a>(shown: &'a Pipeline, cache: &mut Cache) -> Newest<'a> {
     if let Some((before, written)) = &cache.pipeline {
-        if *before == stored.resource_version() {
-            return written.clone();
+        if *before == shown.resource_version() {
+            return Newest::Written(written.clone());
         }
         cache.pipeline = None;
     }
-    Arc::new(stored.clone())
+    Newest::Shown(shown)
 }
