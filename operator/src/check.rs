@@ -11,7 +11,7 @@ use hyper_util::rt::TokioExecutor;
 use medallion_crds::{GROUP, VERSION};
 
 use crate::api::call::call;
-use crate::kinds;
+use crate::definitions;
 
 /// An operator that has just been started fills its stores first.
 const READY_WITHIN: Duration = Duration::from_mins(1);
@@ -30,7 +30,7 @@ pub(crate) async fn check(client: &kube::Client, url: Option<&Uri>) -> anyhow::R
         );
     }
     tracing::info!(%group, "both kinds are served");
-    let misfits = kinds::misfits(client).await;
+    let misfits = definitions::misfits(client).await;
     ensure!(misfits.is_empty(), "{}", misfits.join("; "));
     tracing::info!("the kinds are of the operator's version");
     if let Some(url) = url {

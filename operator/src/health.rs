@@ -1,4 +1,4 @@
-//! Whether the operator itself works: its watches and the tasks that must never end. No network.
+//! Whether the operator itself works: what its picture of the cluster rests on, and the tasks that must never end. No network.
 
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
-/// A watch that has failed for so long, try after try, is told by /readyz.
+/// A watch that has failed for so long, try after try, makes the operator not ready.
 const FAILS_FOR_GOOD: Duration = Duration::from_secs(30);
 /// Failures further apart than this are separate troubles: the tries of a broken watch come every few seconds.
 const APART: Duration = Duration::from_secs(20);
@@ -17,14 +17,23 @@ const APART: Duration = Duration::from_secs(20);
 pub(crate) struct Health {
     /// A task that must never end has ended: only a new process helps.
     broken: AtomicBool,
-    watches: Mutex<Vec<Watch>>,
+    sources: Mutex<Vec<Source>>,
     filled: Notify,
 }
 
-struct Watch {
-    kind: &'static str,
+/// Something that the picture of the cluster rests on.
+struct Source {
+    kind: SourceKind,
     filled: bool,
     trouble: Option<Trouble>,
+}
+
+#[derive(Clone, Copy)]
+enum SourceKind {
+    /// The watch of a kind of object.
+    Watch(&'static str),
+    /// The Lease, which is read and written in turns.
+    Lease,
 }
 
 struct Trouble {
@@ -33,47 +42,56 @@ struct Trouble {
     error: String,
 }
 
-/// One watch.
+/// One of the sources.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct WatchId(usize);
+pub(crate) struct SourceId(usize);
 
 impl Health {
     /// Takes note of a watch, which is not filled yet.
-    pub fn watch(&self, kind: &'static str) -> WatchId {
-        let mut watches = self.lock();
-        watches.push(Watch {
+    pub fn watch(&self, kind: &'static str) -> SourceId {
+        self.add(SourceKind::Watch(kind))
+    }
+
+    /// Takes note of the Lease of a part of the cluster, which has not been read yet.
+    pub fn lease(&self) -> SourceId {
+        self.add(SourceKind::Lease)
+    }
+
+    fn add(&self, kind: SourceKind) -> SourceId {
+        let mut sources = self.lock();
+        sources.push(Source {
             kind,
             filled: false,
             trouble: None,
         });
-        WatchId(watches.len() - 1)
+        SourceId(sources.len() - 1)
     }
 
-    /// A watch has listed everything there is.
-    pub fn has_filled(&self, id: WatchId) {
-        self.with(id, |watch| {
-            watch.filled = true;
-            watch.trouble = None;
+    /// A watch has listed everything there is, or the Lease has been read and, if it is ours, written.
+    pub fn has_filled(&self, id: SourceId) {
+        self.with(id, |source| {
+            source.filled = true;
+            source.trouble = None;
         });
         self.filled.notify_waiters();
     }
 
     /// A watch has sent something.
-    pub fn works(&self, id: WatchId) {
-        self.with(id, |watch| watch.trouble = None);
+    pub fn works(&self, id: SourceId) {
+        self.with(id, |source| source.trouble = None);
     }
 
-    /// A try of a watch has failed. Tells whether this is a new trouble.
-    pub fn failed(&self, id: WatchId, error: &str, now: Instant) -> bool {
+    /// A try of a watch, or with the Lease, has failed. Tells whether this is a new trouble.
+    pub fn failed(&self, id: SourceId, error: &str, now: Instant) -> bool {
         let mut new = false;
-        self.with(id, |watch| {
-            let since = watch
+        self.with(id, |source| {
+            let since = source
                 .trouble
                 .as_ref()
                 .filter(|trouble| now.duration_since(trouble.last) < APART)
                 .map(|trouble| trouble.since);
             new = since.is_none();
-            watch.trouble = Some(Trouble {
+            source.trouble = Some(Trouble {
                 since: since.unwrap_or(now),
                 last: now,
                 error: error.to_owned(),
@@ -84,33 +102,40 @@ impl Health {
 
     /// Why the picture of the cluster is not to be relied on, if so.
     pub fn obstacle(&self, now: Instant) -> Option<String> {
-        let watches = self.lock();
-        let failing = watches.iter().find_map(|watch| {
-            let trouble = watch.trouble.as_ref()?;
+        let sources = self.lock();
+        let failing = sources.iter().find_map(|source| {
+            let trouble = source.trouble.as_ref()?;
             let lasts = now.duration_since(trouble.since) >= FAILS_FOR_GOOD && now.duration_since(trouble.last) < APART;
             lasts.then(|| {
                 let seconds = now.duration_since(trouble.since).as_secs();
-                format!(
-                    "the watch of {} has failed for {seconds} s: {}",
-                    watch.kind, trouble.error
-                )
+                let what = match source.kind {
+                    SourceKind::Watch(kind) => format!("the watch of {kind} has failed"),
+                    SourceKind::Lease => "the Lease could not be read or written".to_owned(),
+                };
+                format!("{what} for {seconds} s: {}", trouble.error)
             })
         });
         failing.or_else(|| {
-            let unfilled: Vec<_> = watches
-                .iter()
-                .filter(|watch| !watch.filled)
-                .map(|watch| watch.kind)
+            let unfilled = || sources.iter().filter(|source| !source.filled).map(|source| source.kind);
+            let unlisted: Vec<_> = unfilled()
+                .filter_map(|kind| match kind {
+                    SourceKind::Watch(kind) => Some(kind),
+                    SourceKind::Lease => None,
+                })
                 .collect();
-            (!unfilled.is_empty()).then(|| format!("not listed yet: {}", unfilled.join(", ")))
+            if unlisted.is_empty() {
+                unfilled().next().map(|_| "the Lease has not been read yet".to_owned())
+            } else {
+                Some(format!("not listed yet: {}", unlisted.join(", ")))
+            }
         })
     }
 
-    /// Waits until every watch has listed everything once: a decision on half a picture would repeat what stands.
+    /// Waits until every watch has listed everything once, and the Lease has been read: a decision on half a picture would repeat what stands.
     pub async fn wait_until_filled(&self) {
         loop {
             let changed = self.filled.notified();
-            if self.lock().iter().all(|watch| watch.filled) {
+            if self.lock().iter().all(|source| source.filled) {
                 return;
             }
             changed.await;
@@ -136,14 +161,14 @@ impl Health {
         });
     }
 
-    fn with(&self, id: WatchId, change: impl FnOnce(&mut Watch)) {
-        if let Some(watch) = self.lock().get_mut(id.0) {
-            change(watch);
+    fn with(&self, id: SourceId, change: impl FnOnce(&mut Source)) {
+        if let Some(source) = self.lock().get_mut(id.0) {
+            change(source);
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Vec<Watch>> {
-        self.watches.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Vec<Source>> {
+        self.sources.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -163,7 +188,7 @@ mod tests {
         health.has_filled(jobs);
         for try_ in 0..8 {
             let new = health.failed(jobs, "forbidden", begin + seconds(try_ * 5));
-            assert_eq!(new, try_ == 0, "told once");
+            assert_eq!(new, try_ == 0, "new once");
         }
         assert_eq!(health.obstacle(begin + seconds(10)), None, "it may still heal");
         let obstacle = health.obstacle(begin + seconds(36)).unwrap();
@@ -197,5 +222,20 @@ mod tests {
             None,
             "nothing to send is no failure"
         );
+    }
+
+    #[test]
+    fn the_lease_is_told_of_in_words_of_its_own() {
+        let (health, begin) = (Health::default(), Instant::now());
+        let lease = health.lease();
+        assert_eq!(health.obstacle(begin).unwrap(), "the Lease has not been read yet");
+        let jobs = health.watch("Job");
+        assert_eq!(health.obstacle(begin).unwrap(), "not listed yet: Job");
+        health.has_filled(jobs);
+        for try_ in 0..8 {
+            health.failed(lease, "forbidden", begin + seconds(try_ * 5));
+        }
+        let obstacle = health.obstacle(begin + seconds(36)).unwrap();
+        assert_eq!(obstacle, "the Lease could not be read or written for 36 s: forbidden");
     }
 }

@@ -10,10 +10,10 @@ mod backoff;
 mod cache;
 mod check;
 mod context;
+mod definitions;
 mod failure;
 mod health;
 mod key;
-mod kinds;
 mod lease;
 mod metrics;
 #[cfg(test)]
@@ -39,7 +39,7 @@ use crate::api::installation::installation;
 use crate::cache::Caches;
 use crate::context::Context;
 use crate::health::Health;
-use crate::lease::claim::{Claim, Memory};
+use crate::lease::claim::{Claim, ClaimState};
 use crate::lease::leadership::Leadership;
 use crate::metrics::Metrics;
 use crate::poll::ask::Clients;
@@ -91,7 +91,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
         "started"
     );
     // With other kinds it works as well as it can: fields that it does not know are pruned or not seen.
-    for misfit in kinds::misfits(&client).await {
+    for misfit in definitions::misfits(&client).await {
         tracing::warn!("{misfit}");
     }
 
@@ -129,7 +129,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
             index: context.index.clone(),
             requests: requests.clone(),
             recorder: context.recorder.clone(),
-            memory: Memory::default(),
+            state: ClaimState::default(),
         };
         places.push(claim.place());
         claims.spawn(claim.keep_for_ever(shutdown.clone()));

@@ -150,7 +150,12 @@ impl State {
         }
         self.log.push(line.clone());
         if let Some((_, code)) = self.refusals.iter().find(|(refused, _)| line.starts_with(refused)) {
-            return failure(*code, if *code == 409 { "Conflict" } else { "Forbidden" }, &line);
+            let reason = match code {
+                404 => "NotFound",
+                409 => "Conflict",
+                _ => "Forbidden",
+            };
+            return failure(*code, reason, &line);
         }
         let Some(namespace) = namespace else {
             return (200, self.list(&plural, None, query));

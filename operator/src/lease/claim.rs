@@ -21,9 +21,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::call::{CallError, call};
 use crate::api::event;
-use crate::health::{Health, WatchId};
+use crate::health::{Health, SourceId};
 use crate::lease::leadership::{Leadership, Position, Watched};
-use crate::lease::record::{PERIOD, Sighting, Step, WORKS_ON, held, holder};
+use crate::lease::record::{PERIOD, LastChange, Step, WORKS_ON, held, holder};
 use crate::requests::Requests;
 use crate::watch::index::Index;
 
@@ -49,14 +49,14 @@ pub(crate) struct Claim {
     pub index: Arc<Index>,
     pub requests: Requests,
     pub recorder: Recorder,
-    pub memory: Memory,
+    pub state: ClaimState,
 }
 
-/// What is remembered from one turn to the next.
+/// What a claim rests on from one turn to the next.
 #[derive(Default)]
-pub(crate) struct Memory {
-    own: Sighting,
-    others: HashMap<String, Sighting>,
+pub(crate) struct ClaimState {
+    own: LastChange,
+    others: HashMap<String, LastChange>,
     /// Since when the claim stands, if others may have to stop first.
     claimed: Option<Instant>,
     /// What was last logged.
@@ -66,10 +66,10 @@ pub(crate) struct Memory {
 impl Claim {
     /// Keeps the claim until asked to stop.
     pub async fn keep_for_ever(mut self, shutdown: CancellationToken) {
-        let watch = self.health.watch("Lease");
+        let lease = self.health.lease();
         while !shutdown.is_cancelled() {
             let begun = Instant::now();
-            self.keep(watch, begun).await;
+            self.keep(lease, begun).await;
             tokio::select! {
                 () = tokio::time::sleep(PERIOD.saturating_sub(begun.elapsed())) => {}
                 () = shutdown.cancelled() => {}
@@ -77,17 +77,17 @@ impl Claim {
         }
     }
 
-    /// One turn, and what is to be told of it.
-    async fn keep(&mut self, watch: WatchId, now: Instant) {
+    /// One turn, and what is to be reported of it.
+    async fn keep(&mut self, lease: SourceId, now: Instant) {
         match self.turn(now).await {
             Ok(position) => {
                 self.take_position(position).await;
-                self.health.has_filled(watch);
+                self.health.has_filled(lease);
             }
             Err(error) if error.is_conflict() => {}
             // While nobody answers, the claim runs out by itself.
             Err(error) => {
-                if self.health.failed(watch, &error.to_string(), now) {
+                if self.health.failed(lease, &error.to_string(), now) {
                     tracing::warn!(%error, "the Lease cannot be read or written; without it no pipeline is looked at");
                 }
             }
@@ -105,14 +105,14 @@ impl Claim {
         };
         let written = match found {
             None => {
-                self.memory.claimed = Some(now);
+                self.state.claimed = Some(now);
                 let lease = self.new_lease();
                 call(|| format!("create Lease {name}"), api.create(&parameters, &lease)).await?
             }
             Some(mut lease) => {
-                let step = self.memory.own.decide(&lease, &self.identity, now);
+                let step = self.state.own.decide(&lease, &self.identity, now);
                 if step == Step::Wait {
-                    self.memory.claimed = None;
+                    self.state.claimed = None;
                     let holder = holder(&lease).unwrap_or_default();
                     return Ok(Position::Passive(format!(
                         "Lease {}/{name} is held by {holder}",
@@ -120,14 +120,14 @@ impl Claim {
                     )));
                 }
                 if step == Step::Take && !was_renewed_lately(&lease) {
-                    self.memory.claimed = Some(now);
+                    self.state.claimed = Some(now);
                 }
                 lease.spec = Some(held(lease.spec.as_ref(), &self.identity, Timestamp::now()));
                 lease.metadata.labels = self.new_lease().metadata.labels;
                 call(|| format!("renew Lease {name}"), api.replace(name, &parameters, &lease)).await?
             }
         };
-        self.memory.own.see(&written, now);
+        self.state.own.see(&written, now);
         self.among_others(&written, now).await
     }
 
@@ -140,17 +140,17 @@ impl Claim {
             let selector =
                 ListParams::default().labels(&format!("{}={},{WATCHES}", labels::MANAGED_BY, labels::MANAGER));
             let found = call(|| "list Leases of operators".to_owned(), all.list(&selector)).await?;
-            let mut sightings = std::mem::take(&mut self.memory.others);
+            let mut changes = std::mem::take(&mut self.state.others);
             for lease in found
                 .items
                 .iter()
                 .filter(|lease| lease.metadata.uid != own.metadata.uid)
             {
                 let uid = lease.uid().unwrap_or_default();
-                let mut sighting = sightings.remove(&uid).unwrap_or_default();
-                sighting.see(lease, now);
-                let lives = !sighting.has_expired(lease, now);
-                self.memory.others.insert(uid, sighting);
+                let mut change = changes.remove(&uid).unwrap_or_default();
+                change.see(lease, now);
+                let lives = !change.has_expired(lease, now);
+                self.state.others.insert(uid, change);
                 if !lives {
                     continue;
                 }
@@ -159,7 +159,7 @@ impl Claim {
                     except.insert(namespace);
                 } else if holder(lease).is_some() {
                     if age(&lease.metadata) < age(&own.metadata) {
-                        self.memory.claimed = Some(now);
+                        self.state.claimed = Some(now);
                         return Ok(Position::Passive(format!(
                             "another installation works in the whole cluster, Lease {namespace}/{} held by {}; remove one of them, or give each its own watchNamespaces",
                             lease.name_any(),
@@ -171,7 +171,7 @@ impl Claim {
             }
         }
         let wait = self
-            .memory
+            .state
             .claimed
             .filter(|_| has_rivals)
             .and_then(|since| OTHERS_STOP.checked_sub(now.duration_since(since)))
@@ -215,10 +215,10 @@ impl Claim {
 
     /// Logs words that were not the last ones.
     fn log(&mut self, words: &str) -> bool {
-        if self.memory.last_words.as_deref() == Some(words) {
+        if self.state.last_words.as_deref() == Some(words) {
             return false;
         }
-        self.memory.last_words = Some(words.to_owned());
+        self.state.last_words = Some(words.to_owned());
         let watched = self.watched.as_deref().unwrap_or("the whole cluster");
         tracing::info!(watched, identity = self.identity, "{words}");
         true
@@ -325,7 +325,7 @@ mod tests {
             identity: identity.to_owned(),
             index: Arc::new(Index::new(|_| None)),
             requests: Requests::channel().0,
-            memory: Memory::default(),
+            state: ClaimState::default(),
         }
     }
 

@@ -15,7 +15,7 @@ pub(crate) const WORKS_ON: Duration = Duration::from_secs(10);
 
 /// When a Lease was last seen to change.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Sighting {
+pub(crate) struct LastChange {
     version: Option<String>,
     since: Option<Instant>,
 }
@@ -31,7 +31,7 @@ pub(crate) enum Step {
     Wait,
 }
 
-impl Sighting {
+impl LastChange {
     /// Takes note of a Lease as it is now.
     pub fn see(&mut self, lease: &Lease, now: Instant) {
         if self.since.is_none() || self.version != lease.metadata.resource_version {
@@ -100,20 +100,20 @@ mod tests {
 
     #[test]
     fn a_lease_is_taken_only_when_it_is_free() {
-        let (mut sighting, begin) = (Sighting::default(), Instant::now());
-        assert_eq!(sighting.decide(&lease("me", "1"), "me", begin), Step::Renew);
-        assert_eq!(sighting.decide(&lease("", "2"), "me", begin), Step::Take);
-        assert_eq!(sighting.decide(&lease("other", "3"), "me", begin), Step::Wait);
+        let (mut change, begin) = (LastChange::default(), Instant::now());
+        assert_eq!(change.decide(&lease("me", "1"), "me", begin), Step::Renew);
+        assert_eq!(change.decide(&lease("", "2"), "me", begin), Step::Take);
+        assert_eq!(change.decide(&lease("other", "3"), "me", begin), Step::Wait);
         let renewed = begin + Duration::from_secs(14);
-        assert_eq!(sighting.decide(&lease("other", "4"), "me", renewed), Step::Wait);
+        assert_eq!(change.decide(&lease("other", "4"), "me", renewed), Step::Wait);
         let later = begin + Duration::from_secs(28);
         assert_eq!(
-            sighting.decide(&lease("other", "4"), "me", later),
+            change.decide(&lease("other", "4"), "me", later),
             Step::Wait,
             "renewed 14 s ago"
         );
         let expired = begin + Duration::from_secs(30);
-        assert_eq!(sighting.decide(&lease("other", "4"), "me", expired), Step::Take);
+        assert_eq!(change.decide(&lease("other", "4"), "me", expired), Step::Take);
     }
 
     #[test]

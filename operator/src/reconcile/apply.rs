@@ -47,7 +47,7 @@ pub(crate) struct Outcome {
     pub again: Option<Duration>,
     /// What could not be made; what did not depend on it has been done.
     pub failures: Vec<Failure>,
-    /// Runs whose step was not accepted: what it would have told has not happened.
+    /// Runs whose step was not accepted: what it would have reported has not happened.
     pub refused_runs: HashSet<String>,
     /// `Kind/name` of what was tried.
     tried: HashSet<String>,
@@ -256,10 +256,7 @@ impl Applier<'_> {
 
     /// A Job whose settings are of others too: they stand before it.
     async fn job_of_many(&mut self, planned: &PlannedJob) -> Result<(), WriteError> {
-        let settings = Wanted::new("ConfigMap", &planned.settings.metadata, &planned.settings);
-        let settings = settings.map_err(WriteError::Object)?;
-        settings.create(&self.context.client).await?;
-        Metrics::count(&self.context.metrics.writes, "ConfigMap");
+        self.settings(&planned.settings, None).await?;
         self.create("Job", planned.job.as_ref()).await.map(|_| ())
     }
 

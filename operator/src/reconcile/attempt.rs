@@ -14,7 +14,7 @@ use crate::api::call::call;
 use crate::failure::Failure;
 use crate::metrics::Metrics;
 use crate::reconcile::apply::Applier;
-use crate::reconcile::children::{Wanted, WriteError};
+use crate::reconcile::children::{Wanted, WriteError, same_owner};
 use crate::watch::room::StoredChild;
 
 const KIND: &str = "ConfigMap";
@@ -31,17 +31,19 @@ impl Applier<'_> {
             return Ok(());
         }
         let settings = planned.settings_of(job.uid.as_deref().unwrap_or_default());
-        let wanted = Wanted::new(KIND, &settings.metadata, &settings).map_err(WriteError::Object)?;
+        self.settings(&settings, of_earlier_version).await
+    }
+
+    /// The settings of a Job, over those of an earlier version if there are any.
+    pub(super) async fn settings(
+        &mut self,
+        settings: &ConfigMap,
+        of_earlier_version: Option<ObjectMeta>,
+    ) -> Result<(), WriteError> {
+        let wanted = Wanted::new(KIND, &settings.metadata, settings).map_err(WriteError::Object)?;
         let client = &self.context.client;
         let written = match of_earlier_version {
-            Some(metadata) => {
-                let stored = StoredChild {
-                    metadata,
-                    was_created_plainly: true,
-                    has_other_writers: true,
-                };
-                wanted.change(client, &stored).await?
-            }
+            Some(metadata) => wanted.change(client, &StoredChild::found(metadata)).await?,
             None => wanted.create(client).await?,
         };
         Metrics::count(&self.context.metrics.writes, KIND);
@@ -67,22 +69,15 @@ impl Applier<'_> {
 /// what is about to go with another Job of its name.
 fn of_earlier_version(found: Option<ObjectMeta>, planned: &PlannedJob) -> Result<Option<ObjectMeta>, Failure> {
     let Some(found) = found else { return Ok(None) };
-    let name = planned.settings.name_any();
-    let owners = found.owner_references.as_deref().unwrap_or_default();
-    let is_of_run = || {
-        let run = planned.job.owner_references().iter();
-        run.map(|run| &run.uid)
-            .any(|run| owners.iter().any(|owner| owner.uid == *run))
+    let of_run = ObjectMeta {
+        name: planned.settings.metadata.name.clone(),
+        owner_references: planned.job.metadata.owner_references.clone(),
+        ..ObjectMeta::default()
     };
-    let is_of_job = || {
-        let job = planned.job.name_any();
-        owners.iter().any(|owner| owner.kind == "Job" && owner.name == job)
-    };
-    if found.deletion_timestamp.is_some() || is_of_job() {
-        Err(Failure::Leaving { kind: KIND, name })
-    } else if is_of_run() {
-        Ok(Some(found))
-    } else {
-        Err(Failure::Taken { kind: KIND, name })
+    let is_of_run = same_owner(&found, &of_run, KIND);
+    if matches!(is_of_run, Err(Failure::Taken { .. })) {
+        // The Job is not made yet: any that owns them is an earlier one of its name.
+        same_owner(&found, &planned.settings_of("").metadata, KIND)?;
     }
+    is_of_run.map(|()| Some(found))
 }

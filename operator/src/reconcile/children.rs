@@ -1,6 +1,6 @@
 //! Writes objects whole, whatever their kind, and never touches what is not ours. Talks to the Kubernetes API.
 //!
-//! What does not stand is created, not applied: an object of that name that nobody here has seen is then told by the server
+//! What does not stand is created, not applied: an object of that name that nobody here has seen is then found by the server
 //! instead of being taken over. What stands is applied over, by UID, when it is not as it was last written.
 
 use std::collections::BTreeSet;
@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use crate::api::call::{CallError, call};
 use crate::cache::{LATE, Written};
 use crate::failure::Failure;
-use crate::watch::kinds::{KINDS, Kind, kind};
+use crate::watch::child_kinds::{KINDS, Kind, kind};
 use crate::watch::room::{Room, StoredChild};
 
 /// Annotation: digest of the object as it was written, by which an operator that was started anew knows it again.
@@ -154,12 +154,7 @@ impl Wanted {
                 {
                     return Ok(found.metadata);
                 }
-                let stored = StoredChild {
-                    metadata: found.metadata,
-                    was_created_plainly: true,
-                    has_other_writers: true,
-                };
-                self.change(client, &stored).await
+                self.change(client, &StoredChild::found(found.metadata)).await
             }
             Err(error) => Err(error.into()),
         }

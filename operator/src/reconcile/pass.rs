@@ -126,7 +126,7 @@ async fn without_pipeline(context: &Context, key: &PipelineKey, room: &Room) -> 
     match unknown::tell(context, key, room).await {
         Ok(()) => None,
         Err(error) => {
-            tracing::warn!(pipeline = %key, %error, "runs of a missing Pipeline could not be told");
+            tracing::warn!(pipeline = %key, %error, "the status of runs of a missing Pipeline could not be written");
             Some(RETRY)
         }
     }
@@ -216,7 +216,7 @@ async fn look(
     Ok(Some(next))
 }
 
-/// An event speaks of a run's step or of the pipeline's status: it is told once that write has been accepted.
+/// An event speaks of a run's step or of the pipeline's status: it is published once that write has been accepted.
 fn has_happened(event: &PlannedEvent, reported: Reported, outcome: &Outcome, observed: &Observed) -> bool {
     let speaks_of_run = observed
         .runs

@@ -126,6 +126,22 @@ mod tests {
     }
 
     #[test]
+    fn what_may_wait_is_waited_for_and_comes_along_with_what_may_not() {
+        let (mut queue, now) = (Queue::default(), Instant::now());
+        queue.ask(request("a", Urgency::Soon), now);
+        queue.ask(request("b", Urgency::Soon), now);
+        queue.ask(request("b", Urgency::Now), now);
+        assert_eq!(queue.begin(now + DEBOUNCE), Some(key("b")));
+        assert_eq!(queue.begin(now + DEBOUNCE), None);
+        assert_eq!(queue.begin(now + GATHER), Some(key("a")));
+        queue.end(key("a"), Some(now + Duration::from_mins(1)));
+        queue.end(key("b"), None);
+        queue.ask(request("a", Urgency::Soon), now + GATHER * 2);
+        assert_eq!(queue.begin(now + GATHER * 3), None, "it was looked at a moment ago");
+        assert_eq!(queue.begin(now + GATHER + CALM), Some(key("a")));
+    }
+
+    #[test]
     fn figures_that_move_all_the_time_make_few_looks() {
         let (mut queue, begin) = (Queue::default(), Instant::now());
         let mut looks = 0;

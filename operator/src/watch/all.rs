@@ -10,7 +10,7 @@ use medallion_crds::{Pipeline, StageRun};
 use crate::key::PipelineKey;
 use crate::watch::follow::Filing;
 use crate::watch::index::POD;
-use crate::watch::kinds::KINDS;
+use crate::watch::child_kinds::KINDS;
 use crate::watch::room::GuardedPipeline;
 use crate::watch::slim::Slim;
 use crate::watch::start::{Start, ours};

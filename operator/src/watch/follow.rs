@@ -10,7 +10,7 @@ use kube::runtime::watcher::{self, Event};
 use kube::{Resource, ResourceExt};
 
 use crate::backoff;
-use crate::health::{Health, WatchId};
+use crate::health::{Health, SourceId};
 use crate::metrics::Metrics;
 use crate::requests::{Request, Requests};
 use crate::watch::index::{Index, Names};
@@ -38,7 +38,7 @@ pub(crate) async fn follow<K: Resource<DynamicType = ()>>(
     namespace: Option<String>,
     filing: Filing<K>,
     shared: Shared,
-    id: WatchId,
+    id: SourceId,
 ) {
     let mut stream = pin!(StreamBackoff::new(stream, backoff::of_watch()));
     let mut listed = Names::new();
@@ -76,7 +76,7 @@ pub(crate) async fn follow<K: Resource<DynamicType = ()>>(
     }
 }
 
-fn failed(shared: &Shared, kind: &'static str, id: WatchId, error: &watcher::Error) {
+fn failed(shared: &Shared, kind: &'static str, id: SourceId, error: &watcher::Error) {
     Metrics::count(&shared.metrics.watch_errors, kind);
     if shared.health.failed(id, &error.to_string(), Instant::now()) {
         tracing::warn!(kind, %error, "watch broken, trying again");

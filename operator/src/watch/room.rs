@@ -39,6 +39,17 @@ pub(crate) struct StoredChild {
     pub was_created_plainly: bool,
 }
 
+impl StoredChild {
+    /// One that a call has found: who wrote what is not known, so it counts as written by others too.
+    pub const fn found(metadata: ObjectMeta) -> Self {
+        Self {
+            metadata,
+            has_other_writers: true,
+            was_created_plainly: true,
+        }
+    }
+}
+
 impl Room {
     /// A child that stands.
     pub fn child(&self, kind: &str, name: &str) -> Option<&Arc<StoredChild>> {

@@ -17,7 +17,7 @@ use crate::cache::Cache;
 use crate::failure::Failure;
 use crate::reconcile::apply::{Applier, Outcome};
 use crate::reconcile::children::{Step, WRITTEN, Wanted};
-use crate::watch::kinds::KINDS;
+use crate::watch::child_kinds::KINDS;
 use crate::watch::room::Room;
 
 /// Looks and writes of one operator, which remembers what it wrote.

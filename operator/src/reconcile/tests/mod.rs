@@ -2,5 +2,6 @@
 
 mod apply;
 mod attempt;
+mod gather;
 mod pass;
 mod world;

@@ -1,10 +1,22 @@
 //! Whole looks: what is written, what is told, and what is not. No network.
 
 use medallion_crds::Reason;
-use serde_json::json;
+use rstest::rstest;
+use serde_json::{Value, json};
 
 use super::world::World;
 use crate::key::PipelineKey;
+use crate::reconcile::apply::MOVED;
+
+fn by_hand(pipeline: &str, name: &str) -> Value {
+    json!({
+        "apiVersion": "medallion.dev/v1alpha1", "kind": "StageRun", "metadata": {"name": name},
+        "spec": {
+            "pipelineRef": {"name": pipeline}, "stage": "silver", "type": "Process",
+            "process": {"inputs": [{"name": "bronze", "version": 3}]},
+        },
+    })
+}
 
 #[tokio::test]
 async fn a_new_pipeline_is_provisioned_told_and_then_left_alone() {
@@ -63,16 +75,42 @@ async fn names_that_are_others_are_told_in_the_status_all_in_one_message_with_th
     assert!(world.server.all("jobs").is_empty());
 }
 
+#[rstest]
+#[case::moved(409)]
+#[case::gone(404)]
 #[tokio::test]
-async fn nothing_is_told_that_was_not_written() {
+async fn nothing_is_published_that_was_not_written(#[case] code: u16) {
     let world = World::new();
-    world.server.refuse("PATCH pipelines/orders/status", 409);
+    world.server.refuse("PATCH pipelines/orders/status", code);
     world.look().await;
     assert!(world.events().is_empty(), "{:?}", world.events());
+    world.server.requests();
+    world.look().await;
+    assert!(!world.server.requests().is_empty(), "that is no failure to wait after");
     world.server.refuse("PATCH pipelines/orders/status", 0);
     world.watch();
     world.look().await;
     assert!(!world.events().is_empty());
+}
+
+#[rstest]
+#[case::moved(409)]
+#[case::gone(404)]
+#[tokio::test]
+async fn an_attempt_whose_number_was_not_stored_gets_no_job(#[case] code: u16) {
+    let world = World::new();
+    world.server.put("stageruns", by_hand("orders", "by-hand"));
+    world.watch();
+    world.server.refuse("PATCH stageruns/by-hand/status", code);
+    for _ in 0..3 {
+        let again = world.look().await;
+        assert!(again.is_some_and(|again| again <= MOVED), "{again:?}");
+        world.watch();
+    }
+    assert!(world.server.get("jobs", "by-hand-1").is_none());
+    world.server.refuse("PATCH stageruns/by-hand/status", 0);
+    world.settle().await;
+    assert!(world.server.get("jobs", "by-hand-1").is_some());
 }
 
 #[tokio::test]
@@ -104,17 +142,8 @@ async fn nothing_is_made_for_a_pipeline_that_is_gone_although_the_watch_still_sh
 #[tokio::test]
 async fn a_run_of_a_pipeline_that_does_not_exist_says_so_once() {
     let world = World::new();
-    let run = |name: &str| {
-        json!({
-            "apiVersion": "medallion.dev/v1alpha1", "kind": "StageRun", "metadata": {"name": name},
-            "spec": {
-                "pipelineRef": {"name": "nowhere"}, "stage": "silver", "type": "Process",
-                "process": {"inputs": [{"name": "bronze", "version": 3}]},
-            },
-        })
-    };
-    world.server.put("stageruns", run("by-hand"));
-    let mut owned = run("of-a-pipeline-that-was");
+    world.server.put("stageruns", by_hand("nowhere", "by-hand"));
+    let mut owned = by_hand("nowhere", "of-a-pipeline-that-was");
     owned["metadata"]["ownerReferences"] =
         json!([{"apiVersion": "medallion.dev/v1alpha1", "kind": "Pipeline", "name": "nowhere", "uid": "u"}]);
     world.server.put("stageruns", owned);

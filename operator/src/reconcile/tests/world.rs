@@ -25,7 +25,7 @@ use crate::mock::Server;
 use crate::poll::board::Board;
 use crate::reconcile::pass;
 use crate::watch::index::{Index, POD};
-use crate::watch::kinds::KINDS;
+use crate::watch::child_kinds::KINDS;
 use crate::watch::part::Part;
 use crate::watch::slim::{self, Slim};
 

@@ -1,0 +1,131 @@
+//! What a look rests on: what the watches show, and live answers where they alone must not decide. No network.
+
+use std::time::{Duration, Instant};
+
+use kube::ResourceExt;
+use medallion_crds::labels;
+use medallion_plan::{Contract, Observed};
+use serde_json::{Value, json};
+
+use super::world::World;
+use crate::api::call::CallError;
+use crate::cache::Cache;
+use crate::reconcile::gather;
+
+async fn gathered(world: &World, cache: &mut Cache) -> Result<Observed, CallError> {
+    let context = &world.context;
+    let room = context.index.room(&world.key).unwrap_or_default();
+    let (stored, pipeline) = (world.pipeline(), world.validated());
+    gather::gather(&context.client, &context.board, &room, &stored, &pipeline, cache).await
+}
+
+/// A pipeline with a run that says it is at its first attempt's Job, which no watch has shown.
+fn with_run() -> World {
+    let world = World::new();
+    world.server.put(
+        "stageruns",
+        json!({
+            "apiVersion": "medallion.dev/v1alpha1", "kind": "StageRun", "metadata": {"name": "by-hand", "uid": "run"},
+            "spec": {
+                "pipelineRef": {"name": "orders"}, "stage": "silver", "type": "Process",
+                "process": {"inputs": [{"name": "bronze", "version": 3}]},
+            },
+            "status": {"observedGeneration": 1, "attempt": 1, "job": "by-hand-1"},
+        }),
+    );
+    world.watch();
+    world.server.requests();
+    world
+}
+
+fn job(status: &Value) -> Value {
+    json!({
+        "metadata": {
+            "name": "by-hand-1", "uid": "job",
+            "labels": {labels::PIPELINE: "orders", labels::MANAGED_BY: labels::MANAGER, labels::RUN: "by-hand"},
+            "ownerReferences": [{"apiVersion": "medallion.dev/v1alpha1", "kind": "StageRun", "name": "by-hand", "uid": "run"}],
+        },
+        "spec": {"template": {}},
+        "status": status,
+    })
+}
+
+fn owned_by_job(kind: &str, name: &str) -> Value {
+    json!({
+        "metadata": {
+            "name": name,
+            "labels": {
+                labels::PIPELINE: "orders", labels::MANAGED_BY: labels::MANAGER,
+                "batch.kubernetes.io/job-name": "by-hand-1",
+            },
+            "ownerReferences": [{"apiVersion": "batch/v1", "kind": "Job", "name": "by-hand-1", "uid": "job"}],
+            "managedFields": [{"manager": kind}],
+        },
+    })
+}
+
+#[tokio::test]
+async fn a_job_that_only_the_status_names_is_asked_for() {
+    let world = with_run();
+    let observed = gathered(&world, &mut Cache::default()).await.unwrap();
+    assert!(observed.jobs.is_empty(), "the server knows no such Job");
+    world.server.put("jobs", job(&Value::Null));
+    let observed = gathered(&world, &mut Cache::default()).await.unwrap();
+    assert_eq!(observed.jobs[0].name_any(), "by-hand-1", "the watch was late");
+    world.watch();
+    world.server.requests();
+    gathered(&world, &mut Cache::default()).await.unwrap();
+    let asked = world.server.requests();
+    assert!(asked.iter().all(|line| !line.contains("jobs")), "it is shown now: {asked:?}");
+}
+
+#[tokio::test]
+async fn nothing_is_decided_on_a_job_that_cannot_be_asked_for() {
+    let world = with_run();
+    for code in [403, 500] {
+        world.server.refuse("GET jobs/by-hand-1", code);
+        let error = gathered(&world, &mut Cache::default()).await.unwrap_err();
+        assert!(error.to_string().contains("get Job by-hand-1"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn the_pod_with_the_report_of_an_ended_job_is_asked_for() {
+    let world = with_run();
+    world.server.put(
+        "jobs",
+        job(&json!({"conditions": [{"type": "Complete", "status": "True"}]})),
+    );
+    world.watch();
+    world.server.put("pods", owned_by_job("kubelet", "by-hand-1-abcde"));
+    let observed = gathered(&world, &mut Cache::default()).await.unwrap();
+    assert_eq!(observed.pods[0].name_any(), "by-hand-1-abcde");
+    assert!(observed.pods[0].metadata.managed_fields.is_none(), "as small as a watched one");
+    world.server.refuse("GET pods", 500);
+    assert!(gathered(&world, &mut Cache::default()).await.is_err());
+}
+
+#[tokio::test]
+async fn what_is_known_of_the_contract_stays_while_it_cannot_be_read() {
+    let (world, mut cache) = (World::new(), Cache::default());
+    let found = gathered(&world, &mut cache).await.unwrap().contract;
+    assert!(matches!(found, Contract::Found { .. }), "{found:?}");
+    let known = cache.contract.as_mut().unwrap();
+    known.asked = Instant::now().checked_sub(Duration::from_mins(1)).unwrap();
+    world.server.refuse("GET configmaps", 503);
+    assert_eq!(gathered(&world, &mut cache).await.unwrap().contract, found);
+    let nothing = gathered(&world, &mut Cache::default()).await.unwrap().contract;
+    assert_eq!(nothing, Contract::Unknown);
+}
+
+#[tokio::test]
+async fn settings_are_looked_at_as_far_as_jobs_under_way_mount_them() {
+    let world = with_run();
+    world.server.put("jobs", job(&Value::Null));
+    world.server.put("configmaps", owned_by_job("operator", "by-hand-1"));
+    world.server.put("configmaps", owned_by_job("operator", "of-an-earlier-attempt"));
+    world.watch();
+    let observed = gathered(&world, &mut Cache::default()).await.unwrap();
+    let settings: Vec<_> = observed.settings.into_iter().collect();
+    assert_eq!(settings, [("by-hand-1".to_owned(), vec!["job".to_owned()])]);
+}
