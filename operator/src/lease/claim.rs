@@ -23,7 +23,7 @@ use crate::api::call::{CallError, call};
 use crate::api::event;
 use crate::health::{Health, SourceId};
 use crate::lease::leadership::{Leadership, Position, Watched};
-use crate::lease::record::{PERIOD, LastChange, Step, WORKS_ON, held, holder};
+use crate::lease::record::{LastChange, PERIOD, Step, WORKS_ON, held, holder};
 use crate::requests::Requests;
 use crate::watch::index::Index;
 

@@ -396,7 +396,7 @@ mod tests {
         let age = |now: Instant| board.of([pod("a")].iter(), now)["a"].1;
         board.set_targets(None, vec![target("a")], begin);
         board.answered("a", progress(100, 1), begin, wall(140));
-        assert_eq!(age(begin), 40, "first heard of, the clocks decide");
+        assert_eq!(age(begin), 40, "at the first answer the clocks decide");
         board.answered("a", progress(101, 1), begin, wall(500));
         assert_eq!(age(begin), 0, "its time has moved before our eyes");
         let later = begin + Duration::from_secs(90);

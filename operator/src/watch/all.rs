@@ -8,9 +8,9 @@ use kube::{Resource, ResourceExt};
 use medallion_crds::{Pipeline, StageRun};
 
 use crate::key::PipelineKey;
+use crate::watch::child_kinds::KINDS;
 use crate::watch::follow::Filing;
 use crate::watch::index::POD;
-use crate::watch::child_kinds::KINDS;
 use crate::watch::room::GuardedPipeline;
 use crate::watch::slim::Slim;
 use crate::watch::start::{Start, ours};

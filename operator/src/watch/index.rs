@@ -257,7 +257,11 @@ impl Filed {
 
 fn pods_of<'a>(key: &'a PipelineKey, room: &'a Room) -> impl Iterator<Item = PodOf> + 'a {
     let uid = room.pipeline.as_ref().and_then(|pipeline| pipeline.uid());
-    let pods = uid.map(move |uid| room.pods.values().map(move |pod| (key.clone(), uid.clone(), pod.clone())));
+    let pods = uid.map(move |uid| {
+        room.pods
+            .values()
+            .map(move |pod| (key.clone(), uid.clone(), pod.clone()))
+    });
     pods.into_iter().flatten()
 }
 

@@ -31,7 +31,9 @@ impl<T> Change<'_, T> {
 pub(crate) fn of_pipeline(before: Option<&GuardedPipeline>, after: &GuardedPipeline) -> Urgency {
     let is_readable = |object: &GuardedPipeline| object.0.is_ok();
     match before {
-        Some(before) if is_readable(before) && is_readable(after) && is_same(before.meta(), after.meta()) => Urgency::Soon,
+        Some(before) if is_readable(before) && is_readable(after) && is_same(before.meta(), after.meta()) => {
+            Urgency::Soon
+        }
         _ => Urgency::Now,
     }
 }
@@ -75,13 +77,14 @@ pub(crate) fn of_job(change: &Change<'_, Job>, room: &Room) -> Option<Urgency> {
 
 /// A pod: what counts is the end of its worker. On its way there it only has something to tell.
 pub(crate) fn of_pod(change: &Change<'_, Pod>, room: &Room) -> Option<Urgency> {
-    let has_ended =
-        |pod: &Pod| pod_has_ended(pod) || worker_state(pod).is_some_and(|state| state.terminated.is_some());
+    let has_ended = |pod: &Pod| pod_has_ended(pod) || worker_state(pod).is_some_and(|state| state.terminated.is_some());
     if change.becomes(has_ended) && !is_of_ended_run(change, room) {
         return Some(Urgency::Now);
     }
     match (change.before, change.after) {
-        (Some(before), Some(after)) if is_same(&before.metadata, &after.metadata) && before.status == after.status => None,
+        (Some(before), Some(after)) if is_same(&before.metadata, &after.metadata) && before.status == after.status => {
+            None
+        }
         _ => Some(Urgency::Soon),
     }
 }
@@ -92,7 +95,9 @@ pub(crate) fn of_deployment(change: &Change<'_, Deployment>) -> Option<Urgency> 
         return Some(Urgency::Now);
     }
     match (change.before, change.after) {
-        (Some(before), Some(after)) if is_same(&before.metadata, &after.metadata) && before.status == after.status => None,
+        (Some(before), Some(after)) if is_same(&before.metadata, &after.metadata) && before.status == after.status => {
+            None
+        }
         _ => Some(Urgency::Soon),
     }
 }
@@ -180,7 +185,11 @@ mod tests {
     )]
     #[case::deleted_under_way(run(&status(1, "Unknown")), Value::Null, Urgency::Now)]
     #[case::no_longer_kept(run(&status(1, "True")), Value::Null, Urgency::Soon)]
-    fn a_run_is_looked_at_when_it_has_a_next_step(#[case] before: Value, #[case] after: Value, #[case] urgency: Urgency) {
+    fn a_run_is_looked_at_when_it_has_a_next_step(
+        #[case] before: Value,
+        #[case] after: Value,
+        #[case] urgency: Urgency,
+    ) {
         let (before, after): (Option<StageRun>, Option<StageRun>) = (read(&before), read(&after));
         let change = Change {
             before: before.as_ref(),
@@ -222,18 +231,18 @@ mod tests {
     #[case::ended(job(&json!({"active": 1})), job(&json!({"conditions": [{"type": "Complete", "status": "True"}]})), NOW)]
     #[case::deleted_at_work(job(&json!({"active": 1})), Value::Null, NOW)]
     #[case::no_longer_kept(job(&json!({"conditions": [{"type": "Failed", "status": "True"}]})), Value::Null, SOON)]
-    fn a_job_is_looked_at_when_it_ends(
-        #[case] before: Value,
-        #[case] after: Value,
-        #[case] urgency: Option<Urgency>,
-    ) {
+    fn a_job_is_looked_at_when_it_ends(#[case] before: Value, #[case] after: Value, #[case] urgency: Option<Urgency>) {
         let (before, after): (Option<Job>, Option<Job>) = (read(&before), read(&after));
         let change = Change {
             before: before.as_ref(),
             after: after.as_ref(),
         };
         assert_eq!(of_job(&change, &room("Unknown")), urgency);
-        assert_eq!(of_job(&change, &Room::default()), urgency, "the watch of runs may be late");
+        assert_eq!(
+            of_job(&change, &Room::default()),
+            urgency,
+            "the watch of runs may be late"
+        );
         let over = of_job(&change, &room("True"));
         assert_ne!(over, NOW, "its result is stored");
     }
@@ -300,7 +309,10 @@ mod tests {
         assert_eq!(of_pipeline(Some(&before), &told), Urgency::Soon);
         let changes: [fn(&mut Pipeline); 2] = [
             |pipeline| pipeline.metadata.generation = Some(2),
-            |pipeline| pipeline.metadata.annotations = Some([("medallion.dev/requested-at".to_owned(), "now".to_owned())].into()),
+            |pipeline| {
+                pipeline.metadata.annotations =
+                    Some([("medallion.dev/requested-at".to_owned(), "now".to_owned())].into())
+            },
         ];
         for change in changes {
             assert_eq!(of_pipeline(Some(&before), &pipeline(change)), Urgency::Now);

@@ -76,7 +76,10 @@ async fn a_job_that_only_the_status_names_is_asked_for() {
     world.server.requests();
     gathered(&world, &mut Cache::default()).await.unwrap();
     let asked = world.server.requests();
-    assert!(asked.iter().all(|line| !line.contains("jobs")), "it is shown now: {asked:?}");
+    assert!(
+        asked.iter().all(|line| !line.contains("jobs")),
+        "it is shown now: {asked:?}"
+    );
 }
 
 #[tokio::test]
@@ -100,7 +103,10 @@ async fn the_pod_with_the_report_of_an_ended_job_is_asked_for() {
     world.server.put("pods", owned_by_job("kubelet", "by-hand-1-abcde"));
     let observed = gathered(&world, &mut Cache::default()).await.unwrap();
     assert_eq!(observed.pods[0].name_any(), "by-hand-1-abcde");
-    assert!(observed.pods[0].metadata.managed_fields.is_none(), "as small as a watched one");
+    assert!(
+        observed.pods[0].metadata.managed_fields.is_none(),
+        "as small as a watched one"
+    );
     world.server.refuse("GET pods", 500);
     assert!(gathered(&world, &mut Cache::default()).await.is_err());
 }
@@ -123,7 +129,9 @@ async fn settings_are_looked_at_as_far_as_jobs_under_way_mount_them() {
     let world = with_run();
     world.server.put("jobs", job(&Value::Null));
     world.server.put("configmaps", owned_by_job("operator", "by-hand-1"));
-    world.server.put("configmaps", owned_by_job("operator", "of-an-earlier-attempt"));
+    world
+        .server
+        .put("configmaps", owned_by_job("operator", "of-an-earlier-attempt"));
     world.watch();
     let observed = gathered(&world, &mut Cache::default()).await.unwrap();
     let settings: Vec<_> = observed.settings.into_iter().collect();

@@ -24,8 +24,8 @@ use crate::metrics::Metrics;
 use crate::mock::Server;
 use crate::poll::board::Board;
 use crate::reconcile::pass;
-use crate::watch::index::{Index, POD};
 use crate::watch::child_kinds::KINDS;
+use crate::watch::index::{Index, POD};
 use crate::watch::part::Part;
 use crate::watch::slim::{self, Slim};
 
