@@ -37,6 +37,8 @@ struct Filed {
     /// Where an object was filed: its label may change.
     homes: HashMap<ObjectKey, PipelineKey>,
     groups: Groups,
+    /// How many rooms have a pipeline.
+    pipelines: usize,
     /// Pipelines of which pods have come, changed or gone since somebody asked.
     pods: HashSet<PipelineKey>,
 }
@@ -132,6 +134,7 @@ impl Index {
         let mut news: Vec<_> = others.into_iter().map(Request::now).collect();
         let room = filed.rooms.entry(key.clone()).or_default();
         let before = room.pipeline.replace(Arc::new(object));
+        filed.pipelines += usize::from(before.is_none());
         let (before, after) = (before.as_deref(), room.pipeline.as_deref());
         let version = |object: &GuardedPipeline| object.resource_version();
         let is_new = before.map(version) != after.map(version);
@@ -199,11 +202,7 @@ impl Index {
 
     /// How many pipelines there are.
     pub fn count_pipelines(&self) -> usize {
-        self.read()
-            .rooms
-            .values()
-            .filter(|room| room.pipeline.is_some())
-            .count()
+        self.read().pipelines
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Filed> {
@@ -234,7 +233,7 @@ impl Filed {
         let others = self.groups.set(key, None);
         let mut news: Vec<_> = others.into_iter().map(Request::now).collect();
         if let Some(room) = self.rooms.get_mut(key) {
-            room.pipeline = None;
+            self.pipelines -= usize::from(room.pipeline.take().is_some());
             news.push(Request::now(key.clone()));
         }
         self.pods.insert(key.clone());
@@ -449,7 +448,11 @@ mod tests {
         index.put(POD, Some(key("a")), pod("a-2"));
         let (changed, pods) = index.changed_pods();
         assert_eq!((changed, pods.len()), (HashSet::from([key("a")]), 2));
-        index.remove_pipeline(&pipeline("a", "2026-01-01T00:00:00Z"));
+        assert_eq!(index.count_pipelines(), 2);
+        for _ in 0..2 {
+            index.remove_pipeline(&pipeline("a", "2026-01-01T00:00:00Z"));
+        }
+        assert_eq!(index.count_pipelines(), 1);
         let (changed, pods) = index.changed_pods();
         assert_eq!((changed, pods.len()), (HashSet::from([key("a")]), 0));
     }
