@@ -90,7 +90,7 @@ pub(crate) fn of_pod(change: &Change<'_, Pod>, room: &Room) -> Option<Urgency> {
 }
 
 /// A Deployment: what counts is that it does what it was asked to.
-pub(crate) fn of_deployment(change: &Change<'_, Deployment>) -> Option<Urgency> {
+pub(crate) fn of_deployment(change: &Change<'_, Deployment>, _: &Room) -> Option<Urgency> {
     if change.becomes(has_rolled_out) {
         return Some(Urgency::Now);
     }
@@ -279,10 +279,11 @@ mod tests {
             deployment(with(all, "observedGeneration", json!(1))),
         ];
         let of = |before: &Option<Deployment>, after: &Option<Deployment>| {
-            of_deployment(&Change {
+            let change = Change {
                 before: before.as_ref(),
                 after: after.as_ref(),
-            })
+            };
+            of_deployment(&change, &Room::default())
         };
         assert_eq!(of(&one, &stands), NOW);
         assert_eq!(of(&old, &stands), NOW);

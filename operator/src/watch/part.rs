@@ -39,7 +39,7 @@ macro_rules! part {
     };
 }
 
-part!(Deployment, deployments, |change, _| news::of_deployment(change));
+part!(Deployment, deployments, news::of_deployment);
 part!(Job, jobs, news::of_job);
 part!(Pod, pods, news::of_pod);
 
