@@ -516,6 +516,7 @@ fn a_run_by_hand_that_ended_before_the_pipeline_was_made_counts_for_nothing() {
     again.pipeline.metadata.uid = Some("another-uid".to_owned());
     again.settle();
     happens(&mut again, Step::Provisioned);
+    happens(&mut again, Step::WorkersReady);
     happens(&mut again, Step::Bronze(3));
     assert!(again.active_run(Stage::Silver).is_some(), "its Bronze is at version 3");
 }
