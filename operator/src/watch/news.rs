@@ -141,8 +141,8 @@ mod tests {
     const NOW: Option<Urgency> = Some(Urgency::Now);
     const SOON: Option<Urgency> = Some(Urgency::Soon);
 
-    fn read<T: DeserializeOwned>(object: &Value) -> Option<T> {
-        serde_json::from_value(object.clone()).unwrap()
+    fn read<T: DeserializeOwned>(object: Value) -> Option<T> {
+        serde_json::from_value(object).unwrap()
     }
 
     fn run(status: &Value) -> Value {
@@ -190,7 +190,7 @@ mod tests {
         #[case] after: Value,
         #[case] urgency: Urgency,
     ) {
-        let (before, after): (Option<StageRun>, Option<StageRun>) = (read(&before), read(&after));
+        let (before, after): (Option<StageRun>, Option<StageRun>) = (read(before), read(after));
         let change = Change {
             before: before.as_ref(),
             after: after.as_ref(),
@@ -215,7 +215,7 @@ mod tests {
 
     fn room(succeeded: &str) -> Room {
         let mut room = Room::default();
-        let run: Option<StageRun> = read(&run(&status(1, succeeded)));
+        let run: Option<StageRun> = read(run(&status(1, succeeded)));
         room.runs.insert("orders-silver-000001".into(), run.unwrap().into());
         room
     }
@@ -232,7 +232,7 @@ mod tests {
     #[case::deleted_at_work(job(&json!({"active": 1})), Value::Null, NOW)]
     #[case::no_longer_kept(job(&json!({"conditions": [{"type": "Failed", "status": "True"}]})), Value::Null, SOON)]
     fn a_job_is_looked_at_when_it_ends(#[case] before: Value, #[case] after: Value, #[case] urgency: Option<Urgency>) {
-        let (before, after): (Option<Job>, Option<Job>) = (read(&before), read(&after));
+        let (before, after): (Option<Job>, Option<Job>) = (read(before), read(after));
         let change = Change {
             before: before.as_ref(),
             after: after.as_ref(),
@@ -258,7 +258,7 @@ mod tests {
         #[case] after: Value,
         #[case] urgency: Option<Urgency>,
     ) {
-        let (before, after): (Option<Pod>, Option<Pod>) = (read(&before), read(&after));
+        let (before, after): (Option<Pod>, Option<Pod>) = (read(before), read(after));
         let change = Change {
             before: before.as_ref(),
             after: after.as_ref(),
@@ -270,7 +270,7 @@ mod tests {
     #[test]
     fn a_deployment_is_looked_at_when_it_has_rolled_out() {
         let deployment = |status: Value| -> Option<Deployment> {
-            read(&json!({"metadata": {"name": "d", "generation": 2}, "status": status}))
+            read(json!({"metadata": {"name": "d", "generation": 2}, "status": status}))
         };
         let all = json!({"observedGeneration": 2, "replicas": 2, "updatedReplicas": 2, "availableReplicas": 2});
         let [stands, one, old] = [
