@@ -3,5 +3,6 @@
 mod apply;
 mod attempt;
 mod gather;
+mod looks;
 mod pass;
 mod world;
