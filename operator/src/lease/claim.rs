@@ -23,7 +23,7 @@ use crate::api::call::{CallError, call};
 use crate::api::event;
 use crate::health::{Health, SourceId};
 use crate::lease::leadership::{Leadership, Position, Watched};
-use crate::lease::record::{LastChange, PERIOD, Step, WORKS_ON, held, holder};
+use crate::lease::record::{LastChange, PERIOD, STANDBY, Step, WORKS_ON, held, holder};
 use crate::requests::Requests;
 use crate::watch::index::Index;
 
@@ -59,6 +59,8 @@ pub(crate) struct ClaimState {
     others: HashMap<String, LastChange>,
     /// Since when the claim stands, if others may have to stop first.
     claimed: Option<Instant>,
+    /// Whether another holds the Lease, so that there is nothing to renew.
+    stands_by: bool,
     /// What was last logged.
     last_words: Option<String>,
 }
@@ -71,10 +73,15 @@ impl Claim {
             let begun = Instant::now();
             self.keep(lease, begun).await;
             tokio::select! {
-                () = tokio::time::sleep(PERIOD.saturating_sub(begun.elapsed())) => {}
+                () = tokio::time::sleep(self.period().saturating_sub(begun.elapsed())) => {}
                 () = shutdown.cancelled() => {}
             }
         }
+    }
+
+    /// From the beginning of one turn to the next one.
+    const fn period(&self) -> Duration {
+        if self.state.stands_by { STANDBY } else { PERIOD }
     }
 
     /// One turn, and what is to be reported of it.
@@ -96,6 +103,7 @@ impl Claim {
 
     /// One turn: looks at the Lease, renews or takes it, and looks at the others.
     pub async fn turn(&mut self, now: Instant) -> Result<Position, CallError> {
+        self.state.stands_by = false;
         let api = self.leases();
         let name = self.lease_name();
         let found = call(|| format!("get Lease {name}"), api.get_opt(name)).await?;
@@ -113,6 +121,7 @@ impl Claim {
                 let step = self.state.own.decide(&lease, &self.identity, now);
                 if step == Step::Wait {
                     self.state.claimed = None;
+                    self.state.stands_by = true;
                     let holder = holder(&lease).unwrap_or_default();
                     return Ok(Position::Passive(format!(
                         "Lease {}/{name} is held by {holder}",
@@ -348,6 +357,7 @@ mod tests {
             panic!("{position:?}")
         };
         assert!(why.contains("held by one"), "{why}");
+        assert_eq!((one.period(), other.period()), (PERIOD, STANDBY));
         for turn in 1..10 {
             assert!(leads(&mut one, after(begin, turn * 5)).await);
             assert!(!leads(&mut other, after(begin, turn * 5)).await);
@@ -386,6 +396,7 @@ mod tests {
         let (namespace, name) = one.place();
         Claim::release(&server.client(), &namespace, name, "one").await;
         assert!(leads(&mut other, after(begin, 1)).await);
+        assert_eq!(other.period(), PERIOD, "it renews from now on");
     }
 
     #[tokio::test]

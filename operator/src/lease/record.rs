@@ -10,6 +10,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
 pub(crate) const DURATION: Duration = Duration::from_secs(15);
 /// How often it is renewed.
 pub(crate) const PERIOD: Duration = Duration::from_secs(5);
+/// How often who waits for a Lease that another holds looks at it: while it is given back and not taken, nobody works.
+pub(crate) const STANDBY: Duration = Duration::from_secs(1);
 /// Who could not renew it for so long stops working, before anybody else may begin.
 pub(crate) const WORKS_ON: Duration = Duration::from_secs(10);
 
