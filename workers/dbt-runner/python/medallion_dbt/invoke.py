@@ -42,10 +42,11 @@ class Project:
         self.path, self.progress, self.manifest = path, progress, None
 
     def parse(self):
-        """Uses what the image has parsed already, where nothing has changed since."""
+        """Uses what the image has parsed already, where nothing has changed since. Writes no manifest.json: the command that
+        comes next does."""
         baked = os.path.join(self.path, "target", "partial_parse.msgpack")
         reuse = ["--partial-parse-file-path", baked] if os.path.exists(baked) else []
-        self.manifest = self.invoke("parse", *reuse).result
+        self.manifest = self.invoke("parse", "--no-write-json", *reuse).result
         return self.manifest
 
     @property
