@@ -101,6 +101,10 @@ enum Command {
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
+    if let Some(error) = checks::lints::as_compiler() {
+        eprintln!("error: the linter does not start: {error}");
+        return ExitCode::FAILURE;
+    }
     match act(Arguments::parse()).await {
         Ok(code) => code,
         Err(error) => {
