@@ -24,8 +24,8 @@ pub const PURCHASES: &str = "purchases";
 pub struct Installation {
     /// Images of dbt projects beside the shop's own.
     pub dbt_projects: BTreeMap<String, String>,
-    /// Worker and the name of the point at which it waits to be killed.
-    pub hold: Option<(&'static str, &'static str)>,
+    /// Workers, each with the name of the point at which it waits to be killed.
+    pub hold: Vec<(&'static str, &'static str)>,
 }
 
 pub fn charts() -> PathBuf {
@@ -72,8 +72,8 @@ fn values(stack: &Stack, installation: &Installation) -> Result<Value> {
         },
         "awsCredentialsSecret": AWS_SECRET,
     });
-    if let Some((worker, point)) = installation.hold {
-        workers[worker] = json!({"environment": {HOLD_POINT: point}});
+    for (worker, point) in &installation.hold {
+        workers[*worker] = json!({"environment": {HOLD_POINT: point}});
     }
     Ok(json!({
         "image": {"repository": name, "tag": tag},

@@ -15,6 +15,7 @@ pub mod helm;
 pub mod kafka;
 pub mod kill;
 pub mod leader;
+pub mod news;
 pub mod progress;
 pub mod purchases;
 pub mod referee;

@@ -13,6 +13,8 @@ const QUIET: Duration = Duration::from_secs(5);
 pub struct Progress {
     bars: Option<MultiProgress>,
     begun: Instant,
+    /// Stands before everything that is said, where several do something at once.
+    whose: String,
 }
 
 impl Default for Progress {
@@ -21,16 +23,27 @@ impl Default for Progress {
         Self {
             bars,
             begun: Instant::now(),
+            whose: String::new(),
         }
     }
 }
 
 impl Progress {
+    /// The same display for one of several that do something at once.
+    #[must_use]
+    pub fn of(&self, name: &str) -> Self {
+        Self {
+            whose: format!("{name}: "),
+            ..self.clone()
+        }
+    }
+
     /// A line that stays.
     pub fn line(&self, text: impl AsRef<str>) {
+        let text = format!("{}{}", self.whose, text.as_ref());
         match &self.bars {
-            Some(bars) => bars.suspend(|| println!("{}", text.as_ref())),
-            None => println!("{} {}", self.clock(), text.as_ref()),
+            Some(bars) => bars.suspend(|| println!("{text}")),
+            None => println!("{} {text}", self.clock()),
         }
     }
 
@@ -42,12 +55,12 @@ impl Progress {
             if let Ok(style) = ProgressStyle::with_template("{spinner} {elapsed:>4} {prefix} {msg:.dim}") {
                 bar.set_style(style);
             }
-            bar.set_prefix(what.clone());
+            bar.set_prefix(format!("{}{what}", self.whose));
             bar.enable_steady_tick(Duration::from_millis(120));
             bar
         });
         if bar.is_none() {
-            println!("{} {what} ...", self.clock());
+            println!("{} {}{what} ...", self.clock(), self.whose);
         }
         Step {
             progress: self.clone(),
@@ -89,8 +102,9 @@ impl Step {
         let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
         if said.text != text && said.at.is_none_or(|at| at.elapsed() >= QUIET) {
             println!(
-                "{} {}: {text} ({} s)",
+                "{} {}{}: {text} ({} s)",
                 self.progress.clock(),
+                self.progress.whose,
                 self.what,
                 self.begun.elapsed().as_secs()
             );

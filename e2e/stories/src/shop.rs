@@ -25,6 +25,7 @@ pub const CONTRACT: &str = include_str!("../../../dbt/contract/purchase-contract
 /// The Service by which the host reaches the gateway.
 const DOOR: &str = "stories-gateway";
 const READY: Duration = Duration::from_mins(4);
+const LEAVING: Duration = Duration::from_mins(2);
 
 /// What a pipeline is called and what it is made of.
 pub struct Plan {
@@ -411,6 +412,11 @@ impl<'w> Shop<'w> {
         Self::wipe(self.world, &self.plan.pipeline).await
     }
 
+    /// Removes the pipeline and its namespace; what is outside the cluster stays.
+    pub async fn leave(self, step: &Step) -> Result<()> {
+        leave(self.world, step, &self.namespace, &self.name).await
+    }
+
     async fn wipe(world: &World, pipeline: &Pipeline) -> Result<()> {
         let name = pipeline.metadata.name.as_deref().unwrap_or_default();
         let namespace = pipeline.metadata.namespace.as_deref().unwrap_or_default();
@@ -420,7 +426,7 @@ impl<'w> Shop<'w> {
         );
         let step = world.progress.step(format!("wiping {namespace}"));
         let spec = &pipeline.spec;
-        world.cluster.delete_namespace(&step, namespace).await?;
+        leave(world, &step, namespace, name).await?;
         let group = owner(world, namespace, name).await?.consumer_group();
         world
             .kafka
@@ -437,6 +443,14 @@ impl<'w> Shop<'w> {
         step.done("");
         Ok(())
     }
+}
+
+/// The pipeline goes first, and its pods with it: Kubernetes looks again at a namespace with pods only after half of the
+/// longest time that one of them may take to end, however soon they have ended.
+async fn leave(world: &World, step: &Step, namespace: &str, name: &str) -> Result<()> {
+    let pipelines: Api<Pipeline> = world.cluster.api(namespace);
+    world.cluster.delete(step, &pipelines, name, LEAVING).await?;
+    world.cluster.delete_namespace(step, namespace).await
 }
 
 async fn owner(world: &World, namespace: &str, name: &str) -> Result<Owner> {

@@ -1,5 +1,7 @@
 //! Hands on everything: the cluster, the stores, the referee and the progress display. Touches all of the stack.
 
+use std::sync::Arc;
+
 use anyhow::Result;
 use tokio::sync::{Mutex, MutexGuard};
 
@@ -20,7 +22,7 @@ pub struct World {
     pub kafka: Kafka,
     pub stores: Stores,
     referee: Mutex<Referee>,
-    installed: Mutex<Option<Installation>>,
+    installed: Arc<Mutex<Option<Installation>>>,
 }
 
 impl World {
@@ -32,8 +34,22 @@ impl World {
             kafka: Kafka::new(&stack.kafka.bootstrap_servers),
             stores: Stores::connect(&stack).await,
             referee: Mutex::new(Referee::start(&stack)?),
-            installed: Mutex::default(),
+            installed: Arc::default(),
             stack,
+        })
+    }
+
+    /// The same for a story beside others: with a referee of its own, whose tables nobody else makes anew, and with its
+    /// name before what it says.
+    pub fn beside_others(&self, name: &str) -> Result<Self> {
+        Ok(Self {
+            stack: self.stack.clone(),
+            progress: self.progress.of(name),
+            cluster: self.cluster.clone(),
+            kafka: self.kafka.clone(),
+            stores: self.stores.clone(),
+            referee: Mutex::new(Referee::start(&self.stack)?),
+            installed: self.installed.clone(),
         })
     }
 
@@ -45,9 +61,15 @@ impl World {
         Warehouse::connect(&self.stack).await
     }
 
-    /// The product by its charts, if it is not installed like this already.
-    pub async fn install(&self, wanted: Installation) -> Result<()> {
+    /// The product by its charts, if it is not installed like this already. The dbt projects of an earlier one stay on the
+    /// list: their pipelines may still stand.
+    pub async fn install(&self, mut wanted: Installation) -> Result<()> {
         let mut installed = self.installed.lock().await;
+        if let Some(before) = &*installed {
+            for (name, image) in &before.dbt_projects {
+                wanted.dbt_projects.entry(name.clone()).or_insert_with(|| image.clone());
+            }
+        }
         if installed.as_ref() != Some(&wanted) {
             let step = self
                 .progress

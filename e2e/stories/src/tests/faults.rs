@@ -18,7 +18,7 @@ use serde_json::json;
 use super::till::{Ledger, PATIENCE, Sale};
 use crate::dbt_image::{Change, derive};
 use crate::event::Event;
-use crate::helm::{Installation, PURCHASES};
+use crate::helm::PURCHASES;
 use crate::progress::Step;
 use crate::purchases::{Purchases, shipped};
 use crate::shop::{Plan, Shop, in_words};
@@ -33,7 +33,8 @@ const FORBIDDEN: &str = "FORBIDDEN";
 const STRICT_TEST: &str = "select * from {{ ref('order_lines') }} where product_id = 'FORBIDDEN'\n";
 const FAILURE: Duration = Duration::from_mins(3);
 
-pub async fn run(world: &World) -> Result<()> {
+/// What the allow-list must have for it: the projects' names and images.
+pub async fn projects(world: &World) -> Result<Vec<(String, String)>> {
     let base = world
         .stack
         .images
@@ -48,7 +49,7 @@ pub async fn run(world: &World) -> Result<()> {
         path: "tests/nothing_forbidden_was_sold.sql",
         text: STRICT_TEST,
     };
-    let dbt_projects = [
+    Ok(vec![
         (
             BROKEN.to_owned(),
             derive(&world.stack, &base, "dbt-purchases-broken", &bad_sql).await?,
@@ -57,14 +58,10 @@ pub async fn run(world: &World) -> Result<()> {
             STRICT.to_owned(),
             derive(&world.stack, &base, "dbt-purchases-strict", &strict).await?,
         ),
-    ];
-    world
-        .install(Installation {
-            dbt_projects: dbt_projects.into(),
-            ..Installation::default()
-        })
-        .await?;
+    ])
+}
 
+pub async fn run(world: &World) -> Result<Vec<Shop<'_>>> {
     let mut plan = Plan::named("faults")?;
     let spec = &mut plan.pipeline.spec;
     spec.dead_letters.max_count = 0;
@@ -84,17 +81,16 @@ pub async fn run(world: &World) -> Result<()> {
     let purchases = Purchases::read(&shipped())?;
     let mut parts = purchases.events.chunks(60).step_by(20).map(<[Event]>::to_vec);
     ledger.post(&shop, &parts.next().context("lines")?).await?;
-    ledger.settle(&shop).await?;
 
     poison(&shop, &mut ledger).await?;
     failing_test(&shop, &mut ledger).await?;
     bad_sql_in_a_model(&shop, &mut ledger, &parts.next().context("lines")?).await?;
     refusing_warehouse(&shop, &mut ledger, &parts.next().context("lines")?).await?;
-    missing_things(world, &shop).await?;
-    shop.close().await
+    let other = missing_things(world, &shop).await?;
+    Ok(vec![other, shop])
 }
 
-/// A record that can never succeed is dead-lettered once, is counted, and delays nobody.
+/// A record that can never succeed is dead-lettered once, is counted, and delays nobody, neither before nor behind it.
 async fn poison(shop: &Shop<'_>, ledger: &mut Ledger) -> Result<()> {
     shop.world.progress.line("poison straight into Kafka");
     let topic = &shop.plan.pipeline.spec.kafka.topic;
@@ -236,7 +232,7 @@ async fn refused_by_the_warehouse(shop: &Shop<'_>, ledger: &mut Ledger, lines: &
 }
 
 /// Nothing is there that another team should have made, and the gateway's Secret is missing too.
-async fn missing_things(world: &World, other: &Shop<'_>) -> Result<()> {
+async fn missing_things<'w>(world: &'w World, other: &Shop<'_>) -> Result<Shop<'w>> {
     world.progress.line("topic, table, buckets and Secret are missing");
     let mut plan = Plan::named("missing")?;
     plan.pipeline.spec.management = Management::External;
@@ -293,7 +289,7 @@ async fn missing_things(world: &World, other: &Shop<'_>) -> Result<()> {
         "the other pipeline suffered"
     );
     step.done("");
-    shop.close().await
+    Ok(shop)
 }
 
 async fn says_unhealthy(shop: &Shop<'_>, step: &Step) -> Result<()> {

@@ -49,7 +49,7 @@ pub async fn object(world: &World, namespace: &str, pipeline: &Value) -> Result<
 pub async fn tables(shop: &Shop<'_>) -> Result<()> {
     let mut plan = Plan::named("life")?;
     let namespace = format!("{}-second", shop.namespace);
-    plan.pipeline.metadata.namespace = Some(namespace.clone());
+    plan.pipeline.metadata.namespace = Some(namespace);
     let second = Shop::open(shop.world, plan).await?;
     let owner = shop.owner().await?;
     let step = shop
@@ -58,8 +58,8 @@ pub async fn tables(shop: &Shop<'_>) -> Result<()> {
         .step("a second pipeline on the same tables is refused");
     let adopt = format!("{ADOPT_ANNOTATION}: {owner}");
     says(&step, &second.pipelines(), &second.name, &[&adopt]).await?;
-    // Only its namespace: what is outside is the first one's.
-    shop.world.cluster.delete_namespace(&step, &namespace).await?;
+    // What is outside the cluster is the first one's.
+    second.leave(&step).await?;
     step.done("");
     Ok(())
 }

@@ -65,20 +65,21 @@ const TARGETS: [Target; 8] = [
     Target::Part("kube-apiserver"),
 ];
 
-/// Worker, point, and what stands at that point.
-const POINTS: [(&str, &str); 3] = [
-    ("exporter", "between-put-and-commit"),
-    ("dbt-runner", "between-gold-table-commits"),
-    ("loader", "between-copy-and-ledger"),
-];
+/// A worker and a point at which it can be held.
+type Point = (&'static str, &'static str);
 
-pub async fn run(world: &World, seed: Option<u64>) -> Result<()> {
+const EXPORTER: Point = ("exporter", "between-put-and-commit");
+const DBT_RUNNER: Point = ("dbt-runner", "between-gold-table-commits");
+const LOADER: Point = ("loader", "between-copy-and-ledger");
+/// Lines of the file that come only when the workers are held.
+const HELD_BACK: usize = 100;
+
+pub async fn run(world: &World, seed: Option<u64>) -> Result<Vec<Shop<'_>>> {
     let seed = seed.unwrap_or_else(|| rand::rng().random());
     world.progress.line(format!(
         "seed {seed}; the same kills again: stories test story --only kills --seed {seed}"
     ));
     let mut random = StdRng::seed_from_u64(seed);
-    world.install(Installation::default()).await?;
     let shop = Shop::prepare_afresh(world, Plan::named("kills")?).await?;
     // While Kafka is away the provisioner has to wait, and is there to be killed.
     kill::part(&world.stack, "kafka").await?;
@@ -89,7 +90,7 @@ pub async fn run(world: &World, seed: Option<u64>) -> Result<()> {
     step.done("");
 
     let purchases = Purchases::read(&shipped())?;
-    let (flowing, held_back) = purchases.events.split_at(purchases.events.len() - 300);
+    let (flowing, held_back) = purchases.events.split_at(purchases.events.len() - HELD_BACK);
     let flow = Flow::start(shop.gateway().await?, flowing.to_vec());
     let mut targets = TARGETS.to_vec();
     targets.shuffle(&mut random);
@@ -125,52 +126,62 @@ pub async fn run(world: &World, seed: Option<u64>) -> Result<()> {
     ledger.settle(&shop).await?;
     nothing_done_twice(&shop).await?;
 
-    for ((worker, point), lines) in POINTS.into_iter().zip(held_back.chunks(100)) {
-        held(world, &shop, &mut ledger, worker, point, lines).await?;
-        nothing_done_twice(&shop).await?;
-    }
-    shop.close().await
+    held(world, &shop, &mut ledger, held_back).await?;
+    nothing_done_twice(&shop).await?;
+    Ok(vec![shop])
 }
 
-/// Stops a worker at a named point, kills it there, and expects the next one to put things right.
-async fn held(
-    world: &World,
-    shop: &Shop<'_>,
-    ledger: &mut Ledger,
-    worker: &'static str,
-    point: &'static str,
-    lines: &[Event],
-) -> Result<()> {
-    world
-        .install(Installation {
-            hold: Some((worker, point)),
-            ..Installation::default()
+/// Follows the same lines from worker to worker: each is held at its point with them, killed there, and the next one puts
+/// things right.
+async fn held(world: &World, shop: &Shop<'_>, ledger: &mut Ledger, lines: &[Event]) -> Result<()> {
+    world.install(holding(&[EXPORTER, DBT_RUNNER])).await?;
+    let (worker, point) = EXPORTER;
+    let step = world.progress.step(format!("the {worker} will be held"));
+    // Until the operator has looked, the pipeline is still ready with what stood before.
+    in_the_end(&step, RETURN, Duration::from_millis(500), async || {
+        let pods = world.cluster.pods(&shop.namespace, &shop.name, worker).await?;
+        Ok(if !pods.is_empty() && pods.iter().all(|pod| holds(pod, point)) {
+            Look::Done(())
+        } else {
+            Look::Waiting(format!("the {worker} is still one that goes on at {point}"))
         })
-        .await?;
-    let step = world.progress.step(format!("the {worker} comes to {point}"));
-    if is_streaming(worker) {
-        // Until the operator has looked, the pipeline is still ready with what stood before.
-        in_the_end(&step, RETURN, Duration::from_millis(500), async || {
-            let pods = world.cluster.pods(&shop.namespace, &shop.name, worker).await?;
-            Ok(if !pods.is_empty() && pods.iter().all(|pod| holds(pod, point)) {
-                Look::Done(())
-            } else {
-                Look::Waiting(format!("the {worker} is still one that goes on at {point}"))
-            })
-        })
-        .await?;
-    }
+    })
+    .await?;
     shop.wait_until_ready(&step).await?;
-    // What is new from now on is what the worker is killed over.
+    step.done("");
+    // What is new from now on is what the workers are killed over.
     let delivery = shop
         .gateway()
         .await?
         .deliver_all(lines, 50, 2, PATIENCE, |_| {})
         .await?;
     ledger.keep(lines, delivery);
+    let pod = comes_to(shop, EXPORTER).await?;
+    kill_at(world, &pod, EXPORTER)?;
+    let pod = comes_to(shop, DBT_RUNNER).await?;
+    // A killed Job is another pod, which would be held again.
+    world.install(holding(&[LOADER])).await?;
+    kill_at(world, &pod, DBT_RUNNER)?;
+    let pod = comes_to(shop, LOADER).await?;
+    world.install(Installation::default()).await?;
+    kill_at(world, &pod, LOADER)?;
+    ledger.settle(shop).await.map(drop)
+}
+
+fn holding(points: &[Point]) -> Installation {
+    Installation {
+        hold: points.to_vec(),
+        ..Installation::default()
+    }
+}
+
+/// Waits until a worker is held at its point; the pod.
+async fn comes_to(shop: &Shop<'_>, (worker, point): Point) -> Result<Pod> {
+    let cluster = &shop.world.cluster;
+    let step = shop.world.progress.step(format!("the {worker} comes to {point}"));
     let pod = in_the_end(&step, RETURN, Duration::from_millis(500), async || {
-        for pod in world.cluster.pods(&shop.namespace, &shop.name, worker).await? {
-            if world.cluster.log(&pod).await.contains(HELD) {
+        for pod in cluster.pods(&shop.namespace, &shop.name, worker).await? {
+            if cluster.log(&pod).await.contains(HELD) {
                 return Ok(Look::Done(pod));
             }
         }
@@ -178,20 +189,14 @@ async fn held(
     })
     .await?;
     step.done(format!("pod {} is held", pod.name_any()));
-    if !is_streaming(worker) {
-        // A killed Job is another pod, which would be held again.
-        world.install(Installation::default()).await?;
-    }
-    let killed = kill::pod(&pod)?;
-    ensure!(killed > 0, "pod {} had no process to kill", pod.name_any());
-    world.progress.line(format!("SIGKILL to the {worker} at {point}"));
-    ledger.settle(shop).await?;
-    world.install(Installation::default()).await
+    Ok(pod)
 }
 
-/// Whether a worker has pods all the time, not only for a run.
-fn is_streaming(worker: &str) -> bool {
-    worker == "exporter"
+fn kill_at(world: &World, pod: &Pod, (worker, point): Point) -> Result<()> {
+    let killed = kill::pod(pod)?;
+    ensure!(killed > 0, "pod {} had no process to kill", pod.name_any());
+    world.progress.line(format!("SIGKILL to the {worker} at {point}"));
+    Ok(())
 }
 
 /// Whether a pod was made to wait at a point.

@@ -7,7 +7,6 @@ use serde_json::json;
 
 use super::till::{Ledger, altered, field};
 use crate::event::Event;
-use crate::helm::Installation;
 use crate::purchases::{Purchases, shipped};
 use crate::shop::{Plan, Shop};
 use crate::world::World;
@@ -19,8 +18,7 @@ const THIRD_DAY: &str = "2010-12-03";
 /// Files by partition, for each table that is replaced by partitions.
 type Files = BTreeMap<String, BTreeMap<String, BTreeSet<String>>>;
 
-pub async fn run(world: &World) -> Result<()> {
-    world.install(Installation::default()).await?;
+pub async fn run(world: &World) -> Result<Vec<Shop<'_>>> {
     let shop = Shop::open_afresh(world, Plan::named("late")?).await?;
     let purchases = Purchases::read(&shipped())?;
     let lines: Vec<Event> = purchases.events.iter().step_by(15).cloned().collect();
@@ -107,7 +105,7 @@ pub async fn run(world: &World) -> Result<()> {
     ledger.post(&shop, &[between]).await?;
     ledger.settle(&shop).await?;
     only(&before, &files(&shop).await?, &[FIRST_DAY, SECOND_DAY])?;
-    shop.close().await
+    Ok(vec![shop])
 }
 
 async fn files(shop: &Shop<'_>) -> Result<Files> {

@@ -19,7 +19,6 @@ use super::foreign;
 use super::till::{Ledger, PATIENCE};
 use crate::account::Account;
 use crate::event::Event;
-use crate::helm::Installation;
 use crate::purchases::{Purchases, shipped};
 use crate::shop::{Plan, Shop};
 use crate::waiting::{Look, in_the_end, until};
@@ -27,8 +26,7 @@ use crate::world::World;
 
 const DELETION: Duration = Duration::from_mins(1);
 
-pub async fn run(world: &World) -> Result<()> {
-    world.install(Installation::default()).await?;
+pub async fn run(world: &World) -> Result<Vec<Shop<'_>>> {
     let shop = Shop::open_afresh(world, Plan::named("life")?).await?;
     let purchases = Purchases::read(&shipped())?;
     let mut parts = purchases.events.chunks(150).step_by(9).map(<[Event]>::to_vec);
@@ -119,7 +117,7 @@ pub async fn run(world: &World) -> Result<()> {
 }
 
 /// Another namespace takes the pipeline's data over, by the name of the owner that it displaces, and goes on with it.
-async fn moved(shop: Shop<'_>, mut ledger: Ledger, part: &[Event], stood_at: i64) -> Result<()> {
+async fn moved<'w>(shop: Shop<'w>, mut ledger: Ledger, part: &[Event], stood_at: i64) -> Result<Vec<Shop<'w>>> {
     let world = shop.world;
     world
         .progress
@@ -148,8 +146,7 @@ async fn moved(shop: Shop<'_>, mut ledger: Ledger, part: &[Event], stood_at: i64
         version > stood_at,
         "Silver stands at version {version} and stood at {stood_at}: it was begun anew"
     );
-    moved.close().await?;
-    shop.close().await
+    Ok(vec![moved, shop])
 }
 
 async fn silver_version(shop: &Shop<'_>) -> Result<i64> {

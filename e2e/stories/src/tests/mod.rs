@@ -14,49 +14,86 @@ mod till;
 use std::time::Instant;
 
 use anyhow::{Result, bail, ensure};
-use futures::future::LocalBoxFuture;
+use futures::future::{LocalBoxFuture, join_all};
+use tokio::sync::Semaphore;
 
+use crate::helm::Installation;
+use crate::shop::Shop;
 use crate::world::World;
 
 pub use till::many;
 
-/// In the order in which they run: the one that kills comes last.
-const STORIES: [&str; 7] = ["purchases", "duplicates", "late", "life", "contract", "faults", "kills"];
+/// Go on beside each other, the longest first. Each has a pipeline of its own, and all have one installation.
+const TOGETHER: [&str; 6] = ["life", "faults", "late", "purchases", "duplicates", "contract"];
+/// Kills what all of them need, and changes the installation.
+const ALONE: &str = "kills";
+/// A run of dbt takes one processor from its beginning to its end; two stories keep two.
+const AT_ONCE: usize = 2;
 
 /// Runs the stories, or only those that are named; goes on after a failure and fails at the end.
 pub async fn stories(world: &World, only: &[String], seed: Option<u64>) -> Result<()> {
-    check_names(only, &STORIES)?;
-    let (mut count, mut failed) = (0, Vec::new());
-    for name in STORIES {
-        if !only.is_empty() && !only.iter().any(|one| one == name) {
-            continue;
-        }
-        world.progress.line(format!("story {name}"));
-        let begun = Instant::now();
-        let story: LocalBoxFuture<'_, Result<()>> = match name {
-            "purchases" => Box::pin(purchases::run(world)),
-            "duplicates" => Box::pin(duplicates::run(world)),
-            "late" => Box::pin(late::run(world)),
-            "life" => Box::pin(life::run(world)),
-            "contract" => Box::pin(other_contract::run(world)),
-            "faults" => Box::pin(faults::run(world)),
-            _ => Box::pin(kills::run(world, seed)),
-        };
-        count += 1;
-        let outcome = story.await;
-        let seconds = begun.elapsed().as_secs();
-        match outcome {
-            Ok(()) => world.progress.line(format!("story {name}: holds ({seconds} s)")),
-            Err(error) => {
-                // What a failed story leaves is left for a look; its next run begins with wiping it.
-                world
-                    .progress
-                    .line(format!("story {name}: FAILS ({seconds} s)\n  {error:#}"));
-                failed.push(name);
-            }
-        }
+    check_names(only, &[&TOGETHER[..], &[ALONE]].concat())?;
+    let is_wanted = |name: &str| only.is_empty() || only.iter().any(|one| one == name);
+    let together: Vec<&str> = TOGETHER.into_iter().filter(|name| is_wanted(name)).collect();
+    world.install(installation(world, &together).await?).await?;
+    let places = Semaphore::new(AT_ONCE);
+    let mut outcomes = join_all(together.into_iter().map(|name| holds(world, name, &places, seed))).await;
+    if is_wanted(ALONE) {
+        outcomes.push(holds(world, ALONE, &places, seed).await);
     }
-    conclude("stories", count, &failed)
+    let failed: Vec<&str> = outcomes
+        .iter()
+        .filter_map(|(name, holds)| (!holds).then_some(*name))
+        .collect();
+    conclude("stories", outcomes.len(), &failed)
+}
+
+/// What these stories want to be installed, all at once: an upgrade in between would be one in the middle of the others.
+async fn installation(world: &World, names: &[&str]) -> Result<Installation> {
+    let mut wanted = Installation::default();
+    for name in names {
+        wanted.dbt_projects.extend(match *name {
+            "faults" => faults::projects(world).await?,
+            "contract" => other_contract::projects(world).await?,
+            _ => Vec::new(),
+        });
+    }
+    Ok(wanted)
+}
+
+/// Runs a story once there is room for it, and says whether it holds.
+async fn holds<'n>(world: &World, name: &'n str, places: &Semaphore, seed: Option<u64>) -> (&'n str, bool) {
+    let outcome = tell(world, name, places, seed).await;
+    match &outcome {
+        Ok(seconds) => world.progress.line(format!("story {name}: holds ({seconds} s)")),
+        // What a failed story leaves is left for a look; its next run begins with wiping it.
+        Err(error) => world.progress.line(format!("story {name}: FAILS\n  {error:#}")),
+    }
+    (name, outcome.is_ok())
+}
+
+/// A story from its beginning until what it leaves is gone; how many seconds that took.
+async fn tell(world: &World, name: &str, places: &Semaphore, seed: Option<u64>) -> Result<u64> {
+    let place = places.acquire().await?;
+    world.progress.line(format!("story {name}"));
+    let begun = Instant::now();
+    let own = world.beside_others(name)?;
+    let story: LocalBoxFuture<'_, Result<Vec<Shop<'_>>>> = match name {
+        "purchases" => Box::pin(purchases::run(&own)),
+        "duplicates" => Box::pin(duplicates::run(&own)),
+        "late" => Box::pin(late::run(&own)),
+        "life" => Box::pin(life::run(&own)),
+        "contract" => Box::pin(other_contract::run(&own)),
+        "faults" => Box::pin(faults::run(&own)),
+        _ => Box::pin(kills::run(&own, seed)),
+    };
+    let left = story.await?;
+    // Wiping is waiting: the next story need not wait along.
+    drop(place);
+    for shop in left {
+        shop.close().await?;
+    }
+    Ok(begun.elapsed().as_secs())
 }
 
 /// The closing line that programs count, and the error that names what failed.

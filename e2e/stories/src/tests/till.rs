@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use crate::account::Account;
 use crate::event::{Event, Identity, Pointers};
 use crate::gateway::Delivery;
+use crate::news::News;
 use crate::purchases;
 use crate::reference;
 use crate::shop::{Shop, in_words};
@@ -139,7 +140,9 @@ impl Ledger {
         let step = world.progress.step("everything arrives");
         let folder: PathBuf = world.stack.home().join(&shop.namespace);
         std::fs::create_dir_all(&folder)?;
-        let settled = in_the_end(&step, ARRIVAL, Duration::from_secs(1), async || {
+        let mut news = News::of(shop);
+        let settled = in_the_end(&step, ARRIVAL, Duration::ZERO, async || {
+            news.wait().await;
             let account = Account::take(shop).await?;
             let open = account.unaccounted(&self.delivery).len();
             if open > 0 {
