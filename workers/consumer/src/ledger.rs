@@ -69,7 +69,7 @@ pub(crate) struct Ticket {
 
 /// Where one partition stands.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Standing {
+pub(crate) struct Position {
     pub(crate) partition: i32,
     pub(crate) mark: i64,
     /// Whether records are in flight.
@@ -190,12 +190,12 @@ impl Ledger {
     }
 
     /// Where each assigned partition stands.
-    pub(crate) fn standings(&self) -> Vec<Standing> {
+    pub(crate) fn positions(&self) -> Vec<Position> {
         let state = self.lock();
         state
             .assigned
             .iter()
-            .map(|(partition, assigned)| Standing {
+            .map(|(partition, assigned)| Position {
                 partition: *partition,
                 mark: assigned.offsets.mark(),
                 in_flight: !assigned.offsets.unsettled.is_empty(),
@@ -266,7 +266,7 @@ mod tests {
     const NO_TIME: Duration = Duration::ZERO;
 
     fn mark(ledger: &Ledger) -> i64 {
-        ledger.standings()[0].mark
+        ledger.positions()[0].mark
     }
 
     #[test]
@@ -361,12 +361,12 @@ mod tests {
         let at = |second| Timestamp::from_second(second).ok();
         let ledger = Ledger::default();
         ledger.assign(0, 0);
-        assert!(!ledger.standings()[0].in_flight);
+        assert!(!ledger.positions()[0].in_flight);
         let first = ledger.begin(0, 0, at(100), 1).expect("ours");
         let _second = ledger.begin(0, 1, at(50), 1).expect("ours");
-        assert_eq!(ledger.standings()[0].oldest, at(100));
+        assert_eq!(ledger.positions()[0].oldest, at(100));
         first.settled();
-        assert_eq!(ledger.standings()[0].oldest, at(50));
+        assert_eq!(ledger.positions()[0].oldest, at(50));
     }
 
     proptest! {

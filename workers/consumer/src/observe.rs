@@ -17,7 +17,7 @@ use rdkafka::metadata::{MetadataPartition, MetadataTopic};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::dead_letter::header;
-use crate::ledger::Standing;
+use crate::ledger::Position;
 use crate::retention::{Kept, retention};
 use crate::topic::Names;
 
@@ -87,19 +87,19 @@ impl Observer {
     }
 
     /// Looks once. Blocks for some seconds at most.
-    pub(crate) fn observe(&mut self, standings: &[Standing], assigned: bool) -> Result<Observation, ObserveError> {
+    pub(crate) fn observe(&mut self, positions: &[Position], assigned: bool) -> Result<Observation, ObserveError> {
         // Errors of outages long over wait in the queue; unread they would fill it and spoil what is read below.
         while self.client.poll(Duration::ZERO).is_some() {}
         self.partitions(&self.topic)?;
         let mut lag = 0;
         let mut oldest_pending: Option<Timestamp> = None;
         let now = Timestamp::now();
-        for standing in standings {
+        for position in positions {
             let (_, end) = self
                 .client
-                .fetch_watermarks(&self.topic, standing.partition, ASK_TIMEOUT)?;
-            lag += (end - standing.mark).max(0);
-            let pending = self.waiting.since(standing, end, now);
+                .fetch_watermarks(&self.topic, position.partition, ASK_TIMEOUT)?;
+            lag += (end - position.mark).max(0);
+            let pending = self.waiting.since(position, end, now);
             oldest_pending = [oldest_pending, pending].into_iter().flatten().min();
         }
         let spans = self.unacknowledged()?;
@@ -259,18 +259,18 @@ struct Waiting(BTreeMap<i32, (i64, Timestamp)>);
 
 impl Waiting {
     /// The time of the oldest unprocessed input of the partition, if any waits.
-    fn since(&mut self, standing: &Standing, end: i64, now: Timestamp) -> Option<Timestamp> {
-        if let Some(oldest) = standing.oldest {
-            self.0.remove(&standing.partition);
+    fn since(&mut self, position: &Position, end: i64, now: Timestamp) -> Option<Timestamp> {
+        if let Some(oldest) = position.oldest {
+            self.0.remove(&position.partition);
             return Some(oldest);
         }
-        if !standing.in_flight && end <= standing.mark {
-            self.0.remove(&standing.partition);
+        if !position.in_flight && end <= position.mark {
+            self.0.remove(&position.partition);
             return None;
         }
-        let noticed = self.0.entry(standing.partition).or_insert((standing.mark, now));
-        if noticed.0 != standing.mark {
-            *noticed = (standing.mark, now);
+        let noticed = self.0.entry(position.partition).or_insert((position.mark, now));
+        if noticed.0 != position.mark {
+            *noticed = (position.mark, now);
         }
         Some(noticed.1)
     }
@@ -313,35 +313,35 @@ mod tests {
     #[test]
     fn what_waits_unread_grows_old_until_the_mark_moves() {
         let at = |second| Timestamp::from_second(second).expect("a time");
-        let standing = |mark, oldest: Option<Timestamp>| Standing {
+        let position = |mark, oldest: Option<Timestamp>| Position {
             partition: 0,
             mark,
             in_flight: oldest.is_some(),
             oldest,
         };
         let mut waiting = Waiting::default();
-        assert_eq!(waiting.since(&standing(5, None), 5, at(1)), None, "nothing waits");
-        assert_eq!(waiting.since(&standing(5, None), 9, at(2)), Some(at(2)));
+        assert_eq!(waiting.since(&position(5, None), 5, at(1)), None, "nothing waits");
+        assert_eq!(waiting.since(&position(5, None), 9, at(2)), Some(at(2)));
         assert_eq!(
-            waiting.since(&standing(5, None), 9, at(8)),
+            waiting.since(&position(5, None), 9, at(8)),
             Some(at(2)),
             "still the same wait"
         );
         assert_eq!(
-            waiting.since(&standing(6, None), 9, at(9)),
+            waiting.since(&position(6, None), 9, at(9)),
             Some(at(9)),
             "the mark has moved"
         );
         assert_eq!(
-            waiting.since(&standing(6, Some(at(3))), 9, at(10)),
+            waiting.since(&position(6, Some(at(3))), 9, at(10)),
             Some(at(3)),
             "the record's own time"
         );
-        assert_eq!(waiting.since(&standing(9, None), 9, at(11)), None);
+        assert_eq!(waiting.since(&position(9, None), 9, at(11)), None);
 
-        let timeless = Standing {
+        let timeless = Position {
             in_flight: true,
-            ..standing(9, None)
+            ..position(9, None)
         };
         assert_eq!(waiting.since(&timeless, 10, at(12)), Some(at(12)));
         assert_eq!(

@@ -346,10 +346,10 @@ enum Reaction {
 
 /// The partitions of this member and the offset that is next in each.
 fn next_offsets(ledger: &Ledger) -> String {
-    let standings = ledger.standings();
-    let all = standings
+    let positions = ledger.positions();
+    let all = positions
         .iter()
-        .map(|standing| format!("partition {} offset {}", standing.partition, standing.mark));
+        .map(|position| format!("partition {} offset {}", position.partition, position.mark));
     all.collect::<Vec<_>>().join(", ")
 }
 

@@ -122,7 +122,7 @@ fn observe(
             let message = format!("the dead-letter producer can send no more: {message}; a new process can");
             return Err(WorkerError::environment(Reason::ProducerFailed, message));
         }
-        match observer.observe(&consumption.ledger.standings(), consumption.is_assigned()) {
+        match observer.observe(&consumption.ledger.positions(), consumption.is_assigned()) {
             Ok(observation) => {
                 troubles.clear(Place::Kafka);
                 report(&observation, consumption, progress);

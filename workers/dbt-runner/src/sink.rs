@@ -49,7 +49,7 @@ impl Upload {
 pub async fn upload(
     target: &Target,
     exported: Exported,
-    (touched, standing): (&Touched, &[DataFile]),
+    (touched, present): (&Touched, &[DataFile]),
     prefix: &str,
 ) -> Result<Upload, RunError> {
     let name = &target.model.name;
@@ -83,7 +83,7 @@ pub async fn upload(
     Ok(Upload {
         files,
         touched: touched.clone(),
-        rewritten: touched.rewrite(standing),
+        rewritten: touched.rewrite(present),
     })
 }
 

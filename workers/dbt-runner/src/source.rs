@@ -42,9 +42,9 @@ impl Target {
     /// Opens a table of the layer, for a run. Another pipeline's is refused.
     pub async fn open(table: OwnedTable, model: TableModel, run_uid: &str) -> Result<Self, RunError> {
         let snapshot = table.open().await?;
-        let standing = position_of(&model.name, snapshot.as_ref())?;
+        let position = position_of(&model.name, snapshot.as_ref())?;
         if let Some(snapshot) = &snapshot
-            && standing.is_none()
+            && position.is_none()
             && !snapshot.files().await?.is_empty()
         {
             return Err(RunError::Foreign { table: model.name });
@@ -61,13 +61,13 @@ impl Target {
             model,
             table,
             snapshot,
-            position: standing,
+            position,
             before,
         })
     }
 
     /// What plans are made from, by the ids that the inputs have now.
-    pub fn standing(&self, ids: &TableIds) -> Result<TableState, RunError> {
+    pub fn state(&self, ids: &TableIds) -> Result<TableState, RunError> {
         Ok(TableState {
             name: self.model.name.clone(),
             position: self.position.clone().map(|position| position.of(ids)),

@@ -71,9 +71,9 @@ impl Run<'_> {
             .iter()
             .map(|(name, (_, snapshot))| (name.clone(), snapshot.table_id().to_owned()))
             .collect();
-        let standings = targets.iter().map(|target| target.standing(&ids));
-        let standings = standings.collect::<Result<Vec<_>, RunError>>()?;
-        let work = match decide(&standings, &worker.run.uid, &inputs) {
+        let states = targets.iter().map(|target| target.state(&ids));
+        let states = states.collect::<Result<Vec<_>, RunError>>()?;
+        let work = match decide(&states, &worker.run.uid, &inputs) {
             Plan::AlreadyCommitted => return Ok(self.report(&targets, &BTreeMap::new(), &inputs, true, 0)),
             Plan::Process(work) => work,
         };
@@ -192,8 +192,8 @@ impl Run<'_> {
                 .unwrap_or(Touched::Whole);
             let write = async {
                 let exported: Exported = driver.ask(&request, |_| {}).await?;
-                let standing = own.get(&model.name).map_or(&[][..], |table| &table.files);
-                sink::upload(target, exported, (&touched, standing), &prefix).await
+                let present = own.get(&model.name).map_or(&[][..], |table| &table.files);
+                sink::upload(target, exported, (&touched, present), &prefix).await
             };
             let upload = self.timed(&format!("writing {}", model.name), write).await?;
             self.metrics.rows.set(&model.name, upload.rows());
@@ -347,14 +347,14 @@ impl Run<'_> {
         let run = &self.settings.worker.run;
         let outputs = targets.iter().filter_map(|target| {
             let name = &target.model.name;
-            let standing = || {
+            let unchanged = || {
                 Some(to_entry(
                     name,
                     target.snapshot.as_ref()?.version(),
                     target.position.as_ref(),
                 ))
             };
-            committed.get(name).cloned().or_else(standing)
+            committed.get(name).cloned().or_else(unchanged)
         });
         let mut outputs: Vec<_> = outputs.collect();
         outputs.sort();

@@ -22,10 +22,10 @@ pub enum Touched {
 
 impl Touched {
     /// What it means to the rows that stand.
-    pub fn rewrite(&self, standing: &[DataFile]) -> Rewritten {
+    pub fn rewrite(&self, present: &[DataFile]) -> Rewritten {
         if matches!(self, Self::Partitions(partitions) if partitions.is_empty()) {
             Rewritten::Nothing
-        } else if standing.iter().all(|file| self.covers(&file.partition)) {
+        } else if present.iter().all(|file| self.covers(&file.partition)) {
             Rewritten::All
         } else {
             Rewritten::Some

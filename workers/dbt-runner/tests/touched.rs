@@ -183,11 +183,11 @@ fn a_source_that_nobody_provides_is_named() {
 
 #[test]
 fn rows_of_earlier_runs_stand_beside_those_of_this_one_unless_all_are_rewritten() {
-    let standing = [file("a", day("d1")), file("b", day("d2"))];
+    let present = [file("a", day("d1")), file("b", day("d2"))];
     let some = |dates: &[&str]| Touched::Partitions(days(dates));
-    assert_eq!(Touched::Whole.rewrite(&standing), Rewritten::All);
-    assert_eq!(some(&["d1"]).rewrite(&standing), Rewritten::Some);
-    assert_eq!(some(&["d1", "d2", "d3"]).rewrite(&standing), Rewritten::All);
+    assert_eq!(Touched::Whole.rewrite(&present), Rewritten::All);
+    assert_eq!(some(&["d1"]).rewrite(&present), Rewritten::Some);
+    assert_eq!(some(&["d1", "d2", "d3"]).rewrite(&present), Rewritten::All);
     assert_eq!(some(&["d3"]).rewrite(&[]), Rewritten::All, "nothing stood before");
-    assert_eq!(some(&[]).rewrite(&standing), Rewritten::Nothing);
+    assert_eq!(some(&[]).rewrite(&present), Rewritten::Nothing);
 }

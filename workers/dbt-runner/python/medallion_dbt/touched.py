@@ -18,10 +18,10 @@ def look_up(connection: duckdb.DuckDBPyConnection, request: dict) -> list[dict]:
     # Partition columns are not in the files. A key that has some is looked up by the rest of it.
     keys = [key for key in request["key"] if key not in partition_by]
     if request["files"] and keys:
-        same = " AND ".join(f"standing.{name(key)} = changed.{name(key)}" for key in keys)
+        same = " AND ".join(f"present.{name(key)} = changed.{name(key)}" for key in keys)
         # Straight on the files, so that row groups whose keys lie elsewhere are not read.
         paths = connection.execute(
-            f"SELECT DISTINCT standing.{views.FILE_COLUMN} FROM {views.read(request['files'])} AS standing "
+            f"SELECT DISTINCT present.{views.FILE_COLUMN} FROM {views.read(request['files'])} AS present "
             f"SEMI JOIN {changes} AS changed ON {same}"
         ).fetchall()
         partitions = {views.path(file): file["partition"] for file in request["files"]}

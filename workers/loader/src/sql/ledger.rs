@@ -86,7 +86,7 @@ impl Sql {
             })
             .collect();
         let expected = bases.len();
-        let standing = if bases.is_empty() {
+        let unchanged = if bases.is_empty() {
             String::new()
         } else {
             format!(" AND COUNT(CASE WHEN {} THEN 1 END) = {expected}", bases.join(" OR "))
@@ -94,7 +94,7 @@ impl Sql {
         Statement::new(
             "check that the ledger stands where this run began",
             format!(
-                "SELECT 1 / CASE WHEN COUNT(*) = {expected}{standing} THEN 1 ELSE 0 END AS ledger_stands \
+                "SELECT 1 / CASE WHEN COUNT(*) = {expected}{unchanged} THEN 1 ELSE 0 END AS ledger_stands \
                  FROM {} WHERE table_name IN ({})",
                 self.ledger(),
                 names(&tables)
