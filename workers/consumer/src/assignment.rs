@@ -85,7 +85,7 @@ impl Assignment {
         }
     }
 
-    /// Why this member must not even join the group, as far as the brokers tell: joining takes partitions from the others.
+    /// Why this member must not even join the group, as far as the brokers say: joining takes partitions from the others.
     pub(crate) fn refusal(&self, consumer: &BaseConsumer<Self>) -> KafkaResult<Option<WorkerError>> {
         let topic = &self.reading.topic;
         let metadata = consumer.fetch_metadata(Some(topic), ASK_TIMEOUT)?;

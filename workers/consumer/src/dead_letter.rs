@@ -147,7 +147,7 @@ mod tests {
     use crate::verdict::tests::record;
 
     #[test]
-    fn the_headers_tell_where_it_came_from_and_why() {
+    fn the_headers_say_where_it_came_from_and_why() {
         let record = record(Some(b"poison"), Some("v"));
         let flaw = Flaw {
             class: Reason::MalformedJson,

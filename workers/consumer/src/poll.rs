@@ -103,13 +103,13 @@ impl Consumption {
         self.reading.read.known()
     }
 
-    /// Why reading must not go on, if another topic has the name by now. What the brokers do not tell is asked again.
+    /// Why reading must not go on, if another topic has the name by now. What the brokers do not say is asked again.
     fn replaced(&self) -> Option<WorkerError> {
         match self.reading.read.look() {
             Ok(Ok(())) => None,
             Ok(Err(halt)) => Halt::error(&self.reading.topic, &self.reading.group, vec![halt]),
             Err(error) => {
-                tracing::debug!(%error, "the topic's id was not told");
+                tracing::debug!(%error, "the brokers do not say the topic's id");
                 None
             }
         }
@@ -138,7 +138,7 @@ impl Consumption {
         match self.names.owners(group, topic) {
             Ok(owners) => another(&owners, owner, adopt).and_then(|halt| Halt::error(topic, group, vec![halt])),
             Err(error) => {
-                tracing::debug!(%error, "the group's offsets were not told");
+                tracing::debug!(%error, "the brokers do not say the group's offsets");
                 None
             }
         }

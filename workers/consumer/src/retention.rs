@@ -19,21 +19,21 @@ const ASK_TIMEOUT: Duration = Duration::from_secs(3);
 /// How long the topic keeps its records.
 pub(crate) struct Kept {
     kafka: KafkaSettings,
-    /// When to ask again, and what was told: `None` for ever, or not known.
-    told: Option<(Instant, Option<i64>)>,
+    /// When to ask again, and what was answered: `None` for ever, or not known.
+    answered: Option<(Instant, Option<i64>)>,
 }
 
 impl Kept {
     pub(crate) fn new(kafka: &KafkaSettings) -> Self {
         Self {
             kafka: kafka.clone(),
-            told: None,
+            answered: None,
         }
     }
 
     /// Seconds for which the topic keeps its records; `None` for ever, or not known. Blocks some seconds at most.
     pub(crate) fn seconds(&mut self) -> Option<i64> {
-        if let Some((again, seconds)) = self.told
+        if let Some((again, seconds)) = self.answered
             && Instant::now() < again
         {
             return seconds;
@@ -41,11 +41,11 @@ impl Kept {
         let (pause, seconds) = match self.ask() {
             Ok(seconds) => (ASK_EVERY, seconds),
             Err(error) => {
-                tracing::debug!(error, "the topic's retention was not told");
+                tracing::debug!(error, "the brokers do not say how long the topic keeps records");
                 (ASK_AGAIN, None)
             }
         };
-        self.told = Some((Instant::now() + pause, seconds));
+        self.answered = Some((Instant::now() + pause, seconds));
         seconds
     }
 

@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn every_bad_limit_is_told() {
+    fn every_bad_limit_is_named() {
         let error = Limits::from_settings(&settings(0, 4_194_303)).expect_err("bad limits");
         for field in ["maxInFlight", "maxBufferBytes"] {
             assert!(error.message.contains(&format!("field worker.{field}:")), "{error}");

@@ -13,7 +13,7 @@ use crate::start::{Halt, is_same};
 /// One question to the brokers.
 const ASK_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Tells which topic and whose group a name stands for. Both block some seconds at most.
+/// Says which topic and whose group a name stands for. Both block some seconds at most.
 pub trait Names: Send + Sync + 'static {
     /// The topic's id, if the brokers give topics ids.
     fn topic_id(&self, topic: &str) -> KafkaResult<Option<String>>;

@@ -258,7 +258,7 @@ impl<S: StreamSource, K: Sink> Walk<S, K> {
                 self.lineage.gone(&shard);
                 // Whose word holds, this one's or the listings', takes the stream a moment to agree on.
                 self.next_listing = now + LISTING_SOON;
-                let message = format!("shard {shard}: the stream says that it has no such shard; a listing will tell");
+                let message = format!("shard {shard}: the stream says that it has no such shard; the next listing decides");
                 self.trouble(&shard, WorkerError::environment(Reason::ShardGone, message));
             }
             Event::Trouble(error) => {

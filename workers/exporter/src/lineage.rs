@@ -110,7 +110,7 @@ struct Shard {
     /// Everything that was written to the shard before this time has been read.
     read_until: Option<Timestamp>,
     empty_since: Option<Timestamp>,
-    /// The stream has said that it does not have the shard; the next listing tells whether that is so.
+    /// The stream has said that it does not have the shard; the next listing says whether that is so.
     gone: bool,
     /// No listing has named it since then.
     unlisted_since: Option<Timestamp>,
@@ -321,7 +321,7 @@ impl Lineage {
         shard.is_some_and(|shard| shard.started && !shard.position.closed)
     }
 
-    /// The stream does not know a shard any more, or says so: the next listing tells.
+    /// The stream does not know a shard any more, or says so: the next listing decides.
     pub fn gone(&mut self, shard: &str) {
         if let Some(shard) = self.shards.get_mut(shard) {
             shard.gone = true;

@@ -47,7 +47,7 @@ impl Metrics {
     }
 }
 
-/// The retention that `/progress` tells, as gauges: the two cannot differ.
+/// The retention that `/progress` shows, as gauges: the two cannot differ.
 #[derive(Debug)]
 struct RetentionGauges(ProgressHandle);
 

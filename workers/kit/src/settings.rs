@@ -83,7 +83,7 @@ pub fn parse<W: DeserializeOwned>(text: &str) -> Result<Settings<W>, SettingsErr
     })
 }
 
-/// What a worker works for, as far as its settings tell: for people who read logs, whatever else is wrong with the settings.
+/// What a worker works for, as far as its settings say: for people who read logs, whatever else is wrong with the settings.
 #[derive(Debug, Default, PartialEq)]
 pub(crate) struct Subject {
     /// Namespace of the Pipeline.
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_worker_works_for_is_known_as_far_as_it_is_told() {
+    fn what_a_worker_works_for_is_known_as_far_as_it_is_said() {
         let text = r#"{"pipeline": {"namespace": "shop", "name": "p", "uid": 7}, "stage": "gold",
             "worker": {"run": {"name": "p-gold-3", "uid": "u", "attempt": 2}}}"#;
         let word = |text: &str| Some(text.to_owned());

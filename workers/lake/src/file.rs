@@ -160,7 +160,7 @@ impl Table {
         };
         if matches!(source, object_store::Error::AlreadyExists { .. }) {
             // The client repeats a request whose answer was lost, and then meets what it wrote itself. No other process
-            // uses this name, so the size tells. Nothing there: the requests got into each other's way, and none is done.
+            // uses this name, so the size says it. Nothing there: the requests got into each other's way, and none is done.
             match self.size_of(name).await? {
                 Some(found) if found == size => return Ok(()),
                 Some(_) => return Err(LakeError::FileExists(name.to_owned())),

@@ -131,7 +131,7 @@ impl Column {
     }
 }
 
-/// A column as the warehouse's catalogue tells it.
+/// A column as the warehouse's catalogue has it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct FoundColumn {
     /// Name.

@@ -12,7 +12,7 @@ use medallion_lake::DataFile;
 use crate::column::{Column, ColumnType};
 use crate::identifier::Identifier;
 
-/// What the end of a file tells.
+/// What the end of a file says.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Footer {
     /// Rows in the file.

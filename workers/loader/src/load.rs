@@ -300,7 +300,7 @@ impl Loader {
         }
     }
 
-    /// Drops the staging tables of this attempt and of dead ones. The load stands, so a failure here is only told.
+    /// Drops the staging tables of this attempt and of dead ones. The load stands, so a failure here is only logged.
     async fn sweep(&self, seen: &Seen) {
         let staging = (0..self.job.tables.len()).filter_map(|number| self.names.staging(number).ok());
         let staging: Vec<Identifier> = staging.collect();

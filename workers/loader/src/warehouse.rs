@@ -175,7 +175,7 @@ impl Warehouse {
             },
             Err(error) => unreachable(format!("submit statement {name}"), &error),
         };
-        // The batch may run although nobody said so: its name tells.
+        // The batch may run although nobody said so: its name finds it.
         let known = self.list(name).await?;
         known.get(name).map(|listed| listed.id.clone()).ok_or(error)
     }

@@ -31,7 +31,7 @@ pub fn check(kafka: &KafkaSettings, group: &str, claimant: Claimant<'_>, limit: 
     match ask(kafka, group, limit) {
         Ok((offsets, members)) => judge(group, kafka, &offsets, &members, claimant),
         Err(error) => Finding::Unknown(format!(
-            "no broker of {} told about it within {} s: {error}; check spec.kafka.bootstrapServers and the brokers, and that \
+            "no broker of {} answered within {} s: {error}; check spec.kafka.bootstrapServers and the brokers, and that \
              the provisioner may describe the group",
             kafka.bootstrap_servers.join(","),
             limit.as_secs()

@@ -38,7 +38,7 @@ struct Topic {
     replicas: usize,
     /// Whether every partition has a leader.
     led: bool,
-    /// Absent if the broker does not tell us.
+    /// Absent if the broker does not say.
     settings: BTreeMap<String, String>,
 }
 
@@ -178,7 +178,7 @@ impl Brokers {
                 topic.set(name, value)
             });
         let refusal = self.create(new).await;
-        // Whatever the answer was (somebody was faster, the answer was lost), the brokers' metadata tells.
+        // Whatever the answer was (somebody was faster, the answer was lost), the brokers' metadata says.
         loop {
             match (self.look(name).await?, &refusal) {
                 (Some(found), None) if found.led => {
@@ -270,7 +270,7 @@ impl Brokers {
                 .into_iter()
                 .filter_map(|entry| Some((entry.name, entry.value?)))
                 .collect()),
-            // The topic is so new that this broker has not heard of it.
+            // The topic is so new that this broker does not know it yet.
             Some(Err(RDKafkaErrorCode::UnknownTopicOrPartition)) | None => Ok(BTreeMap::new()),
             Some(Err(code)) => {
                 tracing::warn!(topic = name, %code, "the topic's configuration cannot be read");
@@ -465,7 +465,7 @@ mod tests {
         assert!(message.contains(words), "{message}");
     }
 
-    /// What a person is told to run makes the topics that we would make.
+    /// What a person is to run makes the topics that we would make.
     #[rstest]
     #[case::of_three_copies(3, 2)]
     #[case::of_five_copies(5, 4)]

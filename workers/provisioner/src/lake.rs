@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_layer_that_is_shared_is_told() {
+    fn a_layer_that_is_shared_is_reported() {
         let many: Vec<String> = (0..9).map(|number| format!("table_{number}")).collect();
         let mut tables: Vec<(&str, &str)> = many.iter().map(|name| (name.as_str(), OTHER)).collect();
         tables.push(("ours", US));

@@ -77,7 +77,7 @@ impl Services {
     }
 }
 
-/// Creates what is missing, if the settings want it, and tells how everything is, and whose.
+/// Creates what is missing, if the settings want it, and says how everything is, and whose.
 pub async fn provision(settings: &Settings<ProvisionerSettings>, services: &Services) -> ProvisionReport {
     let owner = settings.pipeline.owner();
     let look = Look {

@@ -107,7 +107,7 @@ impl Tables {
             Err(error) => return Finding::Unknown(format!("internal: {error}")),
         };
         let outcome = request.send().await;
-        // Whatever the answer was (somebody was faster, the answer was lost), the table itself tells.
+        // Whatever the answer was (somebody was faster, the answer was lost), the table itself says.
         match (self.settled(table).await, outcome) {
             (Look::Found(found), Ok(_)) => match judge(table, &found) {
                 Finding::Exists => {

@@ -117,7 +117,7 @@ async fn a_record_is_dead_only_when_its_letter_is_acknowledged() {
     })
     .await;
     eventually("the good record behind it is stored", || running.count("stored") == 1).await;
-    // One commit tells of all partitions: what another one shows was said of this one too.
+    // One commit is about all partitions: what another one shows was said of this one too.
     brokers.produce(1, &event("2", 2));
     eventually("another partition is committed", || brokers.committed()[1] == Some(1)).await;
     assert_eq!(

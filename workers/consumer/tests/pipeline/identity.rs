@@ -8,7 +8,7 @@ use medallion_crds::Reason;
 use worker_kit::{ErrorClass, WorkerError};
 
 use crate::support::{
-    Brokers, DEAD_LETTERS, MemoryTable, OWNER, PARTITIONS, Running, TOPIC, ToldNames, event, eventually,
+    Brokers, DEAD_LETTERS, MemoryTable, OWNER, PARTITIONS, Running, TOPIC, SetNames, event, eventually,
 };
 
 const OTHER: &str = "0b7c/shop/payments";
@@ -33,7 +33,7 @@ fn adopting(brokers: &Brokers, adopt: &str) -> Source {
     }
 }
 
-fn told(brokers: &Brokers, names: &Arc<ToldNames>) -> Source {
+fn naming(brokers: &Brokers, names: &Arc<SetNames>) -> Source {
     Source {
         names: names.clone(),
         ..Running::source(brokers)
@@ -119,9 +119,9 @@ async fn a_topic_made_anew_is_known_though_its_offsets_went_with_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_topic_made_anew_under_a_live_consumer_halts_it_and_its_successors() {
     let (brokers, table) = (Brokers::new(), Arc::new(MemoryTable::default()));
-    let names = ToldNames::new("first");
+    let names = SetNames::new("first");
     events(&brokers, 5);
-    let running = Running::start_from(&brokers, &table, told(&brokers, &names));
+    let running = Running::start_from(&brokers, &table, naming(&brokers, &names));
     eventually("all is stored", || table.len() == 5).await;
     names.make_anew("second");
     // The client library goes on at the old offset by itself.
@@ -135,13 +135,13 @@ async fn a_topic_made_anew_under_a_live_consumer_halts_it_and_its_successors() {
         "whatever was read, it is committed as of the first"
     );
 
-    let running = Running::start_from(&brokers, &table, told(&brokers, &names));
+    let running = Running::start_from(&brokers, &table, naming(&brokers, &names));
     let error = running.end().await.expect_err("it must halt again");
     assert!(is_replaced(&error), "{error}");
 
     let source = Source {
         adopt: vec!["topic/second".to_owned()],
-        ..told(&brokers, &names)
+        ..naming(&brokers, &names)
     };
     let running = Running::start_from(&brokers, &table, source);
     eventually("everything is read from the beginning", || {
@@ -206,13 +206,13 @@ async fn a_group_of_another_is_refused_without_joining_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn two_who_begin_at_once_find_each_other() {
     let (brokers, table) = (Brokers::new(), Arc::new(MemoryTable::default()));
-    let names = ToldNames::new("the topic");
+    let names = SetNames::new("the topic");
     names
         .owners
         .lock()
         .expect("owners")
         .extend([OWNER.to_owned(), OTHER.to_owned()]);
-    let error = Running::start_from(&brokers, &table, told(&brokers, &names))
+    let error = Running::start_from(&brokers, &table, naming(&brokers, &names))
         .end()
         .await
         .expect_err("it must end");

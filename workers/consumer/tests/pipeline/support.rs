@@ -269,12 +269,12 @@ impl DeadLetterSink for FlakyDeadLetters {
 
 /// What brokers say of topic and group, as a story wants it: mock brokers cannot make a topic anew.
 #[derive(Default)]
-pub struct ToldNames {
+pub struct SetNames {
     pub topic_id: Mutex<String>,
     pub owners: Mutex<BTreeSet<String>>,
 }
 
-impl ToldNames {
+impl SetNames {
     pub fn new(topic_id: &str) -> Arc<Self> {
         Arc::new(Self {
             topic_id: Mutex::new(topic_id.to_owned()),
@@ -288,7 +288,7 @@ impl ToldNames {
     }
 }
 
-impl Names for ToldNames {
+impl Names for SetNames {
     fn topic_id(&self, _: &str) -> KafkaResult<Option<String>> {
         Ok(Some(self.topic_id.lock().expect("an id").clone()))
     }

@@ -144,7 +144,7 @@ fn a_topic_made_anew_under_a_live_consumer_is_never_gone_on_in() -> Result<()> {
     eventually("the first topic is stored", PATIENCE, || {
         Ok(stack.stored()?.len() == 250)
     })?;
-    eventually("and its id is told", PATIENCE, || {
+    eventually("and its id is reported", PATIENCE, || {
         Ok(consumer.progress()?["topicId"].is_string())
     })?;
     let before = stack.topic_id()?;

@@ -80,7 +80,7 @@ def main() -> None:
     one_at_a_time = threading.Lock()
 
     def send(message: dict) -> None:
-        # dbt tells its progress from all of its threads.
+        # dbt reports its progress from all of its threads.
         with one_at_a_time:
             answers.write(json.dumps(message) + "\n")
 

@@ -61,7 +61,7 @@ class Project:
 
     def build(self, layer: str) -> list[dict]:
         """Builds and tests a layer. Unit tests are for whoever changes the project: they prove nothing about the data. What
-        does not need the failed node goes on: stopping at once closes the connection under the others, and dbt then tells
+        does not need the failed node goes on: stopping at once closes the connection under the others, and dbt then reports
         of that instead of the failure."""
         return self.timed("build", "--select", f"tag:{layer}", "--exclude-resource-type", "unit_test")
 

@@ -11,7 +11,7 @@ FILE_COLUMN = "_medallion_file"
 
 
 def create(connection: duckdb.DuckDBPyConnection, views: list[dict]) -> list[dict]:
-    """Makes or replaces the views. Each says schema, name, columns with types, partition columns and files. Tells how
+    """Makes or replaces the views. Each says schema, name, columns with types, partition columns and files. Reports how
     long each took: DuckDB looks at the end of every file."""
     took = []
     for view in views:

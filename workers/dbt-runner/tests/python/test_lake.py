@@ -59,7 +59,7 @@ class Views(Lake):
         self.view(files, [column("id", "BIGINT"), column("note"), column("part_date")])
         self.assertEqual(self.rows("SELECT * FROM silver.lines_new ORDER BY id"), [(1, None, "1"), (2, "x", "2")])
 
-    def test_the_time_of_each_view_is_told(self):
+    def test_the_time_of_each_view_is_reported(self):
         view = {"schema": "gold", "name": "days_kept", "columns": [column("id", "BIGINT")], "partition_by": []}
         took = views.create(self.connection, [{**view, "files": [self.file("a.parquet", "SELECT 1 AS id")]}])
         self.assertEqual([entry["name"] for entry in took], ["gold.days_kept"])

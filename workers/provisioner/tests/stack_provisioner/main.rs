@@ -333,7 +333,7 @@ fn commit_as(place: &Place, group: &str, topic: &str, owner: &str) -> Result<()>
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_group_and_a_dead_letter_topic_of_another_are_refused_and_a_longer_topic_is_told() -> Result<()> {
+async fn a_group_and_a_dead_letter_topic_of_another_are_refused_and_a_longer_topic_is_reported() -> Result<()> {
     use DependencyState::{Differs, Exists};
     let place = Place::new("owned").await?;
     place.provision().await;
