@@ -10,18 +10,12 @@ use crate::table::{Table, blocking};
 impl Table {
     /// The newest version, or `None` if there is no table.
     pub async fn snapshot(&self) -> Result<Option<Snapshot>, LakeError> {
-        match self.newest().await {
-            Ok(snapshot) => Ok(Some(snapshot)),
-            Err(LakeError::Log { .. }) if self.log_is_empty().await? => Ok(None),
-            // The table may have come into being between the two looks.
-            Err(LakeError::Log { .. }) => self.newest().await.map(Some),
-            Err(error) => Err(error),
+        // Looked for first: the log library takes a log that is not there for an error, and logs it as one.
+        if self.log_is_empty().await? {
+            return Ok(None);
         }
-    }
-
-    async fn newest(&self) -> Result<Snapshot, LakeError> {
         let table = self.clone();
-        blocking(move || table.load(None)).await
+        blocking(move || table.load(None)).await.map(Some)
     }
 
     /// The newest version of a table that must exist.

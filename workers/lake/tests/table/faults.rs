@@ -205,11 +205,20 @@ async fn a_table_that_was_deleted_or_made_anew_gets_no_further_commit() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_table_that_comes_into_being_while_one_looks_is_seen() {
+async fn a_table_that_comes_into_being_while_one_looks_is_opened() {
     let (objects, home, _) = faulty().await;
     objects.list_nothing_once();
-    let found = home.table.snapshot().await.expect("no error");
-    assert_eq!(found.map(|snapshot| snapshot.version()), Some(0));
+    assert_eq!(created(&home).await.version(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_log_of_a_table_that_is_not_there_is_not_read() {
+    let objects = Arc::new(FaultyStore::new());
+    let home = home_in(&LakeStore::given(Arc::clone(&objects) as _).expect("store"));
+    assert!(home.table.snapshot().await.expect("no error").is_none());
+    assert!(home.table.open().await.expect("no error").is_none());
+    assert_eq!(objects.gets(), 0, "the log library logs what it does not find as an error");
+    assert_eq!(created(&home).await.version(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -32,6 +32,7 @@ pub struct FaultyStore {
     next: Mutex<Option<(&'static str, Fault)>>,
     in_parts: AtomicU32,
     listings_empty: AtomicBool,
+    gets: AtomicU32,
 }
 
 impl FaultyStore {
@@ -41,12 +42,18 @@ impl FaultyStore {
             next: Mutex::new(None),
             in_parts: AtomicU32::new(0),
             listings_empty: AtomicBool::new(false),
+            gets: AtomicU32::new(0),
         }
     }
 
     /// The next listing is the one of a moment before.
     pub fn list_nothing_once(&self) {
         self.listings_empty.store(true, Ordering::SeqCst);
+    }
+
+    /// Objects that were asked for, be they there or not.
+    pub fn gets(&self) -> u32 {
+        self.gets.load(Ordering::SeqCst)
     }
 
     /// Uploads in parts that were begun.
@@ -102,6 +109,7 @@ impl ObjectStore for FaultyStore {
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        self.gets.fetch_add(1, Ordering::SeqCst);
         self.inner.get_opts(location, options).await
     }
 
