@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use kafka_admin::Stamp;
+use kafka_client::Diagnosis;
 use medallion_crds::{Owner, Reason};
 use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
@@ -22,6 +23,7 @@ use worker_kit::WorkerError;
 
 use crate::ledger::Ledger;
 use crate::metrics::ConsumerMetrics;
+use crate::needs::Needs;
 use crate::start::{Committed, Halt, Log, Reader, Start, start};
 use crate::topic::ReadTopic;
 use crate::trouble::{Place, Troubles};
@@ -48,6 +50,8 @@ pub(crate) struct Reading {
     pub(crate) topic: String,
     pub(crate) dead_letter_topic: String,
     pub(crate) group: String,
+    /// What of it the brokers must allow.
+    pub(crate) needs: Needs,
     pub(crate) owner: Owner,
     pub(crate) adopt: Vec<String>,
     /// The topic by its id.
@@ -126,11 +130,23 @@ impl Assignment {
             // The callback notes it.
             (Ok(()), CommitMode::Async) => {}
             // Nothing is lost: the records are read again, and every put is idempotent.
-            (Err(error), _) => tracing::warn!(%error, "offsets not committed"),
+            (Err(error), _) => self.note_refused(&error),
+        }
+    }
+
+    /// Offsets were not committed; the next commit carries the same marks.
+    fn note_refused(&self, error: &KafkaError) {
+        match self.reading.needs.to_read(error) {
+            Some(denied) => self.troubles.denied(Place::Reading, denied),
+            // One that comes while the group is being balanced is refused.
+            None if is_being_balanced(error) => tracing::debug!(%error, "offsets not committed"),
+            None => tracing::warn!(%error, "offsets not committed; tried again with the next ones"),
         }
     }
 
     fn note_committed(&self, marks: &[(i32, i64)]) {
+        // To commit needs what to read and to join the group needs.
+        self.troubles.clear(Place::Reading);
         for (partition, mark) in marks {
             self.ledger.committed(*partition, *mark);
             self.metrics.committed(*partition, *mark);
@@ -173,7 +189,14 @@ impl Assignment {
                 consumer.commit(&offsets, CommitMode::Async)
             });
         if let Err(error) = committed {
-            tracing::debug!(%error, "anchor not committed; trying again");
+            self.note_anchor_refused(&error);
+        }
+    }
+
+    fn note_anchor_refused(&self, error: &KafkaError) {
+        match self.reading.needs.to_remember(error) {
+            Some(denied) => self.troubles.denied(Place::Anchor, denied),
+            None => tracing::debug!(%error, "anchor not committed; trying again"),
         }
     }
 
@@ -181,6 +204,8 @@ impl Assignment {
         match self.starts_in_time(consumer, offered) {
             Ok(starts) => {
                 self.ledger.rebalanced();
+                // It is a member, whatever it may not have been allowed before; the first commit shows the rest.
+                self.troubles.clear(Place::Reading);
                 let mut halts = Vec::new();
                 let mut begun = Vec::new();
                 for (partition, start) in starts {
@@ -237,16 +262,17 @@ impl Assignment {
                     self.troubles.clear(Place::Kafka);
                     return Ok(starts);
                 }
-                Err(error) if self.shutdown.is_cancelled() || begun.elapsed() > ASK_FOR => {
-                    let message = format!("topic {}: cannot learn where to begin: {error}", self.reading.topic);
-                    return Err(WorkerError::environment(Reason::KafkaUnavailable, message));
-                }
                 Err(error) => {
-                    let message = format!(
-                        "topic {}: cannot learn where to begin: {error}; trying again",
-                        self.reading.topic
-                    );
-                    self.troubles.set(Place::Kafka, Reason::KafkaUnavailable, message);
+                    let why = self.reading.needs.to_read(&error).unwrap_or_else(|| {
+                        Diagnosis::unavailable(format!(
+                            "topic {}: cannot learn where to begin: {error}; trying again",
+                            self.reading.topic
+                        ))
+                    });
+                    if self.shutdown.is_cancelled() || begun.elapsed() > ASK_FOR {
+                        return Err(WorkerError::environment(why.reason, why.message));
+                    }
+                    self.troubles.denied(Place::Kafka, why);
                     std::thread::sleep(ASK_AGAIN);
                 }
             }
@@ -343,14 +369,14 @@ impl ClientContext for Assignment {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
         match level {
             RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug => {
-                tracing::debug!(facility, message, "librdkafka");
+                tracing::debug!(target: "librdkafka", facility, "{message}");
             }
-            _ => tracing::warn!(facility, message, "librdkafka"),
+            _ => tracing::warn!(target: "librdkafka", facility, "{message}"),
         }
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::debug!(%error, reason, "librdkafka");
+        tracing::debug!(target: "librdkafka", %error, "{reason}");
     }
 }
 
@@ -366,24 +392,25 @@ impl ConsumerContext for Assignment {
     fn commit_callback(&self, result: KafkaResult<()>, offsets: &TopicPartitionList) {
         let elements = offsets.elements();
         if elements.iter().any(|element| element.topic() != self.reading.topic) {
-            if result.is_ok() && elements.iter().all(|element| element.error().is_ok()) {
-                let mut anchor = self.anchor.lock().unwrap_or_else(PoisonError::into_inner);
-                *anchor = Some(Instant::now() + ANCHOR_EVERY);
+            match result.and_then(|()| elements.iter().try_for_each(TopicPartitionListElem::error)) {
+                Ok(()) => {
+                    self.troubles.clear(Place::Anchor);
+                    let mut anchor = self.anchor.lock().unwrap_or_else(PoisonError::into_inner);
+                    *anchor = Some(Instant::now() + ANCHOR_EVERY);
+                }
+                Err(error) => self.note_anchor_refused(&error),
             }
             return;
         }
         if let Err(error) = result {
-            // The next commit carries the same marks, and one that comes while the group is being balanced is refused.
-            if is_being_balanced(&error) {
-                tracing::debug!(%error, "offsets not committed");
-            } else {
-                tracing::warn!(%error, "offsets not committed; tried again with the next ones");
-            }
+            self.note_refused(&error);
             return;
         }
         for element in elements {
-            if let (Ok(()), Offset::Offset(mark)) = (element.error(), element.offset()) {
-                self.note_committed(&[(element.partition(), mark)]);
+            match (element.error(), element.offset()) {
+                (Ok(()), Offset::Offset(mark)) => self.note_committed(&[(element.partition(), mark)]),
+                (Ok(()), _) => {}
+                (Err(error), _) => self.note_refused(&error),
             }
         }
     }

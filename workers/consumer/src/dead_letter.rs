@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use medallion_crds::Stage;
+use kafka_client::{Diagnosis, Renewed, code_of};
 use medallion_crds::launch::KafkaSettings;
+use medallion_crds::{Reason, Stage};
 use rdkafka::Message;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, Headers, OwnedHeaders, OwnedMessage};
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
 
+use crate::needs::Needs;
 use crate::verdict::Flaw;
 
 /// Prefix of the headers, as the Kafka project has it for share groups.
@@ -32,72 +34,94 @@ pub struct DeadLetter<'r> {
 /// Where dead letters go.
 pub trait DeadLetterSink: Send + Sync + 'static {
     /// Ends well only when the letter is stored for good.
-    fn send<'a>(&'a self, letter: DeadLetter<'a>) -> BoxFuture<'a, Result<(), String>>;
+    fn send<'a>(&'a self, letter: DeadLetter<'a>) -> BoxFuture<'a, Result<(), Diagnosis>>;
 }
 
 /// The dead-letter topic.
 pub struct KafkaDeadLetters {
-    producer: FutureProducer,
-    topic: String,
-    group: String,
+    producer: Renewed<FutureProducer>,
+    needs: Needs,
+}
+
+/// Why a producer can never send again.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Fatal {
+    /// The brokers do not let it; the next one may be let.
+    Denied(Diagnosis),
+    /// Something else.
+    Broken(String),
 }
 
 impl KafkaDeadLetters {
     /// A producer for the topic; it connects in the background.
     pub fn new(kafka: &KafkaSettings, group: &str) -> Result<Self, KafkaError> {
-        let producer = kafka_client::producer(kafka, "consumer")
+        let mut configuration = kafka_client::producer(kafka, "consumer");
+        configuration
             .set("message.timeout.ms", "20000")
-            .set("message.max.bytes", MAX_RECORD_BYTES)
-            .create()?;
+            .set("message.max.bytes", MAX_RECORD_BYTES);
         Ok(Self {
-            producer,
-            topic: kafka.dead_letter_topic.clone(),
-            group: group.to_owned(),
+            producer: Renewed::new(move || configuration.create())?,
+            needs: Needs::of(kafka, group),
         })
     }
 
     /// Why the producer can never send again, if so.
-    pub(crate) fn fatal_error(&self) -> Option<String> {
-        self.producer
-            .client()
-            .fatal_error()
-            .map(|(code, message)| format!("{code:?}: {message}"))
+    pub(crate) fn fatal(&self) -> Option<Fatal> {
+        let (code, message) = self.producer.get().client().fatal_error()?;
+        let denied = self.needs.to_bury(&KafkaError::Global(code));
+        Some(denied.map_or_else(|| Fatal::Broken(format!("{code}: {message}")), Fatal::Denied))
+    }
+
+    /// Makes a new producer in the place of one that was not let.
+    pub(crate) fn renew(&self) {
+        if let Err(error) = self.producer.renew() {
+            tracing::warn!(%error, "no other producer of dead letters can be made");
+        }
     }
 
     /// Waits until nothing is queued.
     pub(crate) fn flush(&self, timeout: Duration) {
-        if let Err(error) = self.producer.flush(timeout) {
+        if let Err(error) = self.producer.get().flush(timeout) {
             tracing::warn!(%error, "dead letters were not all acknowledged; their records will be read again");
         }
     }
 }
 
 impl DeadLetterSink for KafkaDeadLetters {
-    fn send<'a>(&'a self, letter: DeadLetter<'a>) -> BoxFuture<'a, Result<(), String>> {
-        let headers = headers(&letter, &self.group);
+    fn send<'a>(&'a self, letter: DeadLetter<'a>) -> BoxFuture<'a, Result<(), Diagnosis>> {
+        let headers = headers(&letter, &self.needs.group);
         async move {
-            let mut record = FutureRecord::<[u8], [u8]>::to(&self.topic).headers(headers);
+            let producer = self.producer.get();
+            let mut record = FutureRecord::<[u8], [u8]>::to(&self.needs.dead_letter_topic).headers(headers);
             record.key = letter.record.key();
             record.payload = letter.record.payload();
             // A full queue is waited for; the message's own time limits the rest.
-            match self.producer.send(record, Duration::from_secs(20)).await {
+            match producer.send(record, Duration::from_secs(20)).await {
                 Ok(_) => Ok(()),
-                Err((error, _)) => Err(explain(&error, &self.topic)),
+                Err((error, _)) => Err(match self.fatal() {
+                    Some(Fatal::Denied(why)) => why,
+                    _ => explain(&error, &self.needs),
+                }),
             }
         }
         .boxed()
     }
 }
 
-fn explain(error: &KafkaError, topic: &str) -> String {
-    match error.rdkafka_error_code() {
+fn explain(error: &KafkaError, needs: &Needs) -> Diagnosis {
+    if let Some(denied) = needs.to_bury(error) {
+        return denied;
+    }
+    let topic = &needs.dead_letter_topic;
+    let message = match code_of(error) {
         Some(RDKafkaErrorCode::MessageSizeTooLarge) => {
             format!(
                 "dead-letter topic {topic}: the broker does not take a record of this size; raise max.message.bytes of the topic above that of the events' topic"
             )
         }
         _ => format!("dead-letter topic {topic}: {error}; trying again"),
-    }
+    };
+    Diagnosis::new(Reason::DeadLetterTopicUnavailable, message)
 }
 
 /// The record's own headers unchanged, then ours. Together with the topic, partition and offset they hold, a letter that
@@ -141,10 +165,23 @@ pub(crate) fn header<'h>(headers: &'h impl Headers, name: &str) -> Option<&'h st
 
 #[cfg(test)]
 mod tests {
-    use medallion_crds::Reason;
-
     use super::*;
+    use crate::needs::tests::needs;
     use crate::verdict::tests::record;
+
+    #[test]
+    fn a_topic_that_takes_no_letters_is_told_from_one_that_we_may_not_write_to() {
+        let explained = |code| explain(&KafkaError::MessageProduction(code), &needs());
+        let late = explained(RDKafkaErrorCode::MessageTimedOut);
+        assert_eq!(late.reason, Reason::DeadLetterTopicUnavailable);
+        assert!(late.message.contains("dlq.orders"), "{late}");
+        let denied = explained(RDKafkaErrorCode::TopicAuthorizationFailed);
+        assert_eq!(denied.reason, Reason::KafkaRefuses);
+        assert!(
+            denied.message.contains("--operation Write --topic dlq.orders"),
+            "{denied}"
+        );
+    }
 
     #[test]
     fn the_headers_say_where_it_came_from_and_why() {

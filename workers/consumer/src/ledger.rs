@@ -153,6 +153,13 @@ impl Ledger {
         }
     }
 
+    /// The next commit carries every mark, as if nothing were committed.
+    pub(crate) fn commit_again(&self) {
+        for assigned in self.lock().assigned.values_mut() {
+            assigned.committed = -1;
+        }
+    }
+
     /// Waits until nothing is in flight in these partitions (`None`: in any); false when the time was over before.
     pub(crate) fn wait_settled(&self, partitions: Option<&[i32]>, timeout: Duration) -> bool {
         self.wait_until(timeout, |state| {

@@ -11,6 +11,7 @@ mod dead_letter;
 mod dynamo;
 mod ledger;
 mod metrics;
+mod needs;
 mod observe;
 mod poll;
 mod retention;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use kafka_client::{Diagnosis, code_of};
 use medallion_crds::Reason;
 use medallion_crds::launch::KafkaSettings;
 use medallion_crds::pipeline::{DeadLetterReason, Retention};
@@ -18,6 +19,7 @@ use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::dead_letter::header;
 use crate::ledger::Position;
+use crate::needs::Needs;
 use crate::retention::{Kept, retention};
 use crate::topic::Names;
 
@@ -34,8 +36,9 @@ const MESSAGE_BYTES: usize = 512;
 pub(crate) struct Observer {
     /// Its group holds, by committed offsets, up to where a person has acknowledged dead letters.
     client: Arc<BaseConsumer>,
-    topic: String,
-    dead_letter_topic: String,
+    needs: Needs,
+    /// What the brokers do not allow on the client's own group: the library says it only once.
+    denied: Option<Diagnosis>,
     waiting: Waiting,
     /// Ends of the dead-letter partitions when the newest were last read, and what was read.
     shown: (Vec<Span>, Vec<DeadLetterReason>),
@@ -64,7 +67,8 @@ struct Span {
 
 impl Observer {
     pub(crate) fn new(kafka: &KafkaSettings, group: &str) -> Result<Self, KafkaError> {
-        let client: BaseConsumer = kafka_client::consumer(kafka, "consumer-observer", &format!("{group}.dead-letters"))
+        let needs = Needs::of(kafka, group);
+        let client: BaseConsumer = kafka_client::consumer(kafka, "consumer-observer", &needs.letters_group)
             .set("auto.offset.reset", "earliest")
             // Says where a partition ends, also when its last offsets hold no records.
             .set("enable.partition.eof", "true")
@@ -72,8 +76,8 @@ impl Observer {
             .create()?;
         Ok(Self {
             client: Arc::new(client),
-            topic: kafka.topic.clone(),
-            dead_letter_topic: kafka.dead_letter_topic.clone(),
+            needs,
+            denied: None,
             waiting: Waiting::default(),
             shown: (Vec::new(), Vec::new()),
             kept: Kept::new(kafka),
@@ -89,19 +93,56 @@ impl Observer {
     /// Looks once. Blocks for some seconds at most.
     pub(crate) fn observe(&mut self, positions: &[Position], assigned: bool) -> Result<Observation, ObserveError> {
         // Errors of outages long over wait in the queue; unread they would fill it and spoil what is read below.
-        while self.client.poll(Duration::ZERO).is_some() {}
-        self.partitions(&self.topic)?;
-        let mut lag = 0;
-        let mut oldest_pending: Option<Timestamp> = None;
+        self.drain();
         let now = Timestamp::now();
+        let (lag, oldest_pending) = self
+            .pending(positions, now)
+            .map_err(|error| error.because(|error| self.needs.to_read(error)))?;
+        let dead_letters = match self.dead_letters() {
+            Ok(dead_letters) => dead_letters,
+            Err(error) => {
+                self.drain();
+                let denied = &self.denied;
+                return Err(error.because(|error| self.needs.to_show(error).or_else(|| denied.clone())));
+            }
+        };
+        self.denied = None;
+        Ok(Observation {
+            lag: assigned.then_some(lag),
+            oldest_pending,
+            retention: retention(self.kept.seconds(), oldest_pending, assigned, now),
+            dead_letters,
+        })
+    }
+
+    /// Reads what waits in the queue, nearly all of it about what is long over.
+    fn drain(&mut self) {
+        while let Some(polled) = self.client.poll(Duration::ZERO) {
+            if let Err(error) = polled
+                && code_of(&error) == Some(RDKafkaErrorCode::GroupAuthorizationFailed)
+            {
+                self.denied = self.needs.to_show(&error);
+            }
+        }
+    }
+
+    /// How many records wait, and since when the oldest does.
+    fn pending(&mut self, positions: &[Position], now: Timestamp) -> Result<(i64, Option<Timestamp>), ObserveError> {
+        self.partitions(&self.needs.topic)?;
+        let mut lag = 0;
+        let mut oldest: Option<Timestamp> = None;
         for position in positions {
             let (_, end) = self
                 .client
-                .fetch_watermarks(&self.topic, position.partition, ASK_TIMEOUT)?;
+                .fetch_watermarks(&self.needs.topic, position.partition, ASK_TIMEOUT)?;
             lag += (end - position.mark).max(0);
             let pending = self.waiting.since(position, end, now);
-            oldest_pending = [oldest_pending, pending].into_iter().flatten().min();
+            oldest = [oldest, pending].into_iter().flatten().min();
         }
+        Ok((lag, oldest))
+    }
+
+    fn dead_letters(&mut self) -> Result<DeadLetters, ObserveError> {
         let spans = self.unacknowledged()?;
         let count = spans.iter().map(|span| span.to - span.from).sum();
         if self.shown.0 != spans {
@@ -109,15 +150,9 @@ impl Observer {
             // What was cut off by the time is shown, and read again at the next look.
             self.shown = (if is_whole { spans } else { Vec::new() }, newest);
         }
-        let dead_letters = DeadLetters {
+        Ok(DeadLetters {
             count,
             newest: self.shown.1.clone(),
-        };
-        Ok(Observation {
-            lag: assigned.then_some(lag),
-            oldest_pending,
-            retention: retention(self.kept.seconds(), oldest_pending, assigned, now),
-            dead_letters,
         })
     }
 
@@ -145,10 +180,10 @@ impl Observer {
     /// Of each dead-letter partition, what stands after the acknowledged offset.
     fn unacknowledged(&mut self) -> Result<Vec<Span>, ObserveError> {
         let mut asked = TopicPartitionList::new();
-        for partition in self.partitions(&self.dead_letter_topic)? {
-            asked.add_partition(&self.dead_letter_topic, partition);
+        for partition in self.partitions(&self.needs.dead_letter_topic)? {
+            asked.add_partition(&self.needs.dead_letter_topic, partition);
         }
-        let id = self.client.topic_id(&self.dead_letter_topic)?;
+        let id = self.client.topic_id(&self.needs.dead_letter_topic)?;
         let committed = self.client.committed_offsets(asked, ASK_TIMEOUT)?;
         let mut spans = Vec::new();
         for element in committed.elements() {
@@ -156,7 +191,7 @@ impl Observer {
             let partition = element.partition();
             let (first, end) = self
                 .client
-                .fetch_watermarks(&self.dead_letter_topic, partition, ASK_TIMEOUT)?;
+                .fetch_watermarks(&self.needs.dead_letter_topic, partition, ASK_TIMEOUT)?;
             let offset = match element.offset() {
                 Offset::Offset(offset) => Some(offset),
                 _ => None,
@@ -177,7 +212,7 @@ impl Observer {
         let mut open: BTreeMap<i32, i64> = BTreeMap::new();
         for span in spans.iter().filter(|span| span.to > span.from) {
             let from = span.from.max(span.to - i64::try_from(NEWEST).unwrap_or(1));
-            wanted.add_partition_offset(&self.dead_letter_topic, span.partition, Offset::Offset(from))?;
+            wanted.add_partition_offset(&self.needs.dead_letter_topic, span.partition, Offset::Offset(from))?;
             open.insert(span.partition, span.to);
         }
         if open.is_empty() {
@@ -240,15 +275,29 @@ fn reason_of(message: &BorrowedMessage<'_>) -> DeadLetterReason {
 pub(crate) enum ObserveError {
     #[error("topic {0} does not exist; create it, or correct spec.kafka")]
     TopicMissing(String),
+    #[error("{}", .0.message)]
+    Denied(Diagnosis),
     #[error("no answer from the brokers: {0}; trying again")]
     Kafka(#[from] KafkaError),
 }
 
 impl ObserveError {
-    pub(crate) const fn reason(&self) -> Reason {
+    pub(crate) fn reason(&self) -> Reason {
         match self {
             Self::TopicMissing(_) => Reason::TopicMissing,
+            Self::Denied(denied) => denied.reason.clone(),
             Self::Kafka(_) => Reason::KafkaUnavailable,
+        }
+    }
+
+    /// The same, by what the brokers do not allow, if that is why.
+    fn because(self, denial: impl Fn(&KafkaError) -> Option<Diagnosis>) -> Self {
+        match self {
+            Self::Kafka(error) => match denial(&error) {
+                Some(denied) => Self::Denied(denied),
+                None => Self::Kafka(error),
+            },
+            other => other,
         }
     }
 }
@@ -306,7 +355,9 @@ mod tests {
     use rdkafka::ClientConfig;
     use rdkafka::message::{Header, OwnedHeaders};
     use rdkafka::mocking::MockCluster;
-    use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+    use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer};
+    use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+    use rstest::rstest;
 
     use super::*;
 
@@ -383,14 +434,56 @@ mod tests {
         assert_eq!(acknowledged.from(2, None, Some(4), 0, 5), 4, "topics without ids");
     }
 
-    #[test]
-    fn the_newest_dead_letters_are_shown_with_their_reasons() {
+    fn brokers() -> (MockCluster<'static, DefaultProducerContext>, KafkaSettings) {
         let cluster = MockCluster::new(1).expect("mock brokers");
         cluster.create_topic("orders", 2, 1).expect("a topic");
         cluster.create_topic("dlq.orders", 2, 1).expect("a topic");
-        let servers = vec![cluster.bootstrap_servers()];
+        let kafka = KafkaSettings {
+            bootstrap_servers: vec![cluster.bootstrap_servers()],
+            topic: "orders".to_owned(),
+            dead_letter_topic: "dlq.orders".to_owned(),
+            tls: None,
+        };
+        (cluster, kafka)
+    }
+
+    #[rstest]
+    #[case::topic("orders", "--operation Read --topic orders;")]
+    #[case::dead_letters("dlq.orders", "--operation Read --operation Write --topic dlq.orders;")]
+    fn a_topic_that_the_brokers_do_not_show_us_is_named(#[case] topic: &str, #[case] right: &str) {
+        let (cluster, kafka) = brokers();
+        cluster
+            .topic_error(topic, RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED)
+            .expect("set");
+        let mut observer = Observer::new(&kafka, "readers").expect("a client");
+        let error = observer.observe(&[], true).expect_err("denied");
+        assert_eq!(error.reason(), Reason::KafkaRefuses, "{error}");
+        assert!(error.to_string().contains(right), "{error}");
+    }
+
+    #[test]
+    fn a_group_that_the_brokers_do_not_show_us_is_named() {
+        let (cluster, kafka) = brokers();
+        let denied = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED; 100];
+        cluster.request_errors(RDKafkaApiKey::FindCoordinator, &denied);
+        let mut observer = Observer::new(&kafka, "readers").expect("a client");
+        for _ in 0..2 {
+            let error = observer.observe(&[], true).expect_err("denied");
+            assert_eq!(error.reason(), Reason::KafkaRefuses, "{error}");
+            assert!(error.to_string().contains("--group readers.dead-letters;"), "{error}");
+        }
+        cluster.clear_request_errors(RDKafkaApiKey::FindCoordinator);
+        let begun = Instant::now();
+        while let Err(error) = observer.observe(&[], true) {
+            assert!(begun.elapsed() < Duration::from_secs(30), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_newest_dead_letters_are_shown_with_their_reasons() {
+        let (_cluster, kafka) = brokers();
         let producer: BaseProducer = ClientConfig::new()
-            .set("bootstrap.servers", &servers[0])
+            .set("bootstrap.servers", &kafka.bootstrap_servers[0])
             .create()
             .expect("a producer");
         let bury = |partition: i32, number: i64| {
@@ -410,12 +503,6 @@ mod tests {
         }
         producer.flush(Duration::from_secs(30)).expect("produced");
 
-        let kafka = KafkaSettings {
-            bootstrap_servers: servers.clone(),
-            topic: "orders".to_owned(),
-            dead_letter_topic: "dlq.orders".to_owned(),
-            tls: None,
-        };
         let mut observer = Observer::new(&kafka, "group").expect("a client");
         let seen = observer.observe(&[], false).expect("seen");
         assert_eq!((seen.lag, seen.dead_letters.count), (None, 30));

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use kafka_client::Diagnosis;
 use medallion_crds::launch::KafkaSettings;
 use medallion_crds::{Owner, Reason};
 use rdkafka::Message;
@@ -16,6 +17,7 @@ use worker_kit::WorkerError;
 
 use crate::assignment::{Assignment, Reading};
 use crate::ledger::Ledger;
+use crate::needs::Needs;
 use crate::settings::Limits;
 use crate::settle::Settler;
 use crate::start::{GO_ON, Halt, another};
@@ -26,6 +28,9 @@ use crate::trouble::Place;
 const POLL: Duration = Duration::from_millis(100);
 /// How often marks are committed.
 const COMMIT_EVERY: Duration = Duration::from_millis(500);
+/// How often everything is committed again to see whether the brokers allow it by now: the client library says only once
+/// that they do not allow reading.
+const TRY_AGAIN_EVERY: Duration = Duration::from_secs(5);
 /// How often it is looked whether the topic is still the same.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// So many looks at the topic to one at the group.
@@ -82,6 +87,7 @@ impl Consumption {
         let reading = Reading {
             topic: kafka.topic.clone(),
             dead_letter_topic: kafka.dead_letter_topic.clone(),
+            needs: Needs::of(&kafka, &group),
             group,
             owner,
             adopt,
@@ -231,9 +237,16 @@ fn poll_until_stopped(
     runtime: &Handle,
 ) -> Result<(), WorkerError> {
     let mut committed = Instant::now();
+    let mut tried = Instant::now();
     let mut pressure = Pressure::default();
     while !consumption.shutdown.is_cancelled() {
         consumption.settler.progress.beat();
+        if tried.elapsed() >= TRY_AGAIN_EVERY {
+            tried = Instant::now();
+            if consumption.settler.troubles.has(Place::Reading) {
+                consumption.ledger.commit_again();
+            }
+        }
         if committed.elapsed() >= COMMIT_EVERY {
             committed = Instant::now();
             consumer.context().commit(consumer, None, CommitMode::Async);
@@ -257,8 +270,9 @@ fn poll_until_stopped(
                 {
                     return Err(error);
                 }
-                match reaction(&error, &consumption.reading.topic, &consumption.ledger) {
+                match reaction(&error, &consumption.reading.needs, &consumption.ledger) {
                     Reaction::Nothing => {}
+                    Reaction::Denied(why) => consumption.settler.troubles.denied(Place::Reading, why),
                     Reaction::Wait(reason, message) => consumption.settler.troubles.set(Place::Kafka, reason, message),
                     Reaction::End(error) => return Err(error),
                 }
@@ -339,6 +353,8 @@ impl Pressure {
 #[derive(Clone, Debug, Eq, PartialEq)]
 enum Reaction {
     Nothing,
+    /// The brokers do not allow it; it tries again by itself.
+    Denied(Diagnosis),
     /// It tries again by itself.
     Wait(Reason, String),
     End(WorkerError),
@@ -370,13 +386,17 @@ fn hints_at_another_topic(error: &KafkaError) -> bool {
     )
 }
 
-fn reaction(error: &KafkaError, topic: &str, ledger: &Ledger) -> Reaction {
+fn reaction(error: &KafkaError, needs: &Needs, ledger: &Ledger) -> Reaction {
     use RDKafkaErrorCode as Code;
 
+    if let Some(denied) = needs.to_read(error) {
+        return Reaction::Denied(denied);
+    }
+    let topic = &needs.topic;
     let code = match error {
         KafkaError::PartitionEOF(_) => return Reaction::Nothing,
         KafkaError::MessageConsumptionFatal(code) => {
-            let message = format!("topic {topic}: the consumer can read no more: {code:?}; a new process can");
+            let message = format!("topic {topic}: the consumer can read no more: {code}; a new process can");
             return Reaction::End(WorkerError::environment(Reason::ConsumerFailed, message));
         }
         KafkaError::MessageConsumption(code) => *code,
@@ -395,7 +415,7 @@ fn reaction(error: &KafkaError, topic: &str, ledger: &Ledger) -> Reaction {
         Code::BadMessage | Code::BadCompression | Code::NotImplemented => Reaction::End(WorkerError::loss_risk(
             Reason::RecordsUnreadable,
             format!(
-                "topic {topic}: a batch of records cannot be read ({code:?}): restore it from a replica, or accept the loss by setting the group's offset behind it; {GO_ON}. The client library does not say where it is: at or behind one of {}",
+                "topic {topic}: a batch of records cannot be read ({code}): restore it from a replica, or accept the loss by setting the group's offset behind it; {GO_ON}. The client library does not say where it is: at or behind one of {}",
                 next_offsets(ledger)
             ),
         )),
@@ -417,16 +437,7 @@ fn reaction(error: &KafkaError, topic: &str, ledger: &Ledger) -> Reaction {
                 format!("topic {topic} does not exist; create it, or correct spec.kafka.topic"),
             )
         }
-        Code::TopicAuthorizationFailed | Code::GroupAuthorizationFailed | Code::ClusterAuthorizationFailed => {
-            Reaction::Wait(
-                Reason::KafkaRefuses,
-                format!("topic {topic}: {code:?}; allow the consumer to read topic and group"),
-            )
-        }
-        _ => Reaction::Wait(
-            Reason::KafkaUnavailable,
-            format!("topic {topic}: {code:?}; trying again"),
-        ),
+        _ => Reaction::Wait(Reason::KafkaUnavailable, format!("topic {topic}: {code}; trying again")),
     }
 }
 
@@ -436,6 +447,20 @@ mod tests {
     use worker_kit::ErrorClass;
 
     use super::*;
+    use crate::needs::tests::needs;
+
+    #[rstest]
+    #[case(RDKafkaErrorCode::TopicAuthorizationFailed, "topic orders: ")]
+    #[case(RDKafkaErrorCode::GroupAuthorizationFailed, "consumer group readers: ")]
+    #[case(RDKafkaErrorCode::ClusterAuthorizationFailed, "the cluster: ")]
+    fn what_the_brokers_do_not_allow_is_named_and_waited_for(#[case] code: RDKafkaErrorCode, #[case] on: &str) {
+        let error = KafkaError::MessageConsumption(code);
+        let Reaction::Denied(why) = reaction(&error, &needs(), &Ledger::default()) else {
+            panic!("{code} is a denial");
+        };
+        assert_eq!(why.reason, Reason::KafkaRefuses);
+        assert!(why.message.starts_with(on), "{why}");
+    }
 
     #[rstest]
     #[case(
@@ -467,12 +492,11 @@ mod tests {
         Some(ErrorClass::LossRisk)
     )]
     #[case(KafkaError::MessageConsumption(RDKafkaErrorCode::UnknownTopicOrPartition), None)]
-    #[case(KafkaError::MessageConsumption(RDKafkaErrorCode::GroupAuthorizationFailed), None)]
     fn only_what_cannot_heal_ends_the_worker(#[case] error: KafkaError, #[case] class: Option<ErrorClass>) {
-        match reaction(&error, "orders", &Ledger::default()) {
+        match reaction(&error, &needs(), &Ledger::default()) {
             Reaction::End(error) => assert_eq!(Some(error.class), class),
             Reaction::Wait(_, message) => assert!(class.is_none() && message.contains("orders"), "{message}"),
-            Reaction::Nothing => panic!("{error} was overlooked"),
+            other => panic!("{error}: {other:?}"),
         }
     }
 
@@ -482,7 +506,7 @@ mod tests {
         ledger.assign(3, 105);
         ledger.assign(7, 20);
         let error = KafkaError::MessageConsumption(RDKafkaErrorCode::BadCompression);
-        let Reaction::End(error) = reaction(&error, "orders", &ledger) else {
+        let Reaction::End(error) = reaction(&error, &needs(), &ledger) else {
             panic!("it must halt");
         };
         for words in ["partition 3 offset 105, partition 7 offset 20", GO_ON] {
@@ -495,6 +519,6 @@ mod tests {
     #[case(KafkaError::MessageConsumption(RDKafkaErrorCode::AllBrokersDown))]
     #[case(KafkaError::MessageConsumption(RDKafkaErrorCode::BrokerTransportFailure))]
     fn a_closed_connection_is_no_trouble(#[case] error: KafkaError) {
-        assert_eq!(reaction(&error, "orders", &Ledger::default()), Reaction::Nothing);
+        assert_eq!(reaction(&error, &needs(), &Ledger::default()), Reaction::Nothing);
     }
 }

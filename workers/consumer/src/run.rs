@@ -16,7 +16,7 @@ use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
 use worker_kit::{Context, ProgressHandle, WorkerError, aws};
 
-use crate::dead_letter::KafkaDeadLetters;
+use crate::dead_letter::{Fatal, KafkaDeadLetters};
 use crate::dynamo::DynamoTable;
 use crate::metrics::ConsumerMetrics;
 use crate::observe::{Observation, Observer};
@@ -27,6 +27,8 @@ use crate::trouble::{Place, Troubles};
 
 /// How often lag and dead letters are measured.
 const OBSERVE_EVERY: Duration = Duration::from_secs(2);
+/// So many looks to one new producer of dead letters, while the brokers let none.
+const LOOKS_TO_PRODUCER: u64 = 5;
 /// At the end queued dead letters have so long.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -66,7 +68,7 @@ pub async fn run(context: Context<ConsumerSettings>) -> Result<Option<Report>, W
         group = source.group,
         owner = %source.owner,
         table = settings.table,
-        "consumes"
+        "reading the topic"
     );
     let consumption = Consumption::new(source, limits, settler, context.shutdown.child_token());
 
@@ -116,11 +118,24 @@ fn observe(
 ) -> Result<(), WorkerError> {
     let stop = &consumption.shutdown;
     let troubles = &consumption.settler.troubles;
-    while !stop.is_cancelled() {
-        if let Some(message) = dead_letters.fatal_error() {
-            stop.cancel();
-            let message = format!("the dead-letter producer can send no more: {message}; a new process can");
-            return Err(WorkerError::environment(Reason::ProducerFailed, message));
+    for look in 1_u64.. {
+        if stop.is_cancelled() {
+            break;
+        }
+        match dead_letters.fatal() {
+            None => troubles.clear(Place::DeadLetters),
+            Some(Fatal::Denied(why)) => {
+                troubles.denied(Place::DeadLetters, why);
+                // The next one is refused as well until somebody allows it.
+                if look.is_multiple_of(LOOKS_TO_PRODUCER) {
+                    dead_letters.renew();
+                }
+            }
+            Some(Fatal::Broken(message)) => {
+                stop.cancel();
+                let message = format!("the dead-letter producer can send no more: {message}; a new process can");
+                return Err(WorkerError::environment(Reason::ProducerFailed, message));
+            }
         }
         match observer.observe(&consumption.ledger.positions(), consumption.is_assigned()) {
             Ok(observation) => {

@@ -85,7 +85,7 @@ impl Settler {
         tracing::info!(
             source = source(record),
             class = flaw.class.as_str(),
-            message = flaw.message,
+            detail = flaw.message,
             "dead-lettered"
         );
         Fate::DeadLettered(flaw.class)
@@ -111,8 +111,8 @@ impl Settler {
     /// Sends the dead letter until it is acknowledged.
     async fn bury(&self, record: &OwnedMessage, flaw: &Flaw, place: Place) {
         let mut delays = delays();
-        while let Err(message) = self.dead_letters.send(DeadLetter { record, flaw }).await {
-            self.troubles.set(place, Reason::DeadLetterTopicUnavailable, message);
+        while let Err(why) = self.dead_letters.send(DeadLetter { record, flaw }).await {
+            self.troubles.set(place, why.reason, why.message);
             pause(&mut delays).await;
         }
     }

@@ -1,8 +1,10 @@
 //! What is in the worker's way just now, gathered from many places into the one trouble of `/progress`. No network.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use kafka_client::Diagnosis;
 use medallion_crds::Reason;
 use worker_kit::ProgressHandle;
 
@@ -11,8 +13,26 @@ use worker_kit::ProgressHandle;
 pub(crate) enum Place {
     /// The brokers or the topic.
     Kafka,
+    /// What the brokers allow of reading, joining and committing.
+    Reading,
+    /// What they allow of remembering the topic beside the dead-letter topic.
+    Anchor,
+    /// The producer of dead letters.
+    DeadLetters,
     /// One record that cannot be settled yet.
     Record { partition: i32, offset: i64 },
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Kafka => formatter.write_str("brokers"),
+            Self::Reading => formatter.write_str("reading"),
+            Self::Anchor => formatter.write_str("anchor"),
+            Self::DeadLetters => formatter.write_str("dead letters"),
+            Self::Record { partition, offset } => write!(formatter, "partition {partition} offset {offset}"),
+        }
+    }
 }
 
 /// All troubles; clones share them.
@@ -35,16 +55,29 @@ impl Troubles {
         let message = message.into();
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         if current.get(&place).is_none_or(|(known, _)| *known != reason) {
-            tracing::warn!(?place, reason = reason.as_str(), message, "blocked");
+            tracing::warn!(%place, reason = reason.as_str(), detail = message, "blocked");
         }
         current.insert(place, (reason, message));
         self.report(&current);
     }
 
+    /// Whether there is one at this place.
+    pub(crate) fn has(&self, place: Place) -> bool {
+        self.current
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains_key(&place)
+    }
+
+    /// What the brokers do not allow.
+    pub(crate) fn denied(&self, place: Place, why: Diagnosis) {
+        self.set(place, why.reason, why.message);
+    }
+
     pub(crate) fn clear(&self, place: Place) {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         if current.remove(&place).is_some() {
-            tracing::info!(?place, "goes on");
+            tracing::info!(%place, "goes on");
             self.report(&current);
         }
     }

@@ -76,14 +76,24 @@ pub fn following(
                 touched.insert(partition.clone());
             } else {
                 return Err(RunError::Unfit(format!(
-                    "{} is partitioned by {:?}, its input {input} by {:?}: let it have the same partition columns, name a \
+                    "{} is partitioned by {}, its input {input} by {}: let it have the same partition columns, name a \
                      model of its changed rows in meta.medallion.changes, or replace the table whole",
                     model.name,
-                    model.partition_by,
-                    partition.keys().collect::<Vec<_>>(),
+                    listed(&model.partition_by),
+                    listed(partition.keys()),
                 )));
             }
         }
     }
     Ok(Touched::Partitions(touched))
+}
+
+/// Columns in words.
+fn listed<'c>(columns: impl IntoIterator<Item = &'c String>) -> String {
+    let all: Vec<_> = columns.into_iter().map(String::as_str).collect();
+    if all.is_empty() {
+        "nothing".to_owned()
+    } else {
+        all.join(", ")
+    }
 }

@@ -127,8 +127,8 @@ impl<S: StreamSource, K: Sink> Engine<S, K> {
             self.metrics.troubles.inc();
             tracing::warn!(
                 reason = trouble.reason.as_str(),
-                message = trouble.message,
-                "cannot begin yet"
+                detail = trouble.message,
+                "cannot begin yet, trying again"
             );
             self.progress.blocked(trouble.reason, trouble.message);
             tokio::select! {
@@ -164,7 +164,7 @@ impl<S: StreamSource, K: Sink> Engine<S, K> {
             shards = listing.shards.len(),
             reading = starts.len(),
             fresh,
-            "begun"
+            "reading the stream"
         );
         Ok((lineage, starts))
     }
@@ -258,7 +258,8 @@ impl<S: StreamSource, K: Sink> Walk<S, K> {
                 self.lineage.gone(&shard);
                 // Whose word holds, this one's or the listings', takes the stream a moment to agree on.
                 self.next_listing = now + LISTING_SOON;
-                let message = format!("shard {shard}: the stream says that it has no such shard; the next listing decides");
+                let message =
+                    format!("shard {shard}: the stream says that it has no such shard; the next listing decides");
                 self.trouble(&shard, WorkerError::environment(Reason::ShardGone, message));
             }
             Event::Trouble(error) => {
@@ -395,7 +396,7 @@ impl<S: StreamSource, K: Sink> Walk<S, K> {
                     self.engine.metrics.troubles.inc();
                     tracing::warn!(
                         reason = error.reason.as_str(),
-                        message = error.message,
+                        detail = error.message,
                         "commit failed, trying again"
                     );
                     self.engine.progress.blocked(error.reason, error.message);
@@ -432,17 +433,22 @@ impl<S: StreamSource, K: Sink> Walk<S, K> {
 
     fn trouble(&mut self, who: &str, error: WorkerError) {
         self.engine.metrics.troubles.inc();
-        tracing::warn!(
-            reason = error.reason.as_str(),
-            message = error.message,
-            "the stream does not answer"
-        );
+        // Each try is a trouble, and only a new one is news.
+        if self.troubles.get(who).is_none_or(|known| known.reason != error.reason) {
+            tracing::warn!(
+                place = who,
+                reason = error.reason.as_str(),
+                detail = error.message,
+                "blocked"
+            );
+        }
         self.troubles.insert(who.to_owned(), error);
         self.report_troubles();
     }
 
     fn healed(&mut self, who: &str) {
         if self.troubles.remove(who).is_some() {
+            tracing::info!(place = who, "goes on");
             self.report_troubles();
         }
     }

@@ -1,6 +1,7 @@
 //! Judges the events of a request and hands them to the broker: all are queued before the first acknowledgement is awaited. Produces to Kafka through the publisher.
 
 use jiff::Timestamp;
+use kafka_client::Diagnosis;
 use medallion_contract::Refusal;
 use medallion_crds::Reason;
 use tokio::time::{Instant, timeout_at};
@@ -96,8 +97,16 @@ fn failed(state: &GatewayState, error: &PublishError) -> Outcome {
             reason: Reason::QueueFull,
             message: error.to_string(),
         },
+        PublishError::Refused(why) => {
+            state.pending.failed(why.clone());
+            // Which right is missing is no client's business.
+            Outcome::Unknown {
+                reason: Reason::NotAcknowledged,
+                message: "the broker does not take the event now".to_owned(),
+            }
+        }
         PublishError::Unknown(message) => {
-            state.pending.failed(message.clone());
+            state.pending.failed(Diagnosis::unavailable(message.clone()));
             Outcome::Unknown {
                 reason: Reason::NotAcknowledged,
                 message: message.clone(),

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use jiff::Timestamp;
+use kafka_client::Diagnosis;
 
 /// Shared by all requests; one entry per request, not per event.
 #[derive(Clone, Debug, Default)]
@@ -15,7 +16,7 @@ struct State {
     /// Start and number of events of each request, oldest first.
     requests: BTreeMap<u64, (Timestamp, usize)>,
     last_acknowledged: Option<Timestamp>,
-    failure: Option<String>,
+    failure: Option<Diagnosis>,
 }
 
 /// What is known at one moment.
@@ -50,12 +51,12 @@ impl Pending {
         self.lock().last_acknowledged = Some(now);
     }
 
-    pub(crate) fn failed(&self, message: String) {
-        self.lock().failure = Some(message);
+    pub(crate) fn failed(&self, why: Diagnosis) {
+        self.lock().failure = Some(why);
     }
 
     /// The last failure since this was last asked.
-    pub(crate) fn take_failure(&self) -> Option<String> {
+    pub(crate) fn take_failure(&self) -> Option<Diagnosis> {
         self.lock().failure.take()
     }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use kafka_client::Diagnosis;
 use medallion_contract::Contract;
 use medallion_crds::Reason;
 use medallion_crds::launch::report::Report;
@@ -16,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use worker_kit::{Context, ProgressHandle, WorkerError};
 
 use crate::metrics::GatewayMetrics;
-use crate::publisher::KafkaPublisher;
+use crate::publisher::{Fatal, KafkaPublisher};
 use crate::router::router;
 use crate::server::{self, Patience};
 use crate::settings::{Limits, pointers};
@@ -118,30 +119,40 @@ async fn watch(
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut tick: u32 = 0;
-    let mut broker_trouble = None;
+    let mut broker_trouble: Option<Diagnosis> = None;
     loop {
         ticks.tick().await;
         context.progress.beat();
-        if let Some(message) = publisher.fatal_error() {
-            return WorkerError::environment(
-                Reason::ProducerFailed,
-                format!("the producer can send no more: {message}; a new process can"),
-            );
+        match publisher.fatal() {
+            None => {}
+            // The next one is refused as well until somebody allows it, so it is made no more often than brokers are asked.
+            Some(Fatal::Denied(why)) => {
+                state.pending.failed(why);
+                if tick.is_multiple_of(TICKS_PER_PROBE) {
+                    renew(publisher.clone()).await;
+                }
+            }
+            Some(Fatal::Broken(message)) => {
+                return WorkerError::environment(
+                    Reason::ProducerFailed,
+                    format!("the producer can send no more: {message}; a new process can"),
+                );
+            }
         }
         let token_trouble = state.tokens.as_ref().and_then(|tokens| tokens.reload().err());
         if tick.is_multiple_of(TICKS_PER_PROBE) {
             let probed = publisher.clone();
             let probe = tokio::task::spawn_blocking(move || probed.probe(PROBE_TIMEOUT)).await;
-            broker_trouble = probe.map_or_else(|error| Some(error.to_string()), Result::err);
+            broker_trouble = probe.map_or_else(|error| Some(Diagnosis::unavailable(error.to_string())), Result::err);
         }
         tick = tick.wrapping_add(1);
-        if let Some(message) = state.pending.take_failure() {
-            broker_trouble.get_or_insert(message);
+        if let Some(why) = state.pending.take_failure() {
+            broker_trouble.get_or_insert(why);
         }
 
         report(state, &context.progress);
         match (&broker_trouble, &token_trouble) {
-            (Some(message), _) => context.progress.blocked(Reason::KafkaUnavailable, message.clone()),
+            (Some(why), _) => context.progress.blocked(why.reason.clone(), why.message.clone()),
             (None, Some(error)) => context.progress.blocked(Reason::TokensUnreadable, error.to_string()),
             (None, None) => {
                 context.progress.clear();
@@ -155,6 +166,14 @@ async fn watch(
                 }
             }
         }
+    }
+}
+
+/// Beside the runtime's workers: a producer that is let go of ends its threads first.
+async fn renew(publisher: Arc<KafkaPublisher>) {
+    let renewed = tokio::task::spawn_blocking(move || publisher.renew()).await;
+    if let Ok(Err(error)) = renewed {
+        tracing::warn!(%error, "no other producer can be made");
     }
 }
 

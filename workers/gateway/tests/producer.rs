@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use gateway::{KafkaPublisher, PublishError, Publisher};
+use gateway::{Fatal, KafkaPublisher, PublishError, Publisher};
 use medallion_crds::launch::KafkaSettings;
 use rdkafka::ClientConfig;
 use rdkafka::Message;
@@ -87,7 +87,7 @@ async fn a_broker_that_is_down_makes_events_unknown_within_their_time() {
         .expect("queued")
         .await
         .expect("acknowledged after the broker is back");
-    assert_eq!(publisher.fatal_error(), None);
+    assert_eq!(publisher.fatal(), None);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -128,12 +128,57 @@ async fn small_events_fill_the_queue_by_their_number() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_producer_that_may_not_begin_says_why_and_the_next_one_may() {
+    let cluster = cluster();
+    let denied = [RDKafkaRespErr::RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED; 3];
+    cluster.request_errors(RDKafkaApiKey::InitProducerId, &denied);
+    let publisher = publisher(&cluster, 1 << 20);
+    let begun = Instant::now();
+    let fatal = loop {
+        if let Some(fatal) = publisher.fatal() {
+            break fatal;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(30), "in vain");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    };
+    let Fatal::Denied(why) = fatal else {
+        panic!("{fatal:?}");
+    };
+    assert_eq!(why.reason, Reason::KafkaRefuses);
+    assert!(why.message.contains("--operation Write --topic purchases;"), "{why}");
+    cluster.clear_request_errors(RDKafkaApiKey::InitProducerId);
+    publisher.renew().expect("another producer");
+    publisher
+        .publish("k", b"{}")
+        .expect("queued")
+        .await
+        .expect("acknowledged");
+    assert_eq!(publisher.fatal(), None);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_that_we_may_not_write_to_is_named() {
+    let cluster = cluster();
+    let denied = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+    cluster.request_errors(RDKafkaApiKey::Produce, &[denied; 10]);
+    let publisher = publisher(&cluster, 1 << 20);
+    let outcome = publisher.publish("k", b"{}").expect("queued").await;
+    let Err(PublishError::Refused(why)) = outcome else {
+        panic!("{outcome:?}");
+    };
+    assert!(why.message.contains("--operation Write --topic purchases;"), "{why}");
+    cluster.topic_error("purchases", denied).expect("set");
+    let error = publisher.probe(Duration::from_secs(5)).expect_err("denied");
+    assert_eq!(error.reason, Reason::KafkaRefuses, "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_missing_topic_is_not_made_by_asking_for_it() {
     let cluster = MockCluster::new(1).expect("mock brokers");
     let publisher = publisher(&cluster, 1 << 20);
     for _ in 0..2 {
         let error = publisher.probe(Duration::from_secs(5)).expect_err("missing");
-        assert!(error.contains("purchases"), "{error}");
+        assert!(error.message.contains("purchases"), "{error}");
     }
 }
 
@@ -146,5 +191,5 @@ async fn a_missing_topic_is_named() {
     let error = publisher(&cluster, 1 << 20)
         .probe(Duration::from_secs(5))
         .expect_err("missing");
-    assert!(error.contains("purchases"), "{error}");
+    assert!(error.message.contains("purchases"), "{error}");
 }

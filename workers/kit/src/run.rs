@@ -5,11 +5,10 @@ use std::process::ExitCode as ProcessExit;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use medallion_crds::Reason;
-use medallion_crds::Worker;
 use medallion_crds::launch::report::Report;
 use medallion_crds::launch::{ExitCode, Settings, environment};
 use medallion_crds::progress::Identity;
+use medallion_crds::{Reason, Stage, Worker};
 use serde::de::DeserializeOwned;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -75,9 +74,9 @@ where
         attempt,
     } = text.as_deref().map(Subject::of).unwrap_or_default();
     let version = crate::VERSION;
-    let worker_name = worker.as_str();
+    let worker = worker.as_str();
     tracing::info!(
-        worker = worker_name,
+        worker,
         version,
         namespace,
         pipeline,
@@ -86,27 +85,34 @@ where
         attempt,
         "started"
     );
-    match with_context(worker, text, run).await {
+    match with_context(text, run).await {
         Ok(report) => {
             if let Some(report) = &report {
                 termination::leave(report);
             }
-            tracing::info!(namespace, pipeline, stage, run = stage_run, attempt, "done");
+            tracing::info!(worker, namespace, pipeline, stage, run = stage_run, attempt, "done");
             ExitCode::Done
         }
         Err(error) => {
             termination::leave(&Report::Failure(error.report()));
-            tracing::error!(class = ?error.class, reason = error.reason.as_str(), message = error.message, "ended");
+            tracing::error!(
+                worker,
+                namespace,
+                pipeline,
+                stage,
+                run = stage_run,
+                attempt,
+                class = ?error.class,
+                reason = error.reason.as_str(),
+                detail = error.message,
+                "ended without having done its work"
+            );
             error.class.exit_code()
         }
     }
 }
 
-async fn with_context<W, R, F>(
-    worker: Worker,
-    text: Result<String, SettingsError>,
-    run: R,
-) -> Result<Option<Report>, WorkerError>
+async fn with_context<W, R, F>(text: Result<String, SettingsError>, run: R) -> Result<Option<Report>, WorkerError>
 where
     W: DeserializeOwned,
     R: FnOnce(Context<W>) -> F,
@@ -120,6 +126,7 @@ where
         stage: settings.stage,
         settings_hash: variable(environment::SETTINGS_HASH),
     };
+    let streams = is_streaming(settings.stage);
     let metrics = Metrics::default();
     let progress = ProgressHandle::new(identity, Timestamp::now);
     metrics.show_retention(progress.clone());
@@ -142,7 +149,7 @@ where
     let outcome = run(context).await;
     if let Err(error) = &outcome
         && error.class == ErrorClass::LossRisk
-        && is_streaming(worker)
+        && streams
     {
         halt(error, &progress, &ready, &shutdown).await;
     }
@@ -158,7 +165,7 @@ async fn halt(
 ) {
     tracing::error!(
         reason = error.reason.as_str(),
-        message = error.message,
+        detail = error.message,
         "halted: data may be lost"
     );
     ready.send_replace(false);
@@ -175,8 +182,9 @@ async fn halt(
     }
 }
 
-const fn is_streaming(worker: Worker) -> bool {
-    matches!(worker, Worker::Gateway | Worker::Consumer | Worker::Exporter)
+/// Whether the worker stays up between its work; the provisioner, which has no stage, does not.
+fn is_streaming(stage: Option<Stage>) -> bool {
+    stage.is_some_and(|stage| !stage.is_batch())
 }
 
 fn shutdown_on_signal() -> Result<CancellationToken, WorkerError> {
@@ -204,6 +212,16 @@ mod tests {
 
     use super::*;
     use crate::progress::LONGEST_TURN;
+
+    #[test]
+    fn what_stays_up_is_what_runs_as_no_job() {
+        let streaming: Vec<Stage> = Stage::ALL
+            .into_iter()
+            .filter(|stage| is_streaming(Some(*stage)))
+            .collect();
+        assert_eq!(streaming, [Stage::Ingest, Stage::Persist, Stage::Bronze]);
+        assert!(!is_streaming(None), "the provisioner is a Job");
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_halted_worker_stays_unready_and_says_what_to_do() {

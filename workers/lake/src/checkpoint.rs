@@ -34,7 +34,7 @@ impl Table {
         let snapshot = snapshot.clone();
         *last = Some(tokio::task::spawn_blocking(move || {
             match snapshot.kernel().checkpoint(table.engine(), None) {
-                Ok(_) => tracing::info!(
+                Ok(_) => tracing::debug!(
                     table = table.address(),
                     version = snapshot.version(),
                     "checkpoint written"

@@ -94,7 +94,7 @@ impl OwnedTable {
                     if change.remove != Remove::Nothing || !change.starts_alike(&base, &found) {
                         return Ok(Outcome::Conflict(found));
                     }
-                    tracing::info!(
+                    tracing::debug!(
                         table = self.address(),
                         from = base.version(),
                         to = found.version(),

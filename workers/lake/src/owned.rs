@@ -72,7 +72,9 @@ impl OwnedTable {
         if snapshot.partition_columns() != partition_columns {
             let found = snapshot.partition_columns();
             return Err(differs(format!(
-                "it is partitioned by {found:?} instead of {partition_columns:?}"
+                "it is partitioned by {} instead of {}",
+                listed(found),
+                listed(partition_columns)
             )));
         }
         schema::table_fits(schema, snapshot.schema()).map_err(differs)?;
@@ -224,4 +226,14 @@ impl fmt::Debug for OwnedTable {
 fn milliseconds(time: SystemTime) -> u64 {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Columns in words.
+fn listed(columns: &[impl AsRef<str>]) -> String {
+    let all: Vec<_> = columns.iter().map(AsRef::as_ref).collect();
+    if all.is_empty() {
+        "nothing".to_owned()
+    } else {
+        all.join(", ")
+    }
 }

@@ -177,7 +177,7 @@ impl Loader {
     async fn settle(&self) -> Result<Known, LoadError> {
         let mut known = self.warehouse.list(&self.names.run_prefix()).await?;
         for (name, listed) in known.iter_mut().filter(|(_, listed)| !listed.ended) {
-            tracing::info!(statement = name, "found running");
+            tracing::info!(statement = name, "waiting for a statement of an earlier process");
             if !self.names.is_own(name) && !name.ends_with(step::PUBLISH) {
                 self.warehouse.cancel(&listed.id, name).await;
             }
@@ -185,7 +185,7 @@ impl Loader {
                 Ok(()) => {}
                 // Nobody says that it has ended.
                 Err(error @ LoadError::Warehouse { .. }) => return Err(error),
-                Err(error) => tracing::info!(statement = name, %error, "ended without success"),
+                Err(error) => tracing::info!(statement = name, %error, "the earlier statement ended without success"),
             }
             listed.ended = true;
         }
@@ -234,13 +234,17 @@ impl Loader {
         let lost = gold.loaded.as_ref().map(|loaded| lost(loaded.columns(), found));
         let lost = lost.filter(|lost| !lost.is_empty());
         if let Some(why) = &claim.takeover {
-            tracing::warn!(table, why, "taken over");
+            tracing::warn!(table, why, "table taken over");
         }
         if let Some(why) = &claim.void {
-            tracing::warn!(table, why, "made anew whole");
+            tracing::warn!(table, why, "the whole table is loaded");
         }
         if let Some(columns) = &lost {
-            tracing::warn!(table, ?columns, "columns are gone, the table is made anew whole");
+            tracing::warn!(
+                table,
+                columns = columns.iter().copied().collect::<Vec<_>>().join(", "),
+                "columns are gone, the whole table is loaded"
+            );
         }
         let loaded = gold.loaded.as_ref().filter(|_| lost.is_none());
         let touched = touched(target.mode, loaded.map(|loaded| loaded.files.as_slice()), &gold.wanted);
@@ -355,7 +359,7 @@ impl Loader {
         let outcome = work.await;
         let seconds = begun.elapsed().as_secs_f64();
         self.metrics.seconds.add(step, seconds);
-        tracing::info!(step, seconds, "ended");
+        tracing::info!(step, seconds, "step ended");
         outcome
     }
 
@@ -415,7 +419,7 @@ fn judge(
     match (ledger.verdict(run_uid, tables), outcome) {
         (Verdict::Published, outcome) => {
             if let Err(error) = outcome {
-                tracing::info!(%error, "published all the same");
+                tracing::info!(%error, "published although a statement ended with an error");
             }
             tracing::info!(rows = ledger.rows_of(run_uid), tables = plans.len(), "published");
             Ok(ledger)

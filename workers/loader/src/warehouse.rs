@@ -134,7 +134,7 @@ impl Warehouse {
         }
         let id = match known.get(&name) {
             Some(listed) => {
-                tracing::info!(statement = name, "found again");
+                tracing::info!(statement = name, "going on with a statement of an earlier process");
                 listed.id.clone()
             }
             None => self.submit(&name, step, statements).await?,
@@ -234,8 +234,8 @@ impl Warehouse {
     /// Asks for a statement's end. It is not known whether that helps, and nothing depends on it.
     pub async fn cancel(&self, id: &str, name: &str) {
         match self.client.cancel_statement().id(id).send().await {
-            Ok(_) => tracing::info!(statement = name, "cancelled"),
-            Err(error) => tracing::info!(statement = name, error = said(&error), "not cancelled"),
+            Ok(_) => tracing::info!(statement = name, "statement cancelled"),
+            Err(error) => tracing::info!(statement = name, error = said(&error), "statement not cancelled"),
         }
     }
 }

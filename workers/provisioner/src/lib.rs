@@ -47,9 +47,9 @@ pub async fn run(context: Context<ProvisionerSettings>) -> Result<Option<Report>
     for dependency in &report.dependencies {
         let (name, state, message) = (&dependency.name, dependency.state, dependency.message.as_deref());
         if state.is_met() {
-            tracing::info!(name, ?state, message);
+            tracing::info!(dependency = name, ?state, detail = message, "as it must be");
         } else {
-            tracing::warn!(name, ?state, message);
+            tracing::warn!(dependency = name, ?state, detail = message, "not as it must be");
         }
     }
     Ok(Some(Report::Provision(report)))

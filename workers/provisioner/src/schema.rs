@@ -131,7 +131,7 @@ impl Schemas {
             Ok(rows) => Ok(self.claimant.difference(&self.warehouse.schema, &rows)),
             // The ledger is the loader's, and the loader itself looks whose the tables are.
             Err(Trouble::Refused(message)) => {
-                tracing::info!(message, "the warehouse's ledger could not be read");
+                tracing::info!(detail = message, "the warehouse's ledger could not be read");
                 Ok(None)
             }
             Err(trouble) => Err(trouble),

@@ -8,7 +8,7 @@ use medallion_crds::Reason;
 use worker_kit::{ErrorClass, WorkerError};
 
 use crate::support::{
-    Brokers, DEAD_LETTERS, MemoryTable, OWNER, PARTITIONS, Running, TOPIC, SetNames, event, eventually,
+    Brokers, DEAD_LETTERS, MemoryTable, OWNER, PARTITIONS, Running, SetNames, TOPIC, event, eventually,
 };
 
 const OTHER: &str = "0b7c/shop/payments";

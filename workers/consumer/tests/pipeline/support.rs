@@ -13,6 +13,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use jiff::Timestamp;
 use kafka_admin::{Stamp, topic_id};
+use kafka_client::Diagnosis;
 use medallion_contract::{Contract, Pointers};
 use medallion_crds::Reason;
 use medallion_crds::launch::KafkaSettings;
@@ -256,10 +257,10 @@ impl FlakyDeadLetters {
 }
 
 impl DeadLetterSink for FlakyDeadLetters {
-    fn send<'a>(&'a self, letter: DeadLetter<'a>) -> BoxFuture<'a, Result<(), String>> {
+    fn send<'a>(&'a self, letter: DeadLetter<'a>) -> BoxFuture<'a, Result<(), Diagnosis>> {
         async move {
             if self.down.load(Ordering::SeqCst) {
-                return Err("down".to_owned());
+                return Err(Diagnosis::new(Reason::DeadLetterTopicUnavailable, "down"));
             }
             self.topic.send(letter).await
         }

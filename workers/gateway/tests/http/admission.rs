@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use gateway::PublishError;
 use http::StatusCode;
+use kafka_client::Diagnosis;
 use rstest::rstest;
 use serde_json::json;
 
@@ -62,6 +63,7 @@ async fn a_request_of_refused_events_only_is_unprocessable() {
 #[rstest]
 #[case::no_acknowledgement(Act::Never, "u", 503)]
 #[case::failed(Act::Fail(PublishError::Unknown("all brokers down".to_owned())), "u", 503)]
+#[case::denied(Act::Refuse(PublishError::Refused(Diagnosis::unavailable("User:shop"))), "u", 503)]
 #[case::queue_full(Act::Refuse(PublishError::Full), "u", 503)]
 #[case::too_large_for_the_broker(Act::Fail(PublishError::TooLarge), "r", 422)]
 #[case::too_large_for_the_producer(Act::Refuse(PublishError::TooLarge), "r", 422)]

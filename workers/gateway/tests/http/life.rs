@@ -164,7 +164,7 @@ async fn without_its_topic_it_is_not_ready_and_says_why() {
         assert!(begun.elapsed() < PATIENCE, "in vain");
         tokio::time::sleep(Duration::from_millis(50)).await;
     };
-    assert_eq!(trouble.reason, Reason::KafkaUnavailable);
+    assert_eq!(trouble.reason, Reason::TopicMissing);
     assert!(trouble.message.contains("purchases"), "{}", trouble.message);
     assert!(!*life.ready.borrow());
     life.shutdown.cancel();

@@ -217,7 +217,11 @@ async fn the_log_of_a_table_that_is_not_there_is_not_read() {
     let home = home_in(&LakeStore::given(Arc::clone(&objects) as _).expect("store"));
     assert!(home.table.snapshot().await.expect("no error").is_none());
     assert!(home.table.open().await.expect("no error").is_none());
-    assert_eq!(objects.gets(), 0, "the log library logs what it does not find as an error");
+    assert_eq!(
+        objects.gets(),
+        0,
+        "the log library logs what it does not find as an error"
+    );
     assert_eq!(created(&home).await.version(), 0);
 }
 
