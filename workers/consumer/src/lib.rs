@@ -14,6 +14,7 @@ mod metrics;
 mod needs;
 mod observe;
 mod poll;
+mod reaction;
 mod retention;
 mod run;
 mod settings;
@@ -23,6 +24,7 @@ mod table;
 mod topic;
 mod trouble;
 mod verdict;
+mod waiting;
 
 pub use dead_letter::{DeadLetter, DeadLetterSink, KafkaDeadLetters};
 pub use dynamo::DynamoTable;

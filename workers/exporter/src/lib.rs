@@ -24,6 +24,8 @@ mod sequence;
 mod settings;
 mod sink;
 mod source;
+mod trouble;
+mod walk;
 
 pub use bronze::{BETWEEN_PUT_AND_COMMIT, BronzeSink};
 pub use clock::Clock;

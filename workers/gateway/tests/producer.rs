@@ -1,8 +1,9 @@
 //! The producer against librdkafka's own mock brokers. Loopback only.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use gateway::{Fatal, KafkaPublisher, PublishError, Publisher};
+use medallion_crds::Reason;
 use medallion_crds::launch::KafkaSettings;
 use rdkafka::ClientConfig;
 use rdkafka::Message;
@@ -10,7 +11,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::Headers;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
-use rdkafka::types::RDKafkaRespErr;
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 
 fn cluster() -> MockCluster<'static, DefaultProducerContext> {
     let cluster = MockCluster::new(1).expect("mock brokers");

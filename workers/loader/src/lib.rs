@@ -16,6 +16,7 @@ mod error;
 mod failure;
 mod gold;
 mod identifier;
+mod judge;
 mod layout;
 mod ledger;
 mod load;
