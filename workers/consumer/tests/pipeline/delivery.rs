@@ -6,6 +6,8 @@ use std::sync::atomic::Ordering;
 use medallion_crds::Reason;
 use rdkafka::Message;
 use rdkafka::message::Headers;
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+use rstest::rstest;
 use worker_kit::ErrorClass;
 
 use crate::support::{Brokers, FlakyDeadLetters, MemoryTable, PARTITIONS, Running, event, eventually};
@@ -36,6 +38,44 @@ async fn every_record_is_stored_duplicate_or_dead_and_all_offsets_are_committed(
     assert_eq!(table.len(), 40);
     assert!((2..=3).contains(&counts.1), "poison, and one or two of the reused id");
     assert_eq!(brokers.committed(), [Some(11), Some(11), Some(11), Some(10)]);
+}
+
+#[rstest]
+#[case::committing(
+    RDKafkaApiKey::OffsetCommit,
+    RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
+    "--topic orders;"
+)]
+#[case::fetching(
+    RDKafkaApiKey::Fetch,
+    RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
+    "--topic orders;"
+)]
+#[case::joining(
+    RDKafkaApiKey::JoinGroup,
+    RDKafkaRespErr::RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED,
+    "--group "
+)]
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_brokers_do_not_allow_is_named_until_they_do(
+    #[case] question: RDKafkaApiKey,
+    #[case] answer: RDKafkaRespErr,
+    #[case] right: &str,
+) {
+    let (brokers, table) = (Brokers::new(), Arc::new(MemoryTable::default()));
+    brokers.produce(0, &event("1", 1));
+    brokers.deny(question, answer);
+    let running = Running::start(&brokers, &table, ROOMY);
+    eventually("the right is named", || {
+        running.trouble_in_words().is_some_and(|(reason, message)| {
+            reason == Reason::KafkaRefuses && message.contains("--operation Read") && message.contains(right)
+        })
+    })
+    .await;
+    brokers.allow(question);
+    eventually("it goes on", || table.len() == 1 && running.trouble().is_none()).await;
+    running.stop().await.expect("a good end");
+    assert_eq!(brokers.committed()[0], Some(1));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -25,6 +25,7 @@ use rdkafka::message::{Header, OwnedHeaders, OwnedMessage};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore};
 use tokio::task::JoinHandle;
@@ -156,6 +157,16 @@ impl Brokers {
             dead_letter_topic: DEAD_LETTERS.to_owned(),
             tls: None,
         }
+    }
+
+    /// From now on the brokers answer this question so.
+    pub fn deny(&self, question: RDKafkaApiKey, answer: RDKafkaRespErr) {
+        self.cluster.request_errors(question, &[answer; 1000]);
+    }
+
+    /// The brokers answer this question as usual again.
+    pub fn allow(&self, question: RDKafkaApiKey) {
+        self.cluster.clear_request_errors(question);
     }
 
     /// Everything in the dead-letter topic.
@@ -427,6 +438,12 @@ impl Running {
         lines
             .filter_map(|line| line.rsplit(' ').next()?.parse::<usize>().ok())
             .sum()
+    }
+
+    /// What is in its way, and what a person reads of it.
+    pub fn trouble_in_words(&self) -> Option<(Reason, String)> {
+        let trouble = self.progress.snapshot().work.trouble?;
+        Some((trouble.reason, trouble.message))
     }
 
     pub fn trouble(&self) -> Option<String> {
