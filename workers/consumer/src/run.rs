@@ -1,6 +1,5 @@
 //! The consumer's life: start, consume, observe, drain. Consumes from Kafka, writes to `DynamoDB`, produces dead letters.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +20,7 @@ use crate::dynamo::DynamoTable;
 use crate::metrics::ConsumerMetrics;
 use crate::observe::{Observation, Observer};
 use crate::poll::{Consumption, Source, consume, watch_names};
-use crate::settings::{Limits, pointers};
+use crate::settings::Limits;
 use crate::settle::Settler;
 use crate::trouble::{Place, Troubles};
 
@@ -36,11 +35,8 @@ const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 pub async fn run(context: Context<ConsumerSettings>) -> Result<Option<Report>, WorkerError> {
     let settings = &context.settings.worker;
     let limits = Limits::from_settings(settings)?;
-    let contract = Contract::from_file(
-        Path::new(settings.contract.schema_path()),
-        &pointers(&settings.contract),
-    )
-    .map_err(|error| WorkerError::settings(Reason::BadContract, error.to_string()))?;
+    let contract = Contract::mounted(&settings.contract)
+        .map_err(|error| WorkerError::settings(Reason::BadContract, error.to_string()))?;
     let kafka = &settings.kafka;
     let dead_letters = KafkaDeadLetters::new(kafka, &settings.group).map_err(|error| bad_client(&error))?;
     let dead_letters = Arc::new(dead_letters);

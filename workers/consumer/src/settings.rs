@@ -1,6 +1,5 @@
 //! The consumer's limits, checked once. No network.
 
-use medallion_contract::Pointers;
 use medallion_crds::launch::{ConsumerSettings, ContractSettings};
 use worker_kit::{Faults, WorkerError};
 
@@ -46,19 +45,9 @@ impl Limits {
     }
 }
 
-/// The contract's pointers in the settings.
-pub(crate) fn pointers(contract: &ContractSettings) -> Pointers<'_> {
-    Pointers {
-        key: &contract.key,
-        event_id: &contract.event_id,
-        event_time: &contract.event_time,
-        event_version: contract.event_version.as_deref(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use medallion_crds::launch::{ContractVersionSettings, KafkaSettings};
+    use medallion_crds::launch::{ContractSettings, ContractVersionSettings, KafkaSettings};
 
     use super::*;
 

@@ -6,6 +6,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use jsonschema::{Draft, PatternOptions, Validator};
 use medallion_crds::Reason;
+use medallion_crds::launch::ContractSettings;
 
 use crate::canonical::digest;
 use crate::cell::{self, Cell};
@@ -36,6 +37,17 @@ pub struct Pointers<'p> {
     pub event_time: &'p str,
     /// To the event version, if events have one.
     pub event_version: Option<&'p str>,
+}
+
+impl<'p> From<&'p ContractSettings> for Pointers<'p> {
+    fn from(settings: &'p ContractSettings) -> Self {
+        Self {
+            key: &settings.key,
+            event_id: &settings.event_id,
+            event_time: &settings.event_time,
+            event_version: settings.event_version.as_deref(),
+        }
+    }
 }
 
 /// A compiled contract.
@@ -106,6 +118,11 @@ impl Contract {
                 .map(|pointer| schema::path(&root, "eventVersion", pointer, Target::Version))
                 .transpose()?,
         })
+    }
+
+    /// Compiles the contract that admits new events, as it is mounted for a worker.
+    pub fn mounted(settings: &ContractSettings) -> Result<Self, ContractError> {
+        Self::from_file(Path::new(settings.schema_path()), &settings.into())
     }
 
     /// Compiles a contract whose schema is mounted as a file.

@@ -1,10 +1,9 @@
 //! Puts the exporter together from its settings. Talks to `DynamoDB` and S3.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use medallion_contract::{Contract, Pointers};
+use medallion_contract::Contract;
 use medallion_crds::Reason;
 use medallion_crds::launch::ExporterSettings;
 use medallion_crds::launch::report::Report;
@@ -21,13 +20,7 @@ use crate::settings::engine_settings;
 pub async fn run(context: Context<ExporterSettings>) -> Result<Option<Report>, WorkerError> {
     let settings = &context.settings.worker;
     let engine_settings = engine_settings(settings)?;
-    let pointers = Pointers {
-        key: &settings.contract.key,
-        event_id: &settings.contract.event_id,
-        event_time: &settings.contract.event_time,
-        event_version: settings.contract.event_version.as_deref(),
-    };
-    let contract = Contract::from_file(Path::new(settings.contract.schema_path()), &pointers)
+    let contract = Contract::mounted(&settings.contract)
         .map_err(|error| WorkerError::settings(Reason::BadContract, error.to_string()))?;
     let configuration = worker_kit::aws::configuration(&context.settings.region).await;
     let table = LakeStore::s3(&configuration)

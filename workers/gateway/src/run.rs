@@ -1,7 +1,6 @@
 //! The gateway's life: start, serve, watch the broker and the tokens, drain. Listens on the HTTP port and produces to Kafka.
 
 use std::net::Ipv4Addr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,7 +19,7 @@ use crate::metrics::GatewayMetrics;
 use crate::publisher::{Fatal, KafkaPublisher};
 use crate::router::router;
 use crate::server::{self, Patience};
-use crate::settings::{Limits, pointers};
+use crate::settings::Limits;
 use crate::state::GatewayState;
 use crate::tokens::Tokens;
 
@@ -50,11 +49,8 @@ pub async fn run(context: Context<GatewaySettings>) -> Result<Option<Report>, Wo
 pub async fn run_on(listener: TcpListener, context: Context<GatewaySettings>) -> Result<Option<Report>, WorkerError> {
     let settings = &context.settings.worker;
     let limits = Limits::from_settings(settings)?;
-    let contract = Contract::from_file(
-        Path::new(settings.contract.schema_path()),
-        &pointers(&settings.contract),
-    )
-    .map_err(|error| WorkerError::settings(Reason::BadContract, error.to_string()))?;
+    let contract = Contract::mounted(&settings.contract)
+        .map_err(|error| WorkerError::settings(Reason::BadContract, error.to_string()))?;
     // The queue's time ends before the request's, so that the producer's own answer can still be passed on.
     let delivery_timeout = limits.request.saturating_sub(limits.request / 10);
     let publisher = KafkaPublisher::new(

@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use medallion_contract::Pointers;
-use medallion_crds::launch::{ContractSettings, GatewaySettings};
+use medallion_crds::launch::GatewaySettings;
 use worker_kit::{Faults, WorkerError};
 
 /// What bounds the gateway's work and memory.
@@ -54,19 +53,9 @@ impl Limits {
     }
 }
 
-/// The contract's pointers in the settings.
-pub(crate) fn pointers(contract: &ContractSettings) -> Pointers<'_> {
-    Pointers {
-        key: &contract.key,
-        event_id: &contract.event_id,
-        event_time: &contract.event_time,
-        event_version: contract.event_version.as_deref(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use medallion_crds::launch::{ContractVersionSettings, KafkaSettings};
+    use medallion_crds::launch::{ContractSettings, ContractVersionSettings, KafkaSettings};
 
     use super::*;
 

@@ -1,10 +1,12 @@
-//! The AWS configuration all workers share: region, credentials chain, time-outs and retries. Resolves credentials over the network when used.
+//! What all workers share of AWS: region, credentials chain, time-outs, retries, and what a service said. Resolves credentials over the network when used.
 
+use std::error::Error;
 use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
 /// The SDK's configuration for one region. Endpoints and credentials come by the SDK's standard environment, service
 /// account or instance. One attempt has 10 s, one call with its retries 60 s: longer waits are the worker's own to show.
@@ -26,4 +28,68 @@ pub async fn configuration(region: &str) -> SdkConfig {
         )
         .load()
         .await
+}
+
+/// What an AWS service said; if it did not answer, the error and its causes, of which the error itself says only the
+/// outermost.
+pub fn said<E: Error + ProvideErrorMetadata>(error: &E) -> String {
+    if let (Some(code), Some(message)) = (error.code(), error.message()) {
+        return format!("{code}: {message}");
+    }
+    let mut parts = vec![error.to_string()];
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        // Wrappers often repeat what they wrap.
+        if !parts.iter().any(|part| part.contains(&text)) {
+            parts.push(text);
+        }
+        cause = error.source();
+    }
+    parts.join(": ")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt;
+
+    use aws_smithy_types::error::ErrorMetadata;
+
+    use super::*;
+
+    #[derive(Debug)]
+    struct Failed {
+        metadata: ErrorMetadata,
+        cause: std::io::Error,
+    }
+
+    impl fmt::Display for Failed {
+        fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+            formatter.write_str("dispatch failure")
+        }
+    }
+
+    impl Error for Failed {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            Some(&self.cause)
+        }
+    }
+
+    impl ProvideErrorMetadata for Failed {
+        fn meta(&self) -> &ErrorMetadata {
+            &self.metadata
+        }
+    }
+
+    #[test]
+    fn the_services_own_words_come_before_those_of_the_connection() {
+        let failed = |metadata| Failed {
+            metadata,
+            cause: std::io::Error::other("connection refused"),
+        };
+        let answered = ErrorMetadata::builder().code("AccessDenied").message("no").build();
+        assert_eq!(said(&failed(answered)), "AccessDenied: no");
+        let unanswered = ErrorMetadata::builder().build();
+        assert_eq!(said(&failed(unanswered)), "dispatch failure: connection refused");
+    }
 }

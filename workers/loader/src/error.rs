@@ -1,8 +1,5 @@
 //! What can go wrong in a load, and what must follow. No network.
 
-use std::error::Error as StdError;
-
-use aws_sdk_redshiftdata::error::ProvideErrorMetadata;
 use medallion_crds::Reason;
 use medallion_lake::LakeError;
 use thiserror::Error;
@@ -182,25 +179,6 @@ impl LoadError {
 fn sentences(refusals: &[Refusal]) -> String {
     let sentences: Vec<String> = refusals.iter().map(ToString::to_string).collect();
     sentences.join("; ")
-}
-
-/// What an AWS service said; if it did not answer, the error and its causes, of which the error itself says only the
-/// outermost.
-pub fn said<E: StdError + ProvideErrorMetadata>(error: &E) -> String {
-    if let (Some(code), Some(message)) = (error.code(), error.message()) {
-        return format!("{code}: {message}");
-    }
-    let mut parts = vec![error.to_string()];
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let text = error.to_string();
-        // Wrappers often repeat what they wrap.
-        if !parts.iter().any(|part| part.contains(&text)) {
-            parts.push(text);
-        }
-        cause = error.source();
-    }
-    parts.join(": ")
 }
 
 impl From<LoadError> for WorkerError {

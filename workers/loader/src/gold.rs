@@ -14,9 +14,10 @@ use medallion_lake::{DataFile, LakeError, LakeStore, S3Addressing, Snapshot, Tab
 use parquet::arrow::parquet_to_arrow_schema;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+use worker_kit::aws::said;
 
 use crate::column::Column;
-use crate::error::{LoadError, said};
+use crate::error::LoadError;
 use crate::identifier::Identifier;
 use crate::layout::{Footer, GoldFile};
 use crate::ledger::Mark;

@@ -17,8 +17,9 @@ use aws_sdk_redshiftdata::operation::describe_statement::{DescribeStatementError
 use aws_sdk_redshiftdata::types::{ExecutionMode, Field, StatementStatusString, StatusString};
 use medallion_crds::launch::WarehouseSettings;
 use tokio::time::{Instant, sleep};
+use worker_kit::aws::said;
 
-use crate::error::{LoadError, said};
+use crate::error::LoadError;
 use crate::failure::{self, Failure};
 use crate::names::{self, Names};
 use crate::statement::Statement;

@@ -7,8 +7,9 @@ use aws_sdk_s3::operation::create_bucket::CreateBucketError;
 use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
 use medallion_crds::pipeline::Management;
 use medallion_lake::S3Addressing;
+use worker_kit::aws::said;
 
-use crate::finding::{Finding, OR_MANAGED, said};
+use crate::finding::{Finding, OR_MANAGED};
 
 /// The region that may not be named when a bucket is created.
 const UNNAMED_REGION: &str = "us-east-1";

@@ -1,6 +1,6 @@
 //! Checks the event contract whole, before anything starts. Reads a mounted file, no network.
 
-use medallion_contract::{Contract, Pointers};
+use medallion_contract::Contract;
 use medallion_crds::launch::ContractSettings;
 use medallion_crds::pipeline::ContractVersionStatus;
 
@@ -34,13 +34,7 @@ pub fn check(settings: &ContractSettings) -> (Finding, Option<Contract>) {
             return (Finding::Missing(message), None);
         }
     };
-    let pointers = Pointers {
-        key: &settings.key,
-        event_id: &settings.event_id,
-        event_time: &settings.event_time,
-        event_version: settings.event_version.as_deref(),
-    };
-    match Contract::compile(&text, &pointers) {
+    match Contract::compile(&text, &settings.into()) {
         Ok(contract) => (Finding::Exists, Some(contract)),
         Err(error) => (
             Finding::Differs(format!("{error}; a corrected contract is a new ConfigMap")),

@@ -1,10 +1,8 @@
 //! What was found about one dependency. No network.
 
-use std::error::Error;
 use std::future::Future;
 use std::time::Duration;
 
-use aws_sdk_s3::error::ProvideErrorMetadata;
 use medallion_crds::pipeline::{Dependency, DependencyKind, DependencyState};
 
 /// What was found. Every state but `Exists` says more in words; where something must be done, what.
@@ -73,25 +71,6 @@ pub fn late(limit: Duration) -> Finding {
         "no answer within {} s: check that it can be reached",
         limit.as_secs()
     ))
-}
-
-/// What an AWS service said; if it did not answer, the error and its causes, of which the error itself says only the
-/// outermost.
-pub fn said<E: Error + ProvideErrorMetadata>(error: &E) -> String {
-    if let (Some(code), Some(message)) = (error.code(), error.message()) {
-        return format!("{code}: {message}");
-    }
-    let mut parts = vec![error.to_string()];
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let text = error.to_string();
-        // Wrappers often repeat what they wrap.
-        if !parts.iter().any(|part| part.contains(&text)) {
-            parts.push(text);
-        }
-        cause = error.source();
-    }
-    parts.join(": ")
 }
 
 /// What to add to every "missing" of a pipeline that only verifies.

@@ -10,8 +10,7 @@ use aws_sdk_redshiftdata::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_redshiftdata::types::{Field, StatusString};
 use medallion_crds::launch::WarehouseSettings;
 use tokio::time::{Instant, sleep};
-
-use crate::finding::said;
+use worker_kit::aws::said;
 
 /// How long the Data API may hold a question about a statement open.
 const WAIT_SECONDS: i32 = 2;

@@ -12,9 +12,10 @@ use aws_sdk_dynamodb::types::{
 };
 use medallion_crds::pipeline::Management;
 use tokio::time::sleep;
+use worker_kit::aws::said;
 
 use crate::claimant::Claimant;
-use crate::finding::{Finding, OR_MANAGED, said};
+use crate::finding::{Finding, OR_MANAGED};
 
 const KEY: &str = "key";
 const EVENT_ID: &str = "event_id";
