@@ -56,6 +56,20 @@ fn record(number: u64, kind: ChangeKind, payload: Option<&str>, at: &str) -> Str
     }
 }
 
+const PAYLOAD: &str = r#"{"id": "e", "order": "o", "at": "2026-03-01T00:00:00Z"}"#;
+
+/// An event that has come.
+fn insert(number: u64) -> StreamRecord {
+    record(number, ChangeKind::Insert, Some(PAYLOAD), "2026-03-01T00:00:00Z")
+}
+
+/// A sink that has read the table's log, as at a start.
+async fn loaded(table: &OwnedTable) -> BronzeSink {
+    let mut sink = BronzeSink::new(table.clone(), contract());
+    sink.load().await.expect("the table");
+    sink
+}
+
 fn pending(shard: &str, number: u64) -> Pending {
     let position = Position {
         sequence: Some(Sequence::new(format!("{number:021}"))),
@@ -166,8 +180,7 @@ async fn every_change_becomes_a_row_of_its_day_whatever_it_holds() {
 async fn positions_without_rows_are_committed_and_read_back() {
     let folder = tempfile::tempdir().expect("folder");
     let table = table(&folder);
-    let mut sink = BronzeSink::new(table.clone(), contract());
-    sink.load().await.expect("a new table");
+    let mut sink = loaded(&table).await;
     let positions = pending("shardId-1", 9);
     let flushed = sink.commit(&positions).await.expect("committed");
     assert_eq!((flushed.version, flushed.rows), (1, 0));
@@ -182,23 +195,14 @@ async fn positions_without_rows_are_committed_and_read_back() {
 async fn a_second_exporter_is_told_apart_and_adds_nothing() {
     let folder = tempfile::tempdir().expect("folder");
     let table = table(&folder);
-    let mut zombie = BronzeSink::new(table.clone(), contract());
-    zombie.load().await.expect("a new table");
-    let mut successor = BronzeSink::new(table.clone(), contract());
-    successor.load().await.expect("the same table");
-    let payload = r#"{"id": "e", "order": "o", "at": "2026-03-01T00:00:00Z"}"#;
+    let mut zombie = loaded(&table).await;
+    let mut successor = loaded(&table).await;
     for number in 1..=3 {
-        successor.append(
-            "shardId-1",
-            &record(number, ChangeKind::Insert, Some(payload), "2026-03-01T00:00:00Z"),
-        );
+        successor.append("shardId-1", &insert(number));
     }
     successor.commit(&pending("shardId-1", 3)).await.expect("committed");
     // The zombie has read less of the same shard, and its files are there already when it finds out.
-    zombie.append(
-        "shardId-1",
-        &record(1, ChangeKind::Insert, Some(payload), "2026-03-01T00:00:00Z"),
-    );
+    zombie.append("shardId-1", &insert(1));
     let Err(SinkError::End(error)) = zombie.commit(&pending("shardId-1", 1)).await else {
         panic!("the row would be there twice");
     };
@@ -211,12 +215,9 @@ async fn a_second_exporter_is_told_apart_and_adds_nothing() {
 async fn another_exporters_equal_positions_are_not_taken_for_ones_own() {
     let folder = tempfile::tempdir().expect("folder");
     let table = table(&folder);
-    let mut zombie = BronzeSink::new(table.clone(), contract());
-    zombie.load().await.expect("a new table");
-    let mut successor = BronzeSink::new(table.clone(), contract());
-    successor.load().await.expect("the same table");
-    let payload = r#"{"id": "e", "order": "o", "at": "2026-03-01T00:00:00Z"}"#;
-    let insert = record(1, ChangeKind::Insert, Some(payload), "2026-03-01T00:00:00Z");
+    let mut zombie = loaded(&table).await;
+    let mut successor = loaded(&table).await;
+    let insert = insert(1);
     for sink in [&mut zombie, &mut successor] {
         sink.append("shardId-1", &insert);
     }
@@ -280,8 +281,7 @@ async fn another_pipelines_table_is_refused_before_anything_is_written() {
 async fn a_table_that_is_deleted_under_the_exporter_ends_it() {
     let folder = tempfile::tempdir().expect("folder");
     let table = table(&folder);
-    let mut sink = BronzeSink::new(table.clone(), contract());
-    sink.load().await.expect("a new table");
+    let mut sink = loaded(&table).await;
     sink.commit(&pending("shardId-1", 1)).await.expect("committed");
     std::fs::remove_dir_all(folder.path().join("orders")).expect("deleted");
     let Err(SinkError::End(error)) = sink.commit(&pending("shardId-1", 2)).await else {
@@ -298,40 +298,26 @@ async fn a_table_that_is_deleted_under_the_exporter_ends_it() {
 async fn a_table_without_rows_has_no_version_to_offer() {
     let folder = tempfile::tempdir().expect("folder");
     let table = table(&folder);
-    let reloaded = async || {
-        let mut sink = BronzeSink::new(table.clone(), contract());
-        sink.load().await.expect("a table");
-        sink
-    };
-    let mut sink = reloaded().await;
+    let mut sink = loaded(&table).await;
     sink.commit(&pending("shardId-1", 1)).await.expect("committed");
-    assert_eq!(reloaded().await.version(), None, "positions alone");
-    let payload = r#"{"id": "e", "order": "o", "at": "2026-03-01T00:00:00Z"}"#;
-    sink.append(
-        "shardId-1",
-        &record(2, ChangeKind::Insert, Some(payload), "2026-03-01T00:00:00Z"),
-    );
+    assert_eq!(loaded(&table).await.version(), None, "positions alone");
+    sink.append("shardId-1", &insert(2));
     sink.commit(&pending("shardId-1", 2)).await.expect("committed");
-    assert_eq!(reloaded().await.version(), Some(2));
+    assert_eq!(loaded(&table).await.version(), Some(2));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_shards_are_committed_together_each_in_its_own_file() {
     let folder = tempfile::tempdir().expect("folder");
     let table = table(&folder);
-    let mut sink = BronzeSink::new(table.clone(), contract());
-    sink.load().await.expect("a new table");
-    let payload = r#"{"id": "e", "order": "o", "at": "2026-03-01T00:00:00Z"}"#;
+    let mut sink = loaded(&table).await;
     let mut all = pending("shardId-0", 1);
     for shard in 0..50 {
         let shard = format!("shardId-{shard}");
-        sink.append(
-            &shard,
-            &record(1, ChangeKind::Insert, Some(payload), "2026-03-01T00:00:00Z"),
-        );
+        sink.append(&shard, &insert(1));
         all.shards.extend(pending(&shard, 1).shards);
     }
-    assert!(sink.bytes() > 50 * payload.len());
+    assert!(sink.bytes() > 50 * PAYLOAD.len());
     let flushed = sink.commit(&all).await.expect("committed");
     assert_eq!((flushed.rows, sink.bytes()), (50, 0));
     assert_eq!(read(&table).await.len(), 50);
@@ -341,8 +327,7 @@ async fn many_shards_are_committed_together_each_in_its_own_file() {
 async fn a_table_of_another_contract_is_not_written_to() {
     let folder = tempfile::tempdir().expect("folder");
     let table = table(&folder);
-    let mut sink = BronzeSink::new(table.clone(), contract());
-    sink.load().await.expect("a new table");
+    loaded(&table).await;
     let other = SCHEMA.replace(
         r#""type": "number", "x-decimal": {"precision": 18, "scale": 2}"#,
         r#""type": "integer""#,

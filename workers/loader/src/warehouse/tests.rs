@@ -112,6 +112,13 @@ fn statements() -> Vec<Statement> {
     ]
 }
 
+async fn publish(api: &DataApi) -> Result<(), LoadError> {
+    api.warehouse()
+        .await
+        .batch(&Known::new(), "publish", &statements())
+        .await
+}
+
 fn described(status: &str) -> Value {
     json!({"Id": "id-1", "Status": status})
 }
@@ -130,11 +137,7 @@ async fn a_batch_is_one_transaction_with_a_name_and_a_token_of_its_step() {
     api.answers("BatchExecuteStatement", 200, json!({"Id": "id-1"}));
     api.answers("DescribeStatement", 200, described("STARTED"));
     api.answers("DescribeStatement", 200, described("FINISHED"));
-    api.warehouse()
-        .await
-        .batch(&Known::new(), "publish", &statements())
-        .await
-        .expect("finished");
+    publish(&api).await.expect("finished");
     let asked = &api.asked("BatchExecuteStatement")[0];
     assert_eq!(asked["ExecutionMode"], "TRANSACTION");
     assert_eq!(asked["StatementName"], "medallion/run/1/publish");
@@ -158,11 +161,7 @@ async fn a_batch_whose_answers_are_all_lost_is_found_by_its_name() {
     api.answers("BatchExecuteStatement", 500, server_error());
     api.answers("ListStatements", 200, listed("medallion/run/1/publish", "STARTED"));
     api.answers("DescribeStatement", 200, described("FINISHED"));
-    api.warehouse()
-        .await
-        .batch(&Known::new(), "publish", &statements())
-        .await
-        .expect("finished");
+    publish(&api).await.expect("finished");
     let submitted = api.asked("BatchExecuteStatement");
     assert!(submitted.len() > 1, "the sdk tries again");
     assert!(
@@ -183,12 +182,7 @@ async fn a_refused_batch_is_trouble_of_the_warehouse_and_not_of_the_data() {
     );
     // A longer name is another statement.
     api.answers("ListStatements", 200, listed("medallion/run/1/publish-2", "FINISHED"));
-    let error = api
-        .warehouse()
-        .await
-        .batch(&Known::new(), "publish", &statements())
-        .await
-        .expect_err("refused");
+    let error = publish(&api).await.expect_err("refused");
     assert!(matches!(error, LoadError::Warehouse { .. }), "{error}");
     assert!(error.to_string().contains("not for you"), "{error}");
 }
@@ -218,12 +212,7 @@ async fn the_failed_statement_of_a_batch_is_named_with_the_warehouses_words() {
     failed["SubStatements"] = parts;
     failed["Error"] = json!("Query #2 failed with ERROR");
     api.answers("DescribeStatement", 200, failed);
-    let error = api
-        .warehouse()
-        .await
-        .batch(&Known::new(), "publish", &statements())
-        .await
-        .expect_err("failed");
+    let error = publish(&api).await.expect_err("failed");
     assert_eq!(
         error.to_string(),
         "statement medallion/run/1/publish: cannot insert the rows: ERROR: column \"c\" does not exist"
@@ -235,12 +224,7 @@ async fn an_aborted_batch_may_be_tried_again() {
     let api = DataApi::default();
     api.answers("BatchExecuteStatement", 200, json!({"Id": "id-1"}));
     api.answers("DescribeStatement", 200, described("ABORTED"));
-    let error = api
-        .warehouse()
-        .await
-        .batch(&Known::new(), "publish", &statements())
-        .await
-        .expect_err("aborted");
+    let error = publish(&api).await.expect_err("aborted");
     assert!(matches!(error, LoadError::Unavailable { .. }), "{error}");
 }
 
@@ -251,11 +235,7 @@ async fn too_many_that_wait_is_a_reason_to_ask_without_waiting() {
     let busy = json!({"__type": "ActiveWaitingRequestsExceededException", "Message": "too many"});
     api.answers("DescribeStatement", 400, busy);
     api.answers("DescribeStatement", 200, described("FINISHED"));
-    api.warehouse()
-        .await
-        .batch(&Known::new(), "publish", &statements())
-        .await
-        .expect("finished");
+    publish(&api).await.expect("finished");
     let asked = api.asked("DescribeStatement");
     assert_eq!(asked.last().expect("asked")["WaitTimeSeconds"], Value::Null);
 }
@@ -270,11 +250,7 @@ async fn a_question_that_is_turned_away_is_asked_again_for_the_statement_runs_on
         api.answers("DescribeStatement", 400, throttled);
     }
     api.answers("DescribeStatement", 200, described("FINISHED"));
-    api.warehouse()
-        .await
-        .batch(&Known::new(), "publish", &statements())
-        .await
-        .expect("finished");
+    publish(&api).await.expect("finished");
     assert_eq!(api.asked("DescribeStatement").len(), 4);
     assert_eq!(api.asked("BatchExecuteStatement").len(), 1);
 }

@@ -42,6 +42,12 @@ fn lines(day: i32, lines: &[(&str, i128)]) -> RecordBatch {
     .expect("a batch")
 }
 
+/// One order of one day; the version of Gold that has it.
+async fn first_order(place: &Place) -> Result<i64> {
+    let day = [("2010-12-01", Some(lines(1, &[("a", 100)])))];
+    place.replace("orders", &day).await
+}
+
 fn gift_lines(day: i32, ids: &[(&str, i128)]) -> RecordBatch {
     let plain = lines(day, ids);
     let gift = Arc::new(BooleanArray::from(vec![true; ids.len()])) as ArrayRef;
@@ -185,9 +191,7 @@ async fn a_new_column_is_added_and_older_files_have_nulls_in_it() -> Result<()> 
 async fn a_table_that_somebody_changed_is_refused_with_what_differs() -> Result<()> {
     let _alone = ONE_STORY_AT_A_TIME.lock().await;
     let place = Place::new("differs").await?;
-    let version = place
-        .replace("orders", &[("2010-12-01", Some(lines(1, &[("a", 100)])))])
-        .await?;
+    let version = first_order(&place).await?;
     place
         .rows("CREATE TABLE orders (order_id VARCHAR(10), total_amount NUMERIC(9, 2), note VARCHAR(5))")
         .await?;
@@ -210,9 +214,7 @@ async fn a_table_that_somebody_changed_is_refused_with_what_differs() -> Result<
 async fn lost_answers_change_nothing() -> Result<()> {
     let _alone = ONE_STORY_AT_A_TIME.lock().await;
     let place = Place::new("lost").await?;
-    let version = place
-        .replace("orders", &[("2010-12-01", Some(lines(1, &[("a", 100)])))])
-        .await?;
+    let version = first_order(&place).await?;
     place
         .arm(json!({"target": "BatchExecuteStatement", "action": "lose-answer", "count": 1000}))
         .await?;
@@ -227,9 +229,7 @@ async fn lost_answers_change_nothing() -> Result<()> {
 async fn a_publication_that_a_dead_process_left_running_is_waited_for_and_not_repeated() -> Result<()> {
     let _alone = ONE_STORY_AT_A_TIME.lock().await;
     let place = Arc::new(Place::new("dead").await?);
-    let version = place
-        .replace("orders", &[("2010-12-01", Some(lines(1, &[("a", 100)])))])
-        .await?;
+    let version = first_order(&place).await?;
     place.arm(json!({"target": "LOCK", "action": "hold"})).await?;
     let dying = tokio::spawn({
         let place = Arc::clone(&place);
@@ -254,9 +254,7 @@ async fn a_publication_that_a_dead_process_left_running_is_waited_for_and_not_re
 async fn after_a_refused_publication_the_next_attempt_loads_once_and_cleans_up() -> Result<()> {
     let _alone = ONE_STORY_AT_A_TIME.lock().await;
     let place = Place::new("refused").await?;
-    let version = place
-        .replace("orders", &[("2010-12-01", Some(lines(1, &[("a", 100)])))])
-        .await?;
+    let version = first_order(&place).await?;
     let publication = format!("{}/1/publish", place.run_uid("one"));
     place
         .arm(json!({"target": "BatchExecuteStatement", "action": "refuse", "contains": publication}))
@@ -284,9 +282,7 @@ async fn after_a_refused_publication_the_next_attempt_loads_once_and_cleans_up()
 async fn a_process_that_takes_over_in_the_same_attempt_does_not_copy_again() -> Result<()> {
     let _alone = ONE_STORY_AT_A_TIME.lock().await;
     let place = Place::new("takeover").await?;
-    let version = place
-        .replace("orders", &[("2010-12-01", Some(lines(1, &[("a", 100)])))])
-        .await?;
+    let version = first_order(&place).await?;
     let publication = format!("{}/1/publish", place.run_uid("one"));
     place
         .arm(json!({"target": "BatchExecuteStatement", "action": "refuse", "contains": publication}))
@@ -308,9 +304,7 @@ async fn a_process_that_takes_over_in_the_same_attempt_does_not_copy_again() -> 
 async fn an_overtaken_run_is_fenced() -> Result<()> {
     let _alone = ONE_STORY_AT_A_TIME.lock().await;
     let place = Arc::new(Place::new("overtaken").await?);
-    let first = place
-        .replace("orders", &[("2010-12-01", Some(lines(1, &[("a", 100)])))])
-        .await?;
+    let first = first_order(&place).await?;
     let second = place
         .replace("orders", &[("2010-12-01", Some(lines(1, &[("a", 200)])))])
         .await?;
@@ -362,9 +356,7 @@ async fn a_table_made_anew_is_loaded_though_its_versions_begin_at_zero_again() -
 async fn a_ledger_of_an_earlier_version_is_widened_and_its_tables_are_loaded_once_more() -> Result<()> {
     let _alone = ONE_STORY_AT_A_TIME.lock().await;
     let place = Place::new("widened").await?;
-    let version = place
-        .replace("orders", &[("2010-12-01", Some(lines(1, &[("a", 100)])))])
-        .await?;
+    let version = first_order(&place).await?;
     place.load("one", 1, &[("orders", BY_PARTITION, version)]).await?;
     for column in ["table_id", "owner", "table_rows"] {
         place
@@ -385,9 +377,7 @@ async fn a_ledger_of_an_earlier_version_is_widened_and_its_tables_are_loaded_onc
 async fn a_throttled_warehouse_and_a_slow_list_cost_time_only() -> Result<()> {
     let _alone = ONE_STORY_AT_A_TIME.lock().await;
     let place = Place::new("throttled").await?;
-    let version = place
-        .replace("orders", &[("2010-12-01", Some(lines(1, &[("a", 100)])))])
-        .await?;
+    let version = first_order(&place).await?;
     let run = place.run_uid("one");
     for fault in [
         json!({"target": "BatchExecuteStatement", "action": "throttle", "count": 2}),
@@ -406,9 +396,7 @@ async fn a_throttled_warehouse_and_a_slow_list_cost_time_only() -> Result<()> {
 async fn staged_rows_that_somebody_added_are_not_published() -> Result<()> {
     let _alone = ONE_STORY_AT_A_TIME.lock().await;
     let place = Arc::new(Place::new("tampered").await?);
-    let version = place
-        .replace("orders", &[("2010-12-01", Some(lines(1, &[("a", 100)])))])
-        .await?;
+    let version = first_order(&place).await?;
     place.arm(json!({"target": "LOCK", "action": "hold"})).await?;
     let load = tokio::spawn({
         let place = Arc::clone(&place);
@@ -430,9 +418,7 @@ async fn staged_rows_that_somebody_added_are_not_published() -> Result<()> {
 async fn a_file_that_the_log_names_and_nobody_has_is_a_loss() -> Result<()> {
     let _alone = ONE_STORY_AT_A_TIME.lock().await;
     let place = Place::new("gone").await?;
-    let version = place
-        .replace("orders", &[("2010-12-01", Some(lines(1, &[("a", 100)])))])
-        .await?;
+    let version = first_order(&place).await?;
     place.lose("orders").await?;
     let error = place
         .load("one", 1, &[("orders", BY_PARTITION, version)])
@@ -450,9 +436,7 @@ async fn a_file_that_the_log_names_and_nobody_has_is_a_loss() -> Result<()> {
 async fn failures_are_told_apart_and_leave_the_warehouse_as_it_was() -> Result<()> {
     let _alone = ONE_STORY_AT_A_TIME.lock().await;
     let place = Place::new("failures").await?;
-    let first = place
-        .replace("orders", &[("2010-12-01", Some(lines(1, &[("a", 100)])))])
-        .await?;
+    let first = first_order(&place).await?;
     place.load("one", 1, &[("orders", BY_PARTITION, first)]).await?;
     let second = place
         .replace("orders", &[("2010-12-01", Some(lines(1, &[("b", 100)])))])

@@ -5,16 +5,14 @@ use medallion_crds::Reason;
 use worker_kit::ErrorClass;
 
 use super::place::{Loading, Place};
-use super::{BY_PARTITION, ONE_STORY_AT_A_TIME, WHOLE, lines};
+use super::{BY_PARTITION, ONE_STORY_AT_A_TIME, WHOLE, first_order, lines};
 
 const OWNERS: &str = "SELECT table_name, owner FROM medallion_ledger ORDER BY table_name";
 const IDS: &str = "SELECT order_id FROM orders ORDER BY order_id";
 
 async fn place(story: &str) -> Result<(Place, i64)> {
     let place = Place::new(story).await?;
-    let version = place
-        .replace("orders", &[("2010-12-01", Some(lines(1, &[("a", 100)])))])
-        .await?;
+    let version = first_order(&place).await?;
     Ok((place, version))
 }
 

@@ -5,7 +5,7 @@ use medallion_crds::Reason;
 use worker_kit::ErrorClass;
 
 use super::place::Place;
-use super::{BY_PARTITION, ONE_STORY_AT_A_TIME, gift_lines, lines};
+use super::{BY_PARTITION, ONE_STORY_AT_A_TIME, first_order, gift_lines};
 
 const ALL: &str = "SELECT order_id, is_gift FROM orders ORDER BY order_id";
 const WHOLE: [&str; 3] = ["a t", "b t", "c t"];
@@ -93,9 +93,7 @@ async fn one_with_other_columns_is_refused() -> Result<()> {
 async fn a_whole_table_is_left_alone() -> Result<()> {
     let _alone = ONE_STORY_AT_A_TIME.lock().await;
     let place = Place::new("alone").await?;
-    let version = place
-        .replace("orders", &[("2010-12-01", Some(lines(1, &[("a", 100)])))])
-        .await?;
+    let version = first_order(&place).await?;
     place.load("one", 1, &[("orders", BY_PARTITION, version)]).await?;
     let touched = "SELECT xmin FROM orders";
     let before = place.rows(touched).await?;
