@@ -3,7 +3,8 @@
 //!
 //! One record goes this way: [`poll`] (the only thread that touches the consumer) → [`ledger`] (what is in flight) →
 //! [`settle`] (until it is stored, known as a duplicate, or dead-lettered) with [`verdict`] (what it should become),
-//! [`dynamo`] and [`dead_letter`] → [`ledger`] again, whose contiguous prefix is what [`poll`] commits.
+//! [`dynamo`] and [`dead_letter`] → [`ledger`] again, whose contiguous prefix is what [`poll`] commits. Beside it [`observe`]
+//! measures what waits, and [`needs`] says which right is missing where the brokers do not allow something.
 
 mod assignment;
 mod classify;

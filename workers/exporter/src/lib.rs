@@ -1,9 +1,11 @@
 //! The exporter: changes of a `DynamoDB` table, from its stream, to the Bronze table, positions inside the commit. Talks to `DynamoDB` and S3.
 //!
 //! ```text
-//! source (shards, pages) -> reader per shard -> engine { lineage: what may be read, and where it stands;
-//!                                                       flush: when to write }    -> sink (files, one commit)
+//! source (shards, pages) -> reader per shard -> walk { lineage: what may be read, and where it stands;
+//!                                                     flush: when to write }    -> sink (files, one commit)
 //! ```
+//!
+//! [`engine`] holds the parts and begins; [`walk`] is the engine under way.
 //!
 //! The Bronze table's log is the only record of progress. Whatever is not committed is read again after a start, and a
 //! commit holds the rows and the shards' positions together, so nothing is lost and nothing is there twice.
