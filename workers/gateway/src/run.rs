@@ -119,14 +119,14 @@ async fn watch(
     loop {
         ticks.tick().await;
         context.progress.beat();
-        match publisher.fatal() {
-            None => {}
+        let denied = match publisher.fatal() {
+            None => None,
             // The next one is refused as well until somebody allows it, so it is made no more often than brokers are asked.
             Some(Fatal::Denied(why)) => {
-                state.pending.failed(why);
                 if tick.is_multiple_of(TICKS_PER_PROBE) {
                     renew(publisher.clone()).await;
                 }
+                Some(why)
             }
             Some(Fatal::Broken(message)) => {
                 return WorkerError::environment(
@@ -134,7 +134,7 @@ async fn watch(
                     format!("the producer can send no more: {message}; a new process can"),
                 );
             }
-        }
+        };
         let token_trouble = state.tokens.as_ref().and_then(|tokens| tokens.reload().err());
         if tick.is_multiple_of(TICKS_PER_PROBE) {
             let probed = publisher.clone();
@@ -145,6 +145,8 @@ async fn watch(
         if let Some(why) = state.pending.take_failure() {
             broker_trouble.get_or_insert(why);
         }
+        // What keeps all events from being sent says more than what became of one.
+        broker_trouble = denied.or(broker_trouble);
 
         report(state, &context.progress);
         match (&broker_trouble, &token_trouble) {
