@@ -1,6 +1,6 @@
 //! The consumer's limits, checked once. No network.
 
-use medallion_crds::launch::{ConsumerSettings, ContractSettings};
+use medallion_crds::launch::ConsumerSettings;
 use worker_kit::{Faults, WorkerError};
 
 /// The smallest buffer that holds a few of the largest records.

@@ -49,7 +49,7 @@ async fn an_acknowledged_event_stands_in_the_topic_with_key_and_contract() {
         .expect("a consumer");
     consumer.subscribe(&["purchases"]).expect("subscribed");
     let mut keys = std::collections::BTreeSet::new();
-    let begun = std::time::Instant::now();
+    let begun = Instant::now();
     while keys.len() < 100 {
         assert!(begun.elapsed() < Duration::from_secs(30), "records in vain");
         // A poll also ends without a record when the group has news.
@@ -77,7 +77,7 @@ async fn a_broker_that_is_down_makes_events_unknown_within_their_time() {
         .await
         .expect("acknowledged");
     cluster.broker_down(1).expect("down");
-    let begun = std::time::Instant::now();
+    let begun = Instant::now();
     let outcome = publisher.publish("k", b"{}").expect("queued").await;
     assert!(matches!(outcome, Err(PublishError::Unknown(_))), "{outcome:?}");
     assert!(begun.elapsed() < Duration::from_secs(10));
@@ -96,7 +96,7 @@ async fn a_retried_produce_is_acknowledged_once() {
     let cluster = cluster();
     let publisher = publisher(&cluster, 1 << 20);
     cluster.request_errors(
-        rdkafka::types::RDKafkaApiKey::Produce,
+        RDKafkaApiKey::Produce,
         &[
             RDKafkaRespErr::RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION,
             RDKafkaRespErr::RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT,

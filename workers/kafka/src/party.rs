@@ -120,7 +120,7 @@ impl Party {
             RDKafkaErrorCode::ClusterAuthorizationFailed => {
                 let cluster = self.denied(Resource::Cluster, &[Operation::IdempotentWrite]);
                 // What lets a producer begin.
-                let Some(topic) = of(Need::writes) else {
+                let Some(topic) = of(|need| need.writes()) else {
                     return Some(cluster);
                 };
                 let message = format!(
