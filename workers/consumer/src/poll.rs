@@ -245,6 +245,8 @@ fn poll_until_stopped(
             tried = Instant::now();
             if consumption.settler.troubles.has(Place::Reading) {
                 consumption.ledger.commit_again();
+                // Waited for: how a commit ends that nobody waits for is not reported.
+                consumer.context().commit(consumer, None, CommitMode::Sync);
             }
         }
         if committed.elapsed() >= COMMIT_EVERY {
@@ -263,7 +265,10 @@ fn poll_until_stopped(
         }
         match polled {
             None => {}
-            Some(Ok(message)) => begin(consumption, message.detach(), runtime),
+            Some(Ok(message)) => {
+                consumption.settler.troubles.clear(Place::Reading);
+                begin(consumption, message.detach(), runtime);
+            }
             Some(Err(error)) => {
                 if hints_at_another_topic(&error)
                     && let Some(error) = consumption.replaced()

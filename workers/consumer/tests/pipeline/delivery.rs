@@ -41,6 +41,11 @@ async fn every_record_is_stored_duplicate_or_dead_and_all_offsets_are_committed(
 }
 
 #[rstest]
+#[case::fetching(
+    RDKafkaApiKey::Fetch,
+    RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
+    "--topic events;"
+)]
 #[case::joining(
     RDKafkaApiKey::JoinGroup,
     RDKafkaRespErr::RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED,
