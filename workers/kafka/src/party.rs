@@ -98,7 +98,7 @@ impl Party {
             Resource::Cluster => ("the cluster".to_owned(), "--cluster".to_owned()),
         };
         let names: Vec<_> = operations.iter().map(|operation| operation.name()).collect();
-        let flags: String = names.iter().map(|name| format!(" --operation {name}")).collect();
+        let flags = format!(" --operation {}", names.join(" --operation "));
         let message = format!(
             "{what}: the brokers do not allow {PRINCIPAL} to {}: kafka-acls.sh --bootstrap-server {} --add \
              --allow-principal '{PRINCIPAL}'{flags} {flag}; it goes on by itself then",
@@ -120,7 +120,7 @@ impl Party {
             RDKafkaErrorCode::ClusterAuthorizationFailed => {
                 let cluster = self.denied(Resource::Cluster, &[Operation::IdempotentWrite]);
                 // What lets a producer begin.
-                let Some(topic) = of(|need| need.writes()) else {
+                let Some(topic) = of(Need::writes) else {
                     return Some(cluster);
                 };
                 let message = format!(
