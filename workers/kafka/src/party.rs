@@ -70,10 +70,10 @@ impl<'a> Need<'a> {
             operations,
         }
     }
+}
 
-    fn writes(&self) -> bool {
-        matches!(self.on, Resource::Topic(_)) && self.operations.contains(&Operation::Write)
-    }
+fn writes(need: &Need<'_>) -> bool {
+    matches!(need.on, Resource::Topic(_)) && need.operations.contains(&Operation::Write)
 }
 
 /// Both sides of a connection, by the names that users know.
@@ -120,7 +120,7 @@ impl Party {
             RDKafkaErrorCode::ClusterAuthorizationFailed => {
                 let cluster = self.denied(Resource::Cluster, &[Operation::IdempotentWrite]);
                 // What lets a producer begin.
-                let Some(topic) = of(Need::writes) else {
+                let Some(topic) = of(writes) else {
                     return Some(cluster);
                 };
                 let message = format!(
