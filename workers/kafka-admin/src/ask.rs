@@ -1,4 +1,4 @@
-//! Two questions of librdkafka's admin API that `rdkafka` does not wrap: a topic's id, and every offset of a group with what was committed beside it. Asks the brokers.
+//! What of librdkafka `rdkafka` does not wrap: a topic's id, every offset of a group with what was committed beside it, and a commit that nobody waits for and whose end is told. Asks the brokers; commits.
 //!
 //! The product's only unsafe code. What keeps it sound: the client is borrowed for the whole of a question, so its handle
 //! stays valid; every object that librdkafka hands out belongs to an [`Owned`], which gives it back once; an answer's
@@ -6,7 +6,7 @@
 
 #![allow(
     unsafe_code,
-    reason = "librdkafka tells a topic's id by DescribeTopics alone, and rdkafka 0.39 does not wrap that call"
+    reason = "rdkafka 0.39 wraps neither DescribeTopics, which alone tells a topic's id, nor a commit whose end is told later"
 )]
 
 use std::ffi::{CStr, CString, c_char, c_int};
@@ -14,8 +14,10 @@ use std::ptr::{self, NonNull};
 use std::time::Duration;
 
 use rdkafka::client::{Client, ClientContext};
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::metadata::MetadataBroker;
+use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka_sys as sys;
 
 /// How much longer than the library itself we wait for its answer, which comes also when it has given up.
@@ -110,6 +112,19 @@ pub fn group_offsets<C: ClientContext>(
         let elements = std::slice::from_raw_parts(list.elems, usize::try_from(list.cnt).unwrap_or_default());
         Ok(elements.iter().filter_map(|element| offset(element)).collect())
     }
+}
+
+/// Commits these offsets without waiting. How it ends is told to the consumer's context, in one of its next polls; rdkafka's
+/// own `CommitMode::Async` tells it nobody. An error is of a commit that was not even begun.
+pub fn commit_later<C: ConsumerContext>(consumer: &BaseConsumer<C>, offsets: &TopicPartitionList) -> KafkaResult<()> {
+    let client = consumer.client().native_ptr();
+    // SAFETY: the consumer is borrowed until the end of this function, and its handle with it. What is handed out is null, for
+    // a consumer without a group, or a count of ours on the queue that the consumer polls.
+    let queue = unsafe { Owned::new(sys::rd_kafka_queue_get_consumer(client), sys::rd_kafka_queue_destroy) }?;
+    // SAFETY: the handle, the offsets and the queue are alive during the call, which copies the second and takes a count of
+    // its own on the third. Without a callback there is nothing that it would keep of ours.
+    let code = unsafe { sys::rd_kafka_commit_queue(client, offsets.ptr(), queue.as_ptr(), None, ptr::null_mut()) };
+    good(code).map_err(|_| KafkaError::ConsumerCommit(code.into()))
 }
 
 /// One committed offset; `None` for a partition without one.

@@ -1,4 +1,4 @@
-//! What identifies a topic and a consumer group beyond their names: the topic's id, and the stamp beside each committed offset. Asks the brokers.
+//! What identifies a topic and a consumer group beyond their names: the topic's id, and the stamp beside each committed offset; and how offsets are committed. Asks the brokers; commits.
 //!
 //! A topic that is deleted and made again keeps its name, and an offset of the old one looks like an offset of the new one.
 //! So an offset is committed with a [`Stamp`]: whose it is, and of which topic by id.
@@ -6,5 +6,5 @@
 mod ask;
 mod stamp;
 
-pub use ask::{GroupOffset, group_offsets, topic_id};
+pub use ask::{GroupOffset, commit_later, group_offsets, topic_id};
 pub use stamp::{Stamp, adoption_of};
