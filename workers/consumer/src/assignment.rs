@@ -5,10 +5,11 @@
 //! *anchor*, is committed for the dead-letter topic, which remembers the topic across its deletion.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use kafka_admin::Stamp;
+use kafka_admin::{Stamp, commit_later};
 use kafka_client::Diagnosis;
 use medallion_crds::{Owner, Reason};
 use rdkafka::ClientContext;
@@ -68,6 +69,8 @@ pub(crate) struct Assignment {
     failure: Mutex<Option<WorkerError>>,
     /// When the anchor is due; `None` before partitions were begun.
     anchor: Mutex<Option<Instant>>,
+    /// Whether the last commit was refused, so that a refusal which lasts is logged once.
+    refused: AtomicBool,
 }
 
 impl Assignment {
@@ -86,6 +89,7 @@ impl Assignment {
             shutdown,
             failure: Mutex::default(),
             anchor: Mutex::default(),
+            refused: AtomicBool::default(),
         }
     }
 
@@ -124,10 +128,17 @@ impl Assignment {
         if marks.is_empty() {
             return;
         }
-        let committed = self.offsets(&marks).and_then(|offsets| consumer.commit(&offsets, mode));
+        let committed = self.offsets(&marks).and_then(|offsets| match mode {
+            CommitMode::Sync => consumer.commit(&offsets, mode),
+            CommitMode::Async => commit_later(consumer, &offsets),
+        });
         match (committed, mode) {
-            (Ok(()), CommitMode::Sync) => self.note_committed(&marks),
-            // The callback notes it.
+            (Ok(()), CommitMode::Sync) => {
+                self.note_committed(&marks);
+                // To commit needs what to read and to join the group needs; and it was asked after reading was refused.
+                self.troubles.clear(Place::Reading);
+            }
+            // The callback notes how it ends.
             (Ok(()), CommitMode::Async) => {}
             // Nothing is lost: the records are read again, and every put is idempotent.
             (Err(error), _) => self.note_refused(&error),
@@ -137,16 +148,19 @@ impl Assignment {
     /// Offsets were not committed; the next commit carries the same marks.
     fn note_refused(&self, error: &KafkaError) {
         match self.reading.needs.to_read(error) {
-            Some(denied) => self.troubles.denied(Place::Reading, denied),
+            Some(denied) => self.troubles.denied(Place::Committing, denied),
             // One that comes while the group is being balanced is refused.
             None if is_being_balanced(error) => tracing::debug!(%error, "offsets not committed"),
+            None if self.refused.swap(true, Ordering::Relaxed) => {
+                tracing::debug!(%error, "offsets not committed again")
+            }
             None => tracing::warn!(%error, "offsets not committed; tried again with the next ones"),
         }
     }
 
     fn note_committed(&self, marks: &[(i32, i64)]) {
-        // To commit needs what to read and to join the group needs.
-        self.troubles.clear(Place::Reading);
+        self.troubles.clear(Place::Committing);
+        self.refused.store(false, Ordering::Relaxed);
         for (partition, mark) in marks {
             self.ledger.committed(*partition, *mark);
             self.metrics.committed(*partition, *mark);
@@ -186,7 +200,7 @@ impl Assignment {
             .add_partition_offset(&self.reading.dead_letter_topic, ANCHOR_PARTITION, Offset::Offset(0))
             .and_then(|()| {
                 self.stamp(&offsets);
-                consumer.commit(&offsets, CommitMode::Async)
+                commit_later(consumer, &offsets)
             });
         if let Err(error) = committed {
             self.note_anchor_refused(&error);
@@ -206,6 +220,7 @@ impl Assignment {
                 self.ledger.rebalanced();
                 // It is a member, whatever it may not have been allowed before; the first commit shows the rest.
                 self.troubles.clear(Place::Reading);
+                self.troubles.clear(Place::Committing);
                 let mut halts = Vec::new();
                 let mut begun = Vec::new();
                 for (partition, start) in starts {

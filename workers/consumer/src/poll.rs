@@ -245,7 +245,7 @@ fn poll_until_stopped(
             tried = Instant::now();
             if consumption.settler.troubles.has(Place::Reading) {
                 consumption.ledger.commit_again();
-                // Waited for: how a commit ends that nobody waits for is not reported.
+                // Waited for: it is an answer only if it is asked after reading was refused.
                 consumer.context().commit(consumer, None, CommitMode::Sync);
             }
         }

@@ -13,8 +13,10 @@ use worker_kit::ProgressHandle;
 pub(crate) enum Place {
     /// The brokers or the topic.
     Kafka,
-    /// What the brokers allow of reading, joining and committing.
+    /// What the brokers allow of reading and joining.
     Reading,
+    /// What they allow of committing. Of its own, because records come also while offsets are refused.
+    Committing,
     /// What they allow of remembering the topic beside the dead-letter topic.
     Anchor,
     /// The producer of dead letters.
@@ -28,6 +30,7 @@ impl fmt::Display for Place {
         match self {
             Self::Kafka => formatter.write_str("brokers"),
             Self::Reading => formatter.write_str("reading"),
+            Self::Committing => formatter.write_str("committing"),
             Self::Anchor => formatter.write_str("anchor"),
             Self::DeadLetters => formatter.write_str("dead letters"),
             Self::Record { partition, offset } => write!(formatter, "partition {partition} offset {offset}"),

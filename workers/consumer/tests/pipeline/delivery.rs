@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use medallion_crds::Reason;
 use rdkafka::Message;
@@ -10,9 +11,11 @@ use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use rstest::rstest;
 use worker_kit::ErrorClass;
 
-use crate::support::{Brokers, FlakyDeadLetters, MemoryTable, PARTITIONS, Running, event, eventually};
+use crate::support::{Brokers, DEAD_LETTERS, FlakyDeadLetters, MemoryTable, PARTITIONS, Running, event, eventually};
 
 const ROOMY: usize = 8 << 20;
+/// Longer than from one commit to the next, be it of marks or of an anchor that was not stored.
+const ROUNDS: Duration = Duration::from_secs(6);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_record_is_stored_duplicate_or_dead_and_all_offsets_are_committed() {
@@ -41,6 +44,16 @@ async fn every_record_is_stored_duplicate_or_dead_and_all_offsets_are_committed(
 }
 
 #[rstest]
+#[case::committing(
+    RDKafkaApiKey::OffsetCommit,
+    RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
+    "--topic events;"
+)]
+#[case::committing_for_the_group(
+    RDKafkaApiKey::OffsetCommit,
+    RDKafkaRespErr::RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED,
+    "--group "
+)]
 #[case::fetching(
     RDKafkaApiKey::Fetch,
     RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
@@ -71,6 +84,86 @@ async fn what_the_brokers_do_not_allow_is_named_until_they_do(
     eventually("it goes on", || table.len() == 1 && running.trouble().is_none()).await;
     running.stop().await.expect("a good end");
     assert_eq!(brokers.committed()[0], Some(1));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn offsets_that_may_not_be_committed_are_named_while_records_come() {
+    let (brokers, table) = (Brokers::new(), Arc::new(MemoryTable::default()));
+    let refused = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+    brokers.deny(RDKafkaApiKey::OffsetCommit, refused);
+    let running = Running::start(&brokers, &table, ROOMY);
+    eventually("the right is named", || running.trouble().is_some()).await;
+    for number in 0..20 {
+        brokers.produce(0, &event(&number.to_string(), number));
+        eventually("the record is stored", || table.len() == number + 1).await;
+        assert!(running.trouble().is_some(), "a record says nothing of commits");
+    }
+    brokers.allow(RDKafkaApiKey::OffsetCommit);
+    eventually("all is committed, and nothing is in the way", || {
+        running.committed(0) == Some(20) && running.trouble().is_none()
+    })
+    .await;
+    running.stop().await.expect("a good end");
+}
+
+/// Whatever were committed once more would be refused, and that be named.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_committed_is_known_and_not_committed_again() {
+    let (brokers, table) = (Brokers::new(), Arc::new(MemoryTable::default()));
+    for number in 0..3 {
+        brokers.produce(0, &event(&number.to_string(), number));
+    }
+    let running = Running::start(&brokers, &table, ROOMY);
+    eventually("what the brokers have stored is known", || {
+        running.committed(0) == Some(3) && (1..PARTITIONS).all(|partition| running.committed(partition) == Some(0))
+    })
+    .await;
+    eventually("the anchor is committed", || brokers.stamp(DEAD_LETTERS, 0).is_some()).await;
+    let refused = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+    brokers.deny(RDKafkaApiKey::OffsetCommit, refused);
+    let begun = Instant::now();
+    eventually("many commits would have been due", || {
+        assert_eq!(running.trouble(), None, "nothing is to be committed");
+        begun.elapsed() > ROUNDS
+    })
+    .await;
+    brokers.produce(0, &event("3", 3));
+    eventually("news are committed", || {
+        running
+            .trouble_in_words()
+            .is_some_and(|(reason, _)| reason == Reason::KafkaRefuses)
+    })
+    .await;
+    brokers.allow(RDKafkaApiKey::OffsetCommit);
+    eventually("until they are", || {
+        running.committed(0) == Some(4) && running.trouble().is_none()
+    })
+    .await;
+    running.stop().await.expect("a good end");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_anchor_that_may_not_be_committed_is_named_until_it_may() {
+    let (brokers, table) = (Brokers::new(), Arc::new(MemoryTable::default()));
+    // The first commit writes the marks down, the second one is the anchor's.
+    let stored = RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR;
+    brokers.cluster.request_errors(RDKafkaApiKey::OffsetCommit, &[stored]);
+    let refused = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+    brokers.deny(RDKafkaApiKey::OffsetCommit, refused);
+    let running = Running::start(&brokers, &table, ROOMY);
+    eventually("the right is named", || {
+        running.trouble_in_words().is_some_and(|(reason, message)| {
+            reason == Reason::KafkaRefuses && message.contains("--operation Read --topic dlq.events;")
+        })
+    })
+    .await;
+    assert_eq!(brokers.stamp(DEAD_LETTERS, 0), None);
+    brokers.allow(RDKafkaApiKey::OffsetCommit);
+    eventually("it is committed, and nothing is in the way", || {
+        brokers.stamp(DEAD_LETTERS, 0).is_some() && running.trouble().is_none()
+    })
+    .await;
+    running.stop().await.expect("a good end");
 }
 
 #[tokio::test(flavor = "multi_thread")]

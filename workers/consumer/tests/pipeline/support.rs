@@ -440,6 +440,13 @@ impl Running {
             .sum()
     }
 
+    /// The committed offset of a partition, as its metric shows it.
+    pub fn committed(&self, partition: i32) -> Option<i64> {
+        let name = format!("medallion_consumer_committed_offset{{partition=\"{partition}\"}} ");
+        let text = self.metrics.text();
+        text.lines().find_map(|line| line.strip_prefix(&name)?.parse().ok())
+    }
+
     /// What is in its way, and what a person reads of it.
     pub fn trouble_in_words(&self) -> Option<(Reason, String)> {
         let trouble = self.progress.snapshot().work.trouble?;
