@@ -25,7 +25,7 @@ use worker_kit::WorkerError;
 use crate::ledger::Ledger;
 use crate::metrics::ConsumerMetrics;
 use crate::needs::Needs;
-use crate::start::{Committed, Halt, Log, Reader, Start, start};
+use crate::start::{Committed, Halt, Log, Reader, Start, anchor, start};
 use crate::topic::ReadTopic;
 use crate::trouble::{Place, Troubles};
 
@@ -44,6 +44,26 @@ const ANCHOR_PARTITION: i32 = 0;
 const ANCHOR_EVERY: Duration = Duration::from_hours(1);
 /// Between two attempts to commit the anchor.
 const ANCHOR_AGAIN: Duration = Duration::from_secs(5);
+
+/// Why it is not known where to begin.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Unanswered {
+    /// What the brokers say of the topic or the group.
+    #[error(transparent)]
+    Topic(#[from] KafkaError),
+    /// What they say of the anchor.
+    #[error("the anchor beside the dead-letter topic: {0}")]
+    Anchor(KafkaError),
+}
+
+impl Unanswered {
+    fn denial(&self, needs: &Needs) -> Option<Diagnosis> {
+        match self {
+            Self::Topic(error) => needs.to_read(error),
+            Self::Anchor(error) => needs.to_remember(error),
+        }
+    }
+}
 
 /// Who reads what.
 #[derive(Clone)]
@@ -94,7 +114,7 @@ impl Assignment {
     }
 
     /// Why this member must not even join the group, as far as the brokers say: joining takes partitions from the others.
-    pub(crate) fn refusal(&self, consumer: &BaseConsumer<Self>) -> KafkaResult<Option<WorkerError>> {
+    pub(crate) fn refusal(&self, consumer: &BaseConsumer<Self>) -> Result<Option<WorkerError>, Unanswered> {
         let topic = &self.reading.topic;
         let metadata = consumer.fetch_metadata(Some(topic), ASK_TIMEOUT)?;
         let mut all = TopicPartitionList::new();
@@ -278,7 +298,7 @@ impl Assignment {
                     return Ok(starts);
                 }
                 Err(error) => {
-                    let why = self.reading.needs.to_read(&error).unwrap_or_else(|| {
+                    let why = error.denial(&self.reading.needs).unwrap_or_else(|| {
                         Diagnosis::unavailable(format!(
                             "topic {}: cannot learn where to begin: {error}; trying again",
                             self.reading.topic
@@ -298,7 +318,7 @@ impl Assignment {
         &self,
         consumer: &BaseConsumer<Self>,
         offered: &TopicPartitionList,
-    ) -> Result<Vec<(i32, Start)>, KafkaError> {
+    ) -> Result<Vec<(i32, Start)>, Unanswered> {
         let Reading { topic, owner, .. } = &self.reading;
         if offered.count() == 0 {
             return Ok(Vec::new());
@@ -315,25 +335,19 @@ impl Assignment {
         asked.add_partition(&self.reading.dead_letter_topic, ANCHOR_PARTITION);
         let answered = consumer.committed_offsets(asked, ASK_TIMEOUT)?;
         let elements = answered.elements();
-        let (offsets, anchor): (Vec<_>, Vec<_>) = elements.iter().partition(|element| element.topic() == topic);
-        let anchor = anchor
+        let (offsets, others): (Vec<_>, Vec<_>) = elements.iter().partition(|element| element.topic() == topic);
+        let anchor = others
             .first()
-            .filter(|element| element.error().is_ok())
-            .and_then(|element| stamp_of(element));
+            .map_or(Ok(None), |element| anchor(element.error(), stamp_of(element)));
         offsets
             .into_iter()
             .map(|element| {
                 element.error()?;
-                let committed = match element.offset() {
-                    Offset::Offset(offset) => Committed {
-                        offset: Some(offset),
-                        stamp: stamp_of(element),
-                    },
-                    _ => Committed {
-                        offset: None,
-                        stamp: anchor.clone(),
-                    },
+                let offset = match element.offset() {
+                    Offset::Offset(offset) => Some(offset),
+                    _ => None,
                 };
+                let committed = Committed::answered(offset, stamp_of(element), &anchor).map_err(Unanswered::Anchor)?;
                 let partition = element.partition();
                 let (first, next) = consumer.fetch_watermarks(topic, partition, ASK_TIMEOUT)?;
                 Ok((partition, start(partition, &committed, Log { first, next }, &reader)))

@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use kafka_admin::{Stamp, adoption_of};
 use medallion_crds::{Owner, Reason};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use worker_kit::{ErrorClass, WorkerError};
 
 /// How a consumer that has halted goes on.
@@ -29,6 +30,35 @@ pub(crate) struct Committed {
     /// What stands beside it. Without an offset, what the group's anchor says: brokers forget a topic's offsets when it
     /// is deleted.
     pub(crate) stamp: Option<Stamp>,
+}
+
+impl Committed {
+    /// What the brokers have answered about a partition. Where it has no offset the anchor must have been answered too: an
+    /// answer that failed is not one that there is none.
+    pub(crate) fn answered(
+        offset: Option<i64>,
+        stamp: Option<Stamp>,
+        anchor: &KafkaResult<Option<Stamp>>,
+    ) -> KafkaResult<Self> {
+        let stamp = if offset.is_some() { stamp } else { anchor.clone()? };
+        Ok(Self { offset, stamp })
+    }
+}
+
+/// What the brokers have answered about the anchor. Where its topic does not exist none is kept.
+pub(crate) fn anchor(answer: KafkaResult<()>, stamp: Option<Stamp>) -> KafkaResult<Option<Stamp>> {
+    match answer {
+        Ok(()) => Ok(stamp),
+        Err(error) if is_missing(&error) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn is_missing(error: &KafkaError) -> bool {
+    matches!(
+        error.rdkafka_error_code(),
+        Some(RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic)
+    )
 }
 
 /// What a partition's log holds: from the first offset up to, not including, the next.
@@ -182,6 +212,47 @@ mod tests {
         };
         let (first, next) = log;
         start(0, &committed, Log { first, next }, &reader)
+    }
+
+    #[rstest]
+    #[case::stored(Ok(()), Some("a"), Ok(Some("a")))]
+    #[case::never_stored(Ok(()), None, Ok(None))]
+    #[case::no_such_topic(
+        Err(KafkaError::OffsetFetch(RDKafkaErrorCode::UnknownTopicOrPartition)),
+        None,
+        Ok(None)
+    )]
+    #[case::not_allowed(
+        Err(KafkaError::OffsetFetch(RDKafkaErrorCode::TopicAuthorizationFailed)),
+        None,
+        Err(KafkaError::OffsetFetch(RDKafkaErrorCode::TopicAuthorizationFailed))
+    )]
+    #[case::not_settled_yet(
+        Err(KafkaError::OffsetFetch(RDKafkaErrorCode::UnstableOffsetCommit)),
+        None,
+        Err(KafkaError::OffsetFetch(RDKafkaErrorCode::UnstableOffsetCommit))
+    )]
+    fn an_anchor_that_was_not_answered_is_not_taken_for_none(
+        #[case] answer: KafkaResult<()>,
+        #[case] beside: Option<&str>,
+        #[case] expected: KafkaResult<Option<&str>>,
+    ) {
+        let of = |id: Option<&str>| id.map(|id| stamp(US, Some(id)));
+        let expected = expected.map(of);
+        let found = anchor(answer, of(beside));
+        assert_eq!(found, expected);
+        let without_offset = Committed::answered(None, of(Some("beside nothing")), &found);
+        assert_eq!(without_offset, expected.map(|stamp| Committed { offset: None, stamp }));
+        let with_offset = Committed::answered(Some(5), of(Some("b")), &found);
+        let its_own = Committed {
+            offset: Some(5),
+            stamp: of(Some("b")),
+        };
+        assert_eq!(
+            with_offset,
+            Ok(its_own),
+            "where there is an offset the anchor does not matter"
+        );
     }
 
     #[rstest]
