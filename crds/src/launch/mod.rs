@@ -7,9 +7,11 @@ mod exit;
 mod packed;
 pub mod report;
 mod run_report;
+mod schema_digest;
 mod workers;
 
 pub use exit::ExitCode;
+pub use schema_digest::schema_digest;
 pub use workers::{
     ConsumerSettings, ContractSettings, ContractVersionSettings, DbtRunnerSettings, ExporterSettings, GatewaySettings,
     KafkaSettings, KafkaTlsSettings, LakeSettings, LayerBuckets, LoaderSettings, ProvisionerSettings, RunSettings,

@@ -13,6 +13,8 @@ pub struct ContractVersionSettings {
     pub name: String,
     /// Path of the mounted JSON Schema.
     pub schema_path: String,
+    /// What the schema's text must be, by [`super::schema_digest`]: a `ConfigMap` that is changed in place changes what is mounted.
+    pub digest: String,
 }
 
 /// The event contract as a worker sees it: the schemas' files and the pointers.
@@ -36,6 +38,11 @@ impl ContractSettings {
     /// Path of the schema that admits new events; empty, which names no file, if there is none.
     pub fn schema_path(&self) -> &str {
         self.versions.last().map_or("", |version| &version.schema_path)
+    }
+
+    /// What the text of the schema that admits new events must be; empty, which is no text's digest, if there is none.
+    pub fn schema_digest(&self) -> &str {
+        self.versions.last().map_or("", |version| &version.digest)
     }
 }
 

@@ -9,9 +9,10 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ConfigMap, Event, Pod};
 use kube::api::ListParams;
 use kube::{Api, Client, Resource, ResourceExt};
+use medallion_crds::launch::schema_digest;
 use medallion_crds::{Pipeline, StageRun};
 use medallion_plan::{
-    Contract, Observed, Shared, ValidatedPipeline, digest, is_over, job_has_ended, pod_has_ended, worker_state,
+    Contract, Observed, Shared, ValidatedPipeline, is_over, job_has_ended, pod_has_ended, worker_state,
 };
 
 use crate::api::call::{CallError, call};
@@ -186,7 +187,7 @@ async fn contract(client: &Client, pipeline: &ValidatedPipeline, cache: &mut Cac
             let data = found.data.unwrap_or_default();
             match data.get(&reference.key) {
                 Some(schema) => Contract::Found {
-                    digest: digest(&[&reference.name, schema]),
+                    digest: schema_digest(schema),
                 },
                 None => Contract::KeyMissing {
                     keys: data.into_keys().collect(),

@@ -57,6 +57,7 @@ mod tests {
                 versions: vec![ContractVersionSettings {
                     name: "v1".to_owned(),
                     schema_path: String::new(),
+                    digest: String::new(),
                 }],
                 key: String::new(),
                 event_id: String::new(),

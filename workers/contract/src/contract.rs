@@ -6,7 +6,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use jsonschema::{Draft, PatternOptions, Validator};
 use medallion_crds::Reason;
-use medallion_crds::launch::ContractSettings;
+use medallion_crds::launch::{ContractSettings, schema_digest};
 
 use crate::canonical::digest;
 use crate::cell::{self, Cell};
@@ -120,18 +120,22 @@ impl Contract {
         })
     }
 
-    /// Compiles the contract that admits new events, as it is mounted for a worker.
+    /// Compiles the contract that admits new events, as it is mounted for a worker. The text must be the one that the settings were
+    /// written for: nobody has looked at another yet, or it was refused.
     pub fn mounted(settings: &ContractSettings) -> Result<Self, ContractError> {
-        Self::from_file(Path::new(settings.schema_path()), &settings.into())
+        let path = Path::new(settings.schema_path());
+        let schema_text = read(path)?;
+        if schema_digest(&schema_text) != settings.schema_digest() {
+            return Err(ContractError::Changed {
+                path: path.display().to_string(),
+            });
+        }
+        Self::compile(&schema_text, &settings.into())
     }
 
     /// Compiles a contract whose schema is mounted as a file.
     pub fn from_file(path: &Path, pointers: &Pointers<'_>) -> Result<Self, ContractError> {
-        let schema_text = std::fs::read_to_string(path).map_err(|error| ContractError::File {
-            path: path.display().to_string(),
-            message: error.to_string(),
-        })?;
-        Self::compile(&schema_text, pointers)
+        Self::compile(&read(path)?, pointers)
     }
 
     /// What a version of the contract is known by: hex SHA-256 of the canonical form of its schema.
@@ -235,6 +239,14 @@ impl Contract {
             _ => Ok(None),
         }
     }
+}
+
+/// The text of a schema that is mounted as a file.
+fn read(path: &Path) -> Result<String, ContractError> {
+    std::fs::read_to_string(path).map_err(|error| ContractError::File {
+        path: path.display().to_string(),
+        message: error.to_string(),
+    })
 }
 
 /// Canonical text of a key or event id.

@@ -17,6 +17,11 @@ pub enum ContractError {
         "contract schema: cannot read {path}: {message}; the operator mounts it from the Pipeline's spec.contract.versions[].schemaRef"
     )]
     File { path: String, message: String },
+    /// The schema's file is not what the settings were written for.
+    #[error(
+        "contract schema: {path} is not the text that this worker was set up for: the ConfigMap was changed in place; a corrected contract is a new ConfigMap, named by spec.contract.versions[].schemaRef"
+    )]
+    Changed { path: String },
     /// The schema's text cannot be read.
     #[error("contract schema{}: {message}; correct the schema's JSON text", at(.pointer))]
     Unreadable { pointer: String, message: String },

@@ -47,6 +47,7 @@ mod tests {
                 versions: vec![ContractVersionSettings {
                     name: "v1".to_owned(),
                     schema_path: "schema.json".to_owned(),
+                    digest: String::new(),
                 }],
                 key: "/key".to_owned(),
                 event_id: "/id".to_owned(),

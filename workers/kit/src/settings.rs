@@ -164,7 +164,7 @@ mod tests {
     fn every_bad_field_is_named_once() {
         let text = r#"{"pipeline": {"namespace": "shop", "uid": 7}, "regoin": "eu-west-1", "region": "eu-west-1",
             "worker": {"management": "Sometimes", "group": "g", "replicationFactor": 1, "partitions": "six", "table": "t",
-                "contract": {"versions": [{"name": "v1", "schemaPath": "/s"}], "key": "/k", "eventId": "/i", "eventTime": "/t"},
+                "contract": {"versions": [{"name": "v1", "schemaPath": "/s", "digest": "d"}], "key": "/k", "eventId": "/i", "eventTime": "/t"},
                 "kafka": {"bootstrapServers": "kafka:9092", "topic": "t", "deadLetterTopic": "d"},
                 "buckets": {"bronze": "b", "silver": 5, "gold": "g"}, "timeoutSeconds": 60}}"#;
         let error = parse::<ProvisionerSettings>(text).unwrap_err().to_string();

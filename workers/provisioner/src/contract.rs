@@ -1,6 +1,6 @@
 //! Checks the event contract whole, before anything starts. Reads a mounted file, no network.
 
-use medallion_contract::Contract;
+use medallion_contract::{Contract, ContractError};
 use medallion_crds::launch::ContractSettings;
 use medallion_crds::pipeline::ContractVersionStatus;
 
@@ -24,29 +24,25 @@ pub fn versions(settings: &ContractSettings, valid: Option<&Contract>) -> Vec<Co
 
 /// What the contract is like by itself, and the contract if it is valid.
 pub fn check(settings: &ContractSettings) -> (Finding, Option<Contract>) {
-    let text = match std::fs::read_to_string(settings.schema_path()) {
-        Ok(text) => text,
-        Err(error) => {
-            let message = format!(
-                "cannot read {}: {error}; check that the ConfigMap of spec.contract.versions[].schemaRef has this key",
-                settings.schema_path()
-            );
-            return (Finding::Missing(message), None);
-        }
+    let error = match Contract::mounted(settings) {
+        Ok(contract) => return (Finding::Exists, Some(contract)),
+        Err(error) => error,
     };
-    match Contract::compile(&text, &settings.into()) {
-        Ok(contract) => (Finding::Exists, Some(contract)),
-        Err(error) => (
-            Finding::Differs(format!("{error}; a corrected contract is a new ConfigMap")),
-            None,
-        ),
-    }
+    let finding = match error {
+        ContractError::File { path, message } => Finding::Missing(format!(
+            "cannot read {path}: {message}; check that the ConfigMap of spec.contract.versions[].schemaRef has this key"
+        )),
+        // The operator has not seen this text yet: once it has, another try judges it.
+        ContractError::Changed { .. } => Finding::Unknown(error.to_string()),
+        error => Finding::Differs(format!("{error}; a corrected contract is a new ConfigMap")),
+    };
+    (finding, None)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use medallion_crds::launch::ContractVersionSettings;
+    use medallion_crds::launch::{ContractVersionSettings, schema_digest};
 
     fn settings(schema: Option<&str>, key: &str) -> (tempfile::TempDir, ContractSettings) {
         let folder = tempfile::tempdir().expect("a folder");
@@ -58,6 +54,7 @@ mod tests {
             versions: vec![ContractVersionSettings {
                 name: "v1".to_owned(),
                 schema_path: path.to_string_lossy().into_owned(),
+                digest: schema_digest(schema.unwrap_or_default()),
             }],
             key: key.to_owned(),
             event_id: "/id".to_owned(),
@@ -85,6 +82,17 @@ mod tests {
             panic!("it is not valid");
         };
         assert!(message.contains("/article"), "{message}");
+    }
+
+    #[test]
+    fn a_text_that_the_operator_has_not_seen_is_not_judged() {
+        let (_folder, settings) = settings(Some(SCHEMA), "/sku");
+        let other = SCHEMA.replace(r#""sku": {"type": "string"}"#, r#""sku": {"type": "integer"}"#);
+        std::fs::write(settings.schema_path(), other).expect("written");
+        let (Finding::Unknown(message), None) = check(&settings) else {
+            panic!("it is another text");
+        };
+        assert!(message.contains("changed in place"), "{message}");
     }
 
     #[test]

@@ -31,7 +31,7 @@ pub struct LaunchSettings<'a> {
     pub pipeline: &'a ValidatedPipeline,
     /// What the administrator decides.
     pub config: &'a OperatorConfig,
-    /// Digest of the contract's text.
+    /// Digest of the text of the contract's schema, which workers compare with what is mounted for them.
     pub contract_digest: &'a str,
 }
 
@@ -51,7 +51,7 @@ impl LaunchSettings<'_> {
             worker,
         };
         let text = format_json(&settings, serde_json::to_string_pretty);
-        let hash = digest(&[&text, self.contract_digest, image]);
+        let hash = digest(&[&text, &self.pipeline.schema_ref.name, self.contract_digest, image]);
         Launch { text, hash }
     }
 
@@ -61,6 +61,7 @@ impl LaunchSettings<'_> {
         let versions = contract.versions.iter().map(|version| ContractVersionSettings {
             name: version.name.clone(),
             schema_path: CONTRACT_PATH.to_owned(),
+            digest: self.contract_digest.to_owned(),
         });
         ContractSettings {
             versions: versions.collect(),

@@ -59,7 +59,7 @@ pub(crate) fn launch(settings: &LaunchSettings<'_>) -> Launch {
             timeout_seconds: 60,
         },
     );
-    let wish = digest(&[&launch.text, settings.contract_digest]);
+    let wish = digest(&[&launch.text, &pipeline.schema_ref.name, settings.contract_digest]);
     Launch {
         hash: format!("{wish}-{}", launch.hash),
         ..launch

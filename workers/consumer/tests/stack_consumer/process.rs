@@ -6,6 +6,7 @@ use std::process::{Child, Command};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use medallion_crds::launch::schema_digest;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -36,7 +37,7 @@ impl Consumer {
             "stage": "persist",
             "region": stack.region,
             "worker": {
-                "contract": {"versions": [{"name": "v1", "schemaPath": schema}], "key": "/part", "eventId": "/id", "eventTime": "/at"},
+                "contract": {"versions": [{"name": "v1", "schemaPath": schema, "digest": schema_digest(SCHEMA)}], "key": "/part", "eventId": "/id", "eventTime": "/at"},
                 "kafka": {"bootstrapServers": [stack.bootstrap_servers], "topic": stack.name, "deadLetterTopic": stack.dead_letter_topic()},
                 "group": stack.name, "table": stack.name, "maxInFlight": 64, "maxBufferBytes": 16_777_216,
             },

@@ -1,6 +1,7 @@
 //! Stories of people who write a contract: which words they get when it is wrong. No network.
 
 use medallion_contract::{ColumnType, Contract, ContractError, Pointers};
+use medallion_crds::launch::{ContractSettings, ContractVersionSettings, schema_digest};
 use rstest::rstest;
 
 const POINTERS: Pointers<'static> = Pointers {
@@ -96,6 +97,30 @@ fn the_version_is_a_function_of_the_schema_and_not_of_its_writing() {
     assert_eq!(version(&text), version(&spaced));
     assert_eq!(version(&text).len(), 64);
     assert_ne!(version(&text), version(&schema_with(r#","x":{"type":"string"}"#)));
+}
+
+#[test]
+fn a_mounted_text_is_taken_only_if_it_is_the_one_that_was_looked_at() {
+    let mounted = |looked_at: &str| {
+        Contract::mounted(&ContractSettings {
+            versions: vec![ContractVersionSettings {
+                name: "v1".to_owned(),
+                schema_path: concat!(env!("CARGO_MANIFEST_DIR"), "/tests/contract/schemas/purchase.json").to_owned(),
+                digest: schema_digest(looked_at),
+            }],
+            key: "/order_id".to_owned(),
+            event_id: "/event_id".to_owned(),
+            event_time: "/ordered_at".to_owned(),
+            event_version: None,
+        })
+    };
+    let text = include_str!("schemas/purchase.json");
+    assert!(mounted(text).is_ok());
+    let error = mounted(&text.replacen("order_id", "order_no", 1)).expect_err("it was changed in place");
+    assert!(matches!(error, ContractError::Changed { .. }), "{error}");
+    for words in ["changed in place", "a corrected contract is a new ConfigMap"] {
+        assert!(error.to_string().contains(words), "{error}");
+    }
 }
 
 #[test]

@@ -333,6 +333,7 @@ impl Shop {
                     versions: vec![ContractVersionSettings {
                         name: "v1".to_owned(),
                         schema_path: String::new(),
+                        digest: String::new(),
                     }],
                     key: "/order_id".to_owned(),
                     event_id: "/event_id".to_owned(),

@@ -12,6 +12,7 @@ use aws_sdk_dynamodb::types::{
 use exporter::{BronzeSink, DynamoDbSource, Engine, EngineSettings, ExporterMetrics, FlushRule};
 use jiff::{SignedDuration, Timestamp};
 use medallion_contract::{Contract, Pointers};
+use medallion_crds::launch::schema_digest;
 use medallion_crds::progress::Identity;
 use medallion_lake::{Claim, LakeStore, OwnedTable};
 use serde::Deserialize;
@@ -174,7 +175,11 @@ impl Shop {
             "region": self.stack.aws.region,
             "worker": {
                 "contract": {
-                    "versions": [{"name": "v1", "schemaPath": self.folder.path().join("schema.json")}],
+                    "versions": [{
+                        "name": "v1",
+                        "schemaPath": self.folder.path().join("schema.json"),
+                        "digest": schema_digest(SCHEMA),
+                    }],
                     "key": "/order", "eventId": "/id", "eventTime": "/at",
                 },
                 "table": self.table,

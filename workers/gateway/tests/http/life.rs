@@ -9,6 +9,7 @@ use medallion_crds::Stage;
 use medallion_crds::launch::report::Report;
 use medallion_crds::launch::{
     ContractSettings, ContractVersionSettings, GatewaySettings, KafkaSettings, PipelineIdentity, Settings,
+    schema_digest,
 };
 use medallion_crds::progress::Identity;
 use rdkafka::mocking::MockCluster;
@@ -59,6 +60,7 @@ async fn live(topic_exists: bool) -> Life {
                 versions: vec![ContractVersionSettings {
                     name: "v1".to_owned(),
                     schema_path: schema_path.to_string_lossy().into_owned(),
+                    digest: schema_digest(SCHEMA),
                 }],
                 key: "/part".to_owned(),
                 event_id: "/id".to_owned(),

@@ -15,7 +15,7 @@ use medallion_contract::{Contract, PARTITION_COLUMN, Pointers};
 use medallion_crds::launch::report::ProvisionReport;
 use medallion_crds::launch::{
     ContractSettings, ContractVersionSettings, KafkaSettings, LakeSettings, LayerBuckets, PipelineIdentity,
-    ProvisionerSettings, Settings, WarehouseSettings,
+    ProvisionerSettings, Settings, WarehouseSettings, schema_digest,
 };
 use medallion_crds::pipeline::{DependencyState, Management};
 use medallion_lake::{Claim, LakeStore};
@@ -79,6 +79,7 @@ impl Place {
                 versions: vec![ContractVersionSettings {
                     name: "v1".to_owned(),
                     schema_path: schema_path.to_string_lossy().into_owned(),
+                    digest: schema_digest(SCHEMA),
                 }],
                 key: "/sku".to_owned(),
                 event_id: "/id".to_owned(),
