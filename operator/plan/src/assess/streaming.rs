@@ -103,8 +103,10 @@ fn stage<'a>(basis: &Basis<'a>, place: Place<'a>, planned: &[Child], waits_for: 
         (StageState::Pending, Some(obstacle))
     };
     let planned = deployment::planned_hash(planned, &pipeline.name, worker);
-    // While it pauses nobody looks: something may wait from now on.
-    let unseen = (suspended && keeps(place).is_some()).then(|| whole_seconds(now));
+    // While it pauses, or something keeps it from looking, nobody looks: something may wait from now on.
+    let hinders = matches!(doing, StageState::Blocked | StageState::Failed);
+    let blind = suspended || (deployment.is_some() && hinders && figures.lag.is_none());
+    let unseen = (blind && keeps(place).is_some()).then(|| whole_seconds(now));
     figures.oldest_pending = figures.oldest_pending.or(unseen);
     figures.retention = retention(basis, place, &figures);
     let scales =
@@ -155,14 +157,15 @@ fn remembered(stored: &[StageStatus], stage: Stage) -> Figures {
     }
 }
 
-/// Takes over what the pods say. Until a silent pod's answer is due, what it had to do is not known to be done; after that
-/// nothing is known of it any more.
+/// Takes over what the pods say. Until a silent pod's answer is due, and while one says that it does not know what waits, what
+/// was there to do is not known to be done; of a pod that stays silent nothing is known any more.
 fn measure(before: Figures, progress: &[&Progress], some_silent: bool, answer_comes_soon: bool) -> Figures {
     if progress.is_empty() {
         return before;
     }
     let all = || progress.iter().map(|progress| &progress.work);
-    let remembered = before.oldest_pending.filter(|_| answer_comes_soon);
+    let unknown = all().any(|work| work.lag.is_none());
+    let remembered = before.oldest_pending.filter(|_| answer_comes_soon || unknown);
     let oldest = all().filter_map(|work| work.oldest_pending_time).min();
     let newest = all()
         .filter(|work| work.last_commit_time.is_some())

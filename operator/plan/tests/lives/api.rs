@@ -58,6 +58,52 @@ fn suspending_bronze_pauses_persist_and_shows_what_is_used_of_the_stream() {
     assert_eq!(world.condition("Healthy").0, "True", "{:?}", world.condition("Healthy"));
 }
 
+/// A new pod of a stage that cannot get at its source knows nothing, whatever the one before it knew.
+#[rstest]
+#[case::what_waited_was_known(true)]
+#[case::nothing_waited_yet(false)]
+fn a_blocked_bronze_that_is_started_anew_still_shows_what_is_used_of_the_stream(#[case] waited: bool) {
+    let mut world = started();
+    let since = world.now;
+    let said = |world: &mut World, lag: Option<i64>, oldest: Option<jiff::Timestamp>| {
+        let uid = world.pods_of(Stage::Bronze)[0].uid().expect("a uid");
+        let work = &mut world.observed.progress.get_mut(&uid).expect("progress").work;
+        (work.lag, work.oldest_pending_time) = (lag, oldest);
+    };
+    if waited {
+        said(&mut world, Some(5), Some(since));
+        world.settle();
+        happens(&mut world, Step::Pass(3600));
+    }
+    world.step(Step::WorkersReady);
+    said(&mut world, None, None);
+    // It has begun, and has not yet come to what is in its way.
+    world.settle();
+    let oldest = world.stage(Stage::Bronze).oldest_pending_time;
+    assert_eq!(oldest.map(|time| time.0), waited.then_some(since));
+    happens(
+        &mut world,
+        Step::Trouble {
+            stage: Stage::Bronze,
+            loss_risk: false,
+            reason: Reason::LakeUnavailable,
+        },
+    );
+    happens(&mut world, Step::Pass(20 * 3600));
+    let used = world.stage(Stage::Bronze).retention.expect("it is shown");
+    assert!(used.used_seconds >= 71_000 && used.of_seconds == 86_400, "{used:?}");
+    assert_eq!(world.condition("Healthy").1, "RetentionAtRisk");
+
+    said(&mut world, Some(0), None);
+    world.settle();
+    let bronze = world.stage(Stage::Bronze);
+    assert_eq!(
+        (bronze.oldest_pending_time, bronze.retention),
+        (None, None),
+        "all is read"
+    );
+}
+
 #[test]
 fn a_suspended_batch_stage_alone_starts_no_runs_and_holds_up_no_request() {
     let mut world = started();
