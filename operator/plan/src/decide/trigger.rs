@@ -123,7 +123,7 @@ fn after_success(context: &TriggerContext<'_>, newest: Option<&StageRun>, source
 ///   product only once the stage before has taken the same change up;
 /// - new input starts it too, after a wait that doubles with each run that failed since the last success, from
 ///   `retry.backoffSeconds` to `retry.maxBackoffSeconds`, counted from the end of the last one;
-/// - but not after a failure that new input cannot help: settings, a risk of loss, a table of another owner;
+/// - but not after a failure that new input cannot help: settings, a risk of loss, a table of another owner or with rows of others;
 /// - without any of these nothing starts.
 fn after_failure(context: &TriggerContext<'_>, newest: &StageRun, source: &Source) -> Decision {
     let launched = newest.annotations().get(labels::LAUNCH_HASH).map(String::as_str);

@@ -27,10 +27,10 @@ pub(crate) fn has_failed(run: &StageRun) -> bool {
 }
 
 /// Whether new input may let a stage succeed that failed in such a way. It does not change settings, heal what may have lost data, or
-/// displace another owner: somebody has to do something first.
+/// displace another owner or rows that it did not load: somebody has to do something first.
 pub(crate) fn is_helped_by_new_data(exit_code: Option<i32>, reason: &Reason) -> bool {
     let ended = exit_code.and_then(ExitCode::from_code);
-    let by_people = [Reason::OwnedByAnother, Reason::DbtProjectUnfit];
+    let by_people = [Reason::OwnedByAnother, Reason::TableNotEmpty, Reason::DbtProjectUnfit];
     !matches!(ended, Some(ExitCode::LossRisk | ExitCode::Settings)) && !by_people.contains(reason)
 }
 
@@ -87,4 +87,26 @@ pub(crate) fn is_older(run: &StageRun, pipeline: &ValidatedPipeline) -> bool {
         .get(labels::PIPELINE_GENERATION)
         .and_then(|text| text.parse::<i64>().ok())
         .is_some_and(|generation| generation < pipeline.generation)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_only_people_can_change_is_not_helped_by_new_data() {
+        let record = Some(20);
+        for reason in [Reason::OwnedByAnother, Reason::TableNotEmpty, Reason::DbtProjectUnfit] {
+            assert!(!is_helped_by_new_data(record, &reason), "{reason}");
+        }
+        for ended in [ExitCode::LossRisk, ExitCode::Settings] {
+            assert!(
+                !is_helped_by_new_data(Some(i32::from(ended.code())), &Reason::DbtFailed),
+                "{ended:?}"
+            );
+        }
+        for ended in [record, Some(21), Some(137), None] {
+            assert!(is_helped_by_new_data(ended, &Reason::DbtFailed), "{ended:?}");
+        }
+    }
 }
