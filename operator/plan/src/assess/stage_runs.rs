@@ -13,6 +13,7 @@ use crate::model::pipeline::ValidatedPipeline;
 use crate::model::product::Product;
 use crate::model::{names, run};
 use crate::runs;
+use crate::stages::StageEntry;
 
 /// A batch stage's runs, oldest first, and what the status remembers of those that are gone.
 pub(crate) struct StageRuns<'a> {
@@ -21,6 +22,8 @@ pub(crate) struct StageRuns<'a> {
     /// The last that moved the stage's position.
     succeeded: Option<&'a StageRun>,
     pub previous: Option<&'a StageStatus>,
+    /// What the status remembers of the stage before.
+    before: Option<&'a StageStatus>,
     pipeline: &'a ValidatedPipeline,
     observed: &'a Observed,
 }
@@ -48,7 +51,8 @@ pub(crate) struct Success {
 }
 
 impl<'a> StageRuns<'a> {
-    pub fn new(pipeline: &'a ValidatedPipeline, observed: &'a Observed, stage: Stage) -> Self {
+    pub fn new(pipeline: &'a ValidatedPipeline, observed: &'a Observed, entry: &StageEntry) -> Self {
+        let stage = entry.stage;
         let mut all: Vec<_> = observed
             .runs
             .iter()
@@ -61,12 +65,13 @@ impl<'a> StageRuns<'a> {
             .copied()
             .filter(|run| run::has_succeeded(run) && runs::of(run).is_some_and(|kind| kind.moves_position))
             .max_by(|one, other| run::by_completion(one, other));
-        let previous = observed.stored.stages.iter().find(|status| status.name == stage);
+        let remembered = |stage: Stage| observed.stored.stages.iter().find(|status| status.name == stage);
         Self {
             stage,
             all,
             succeeded,
-            previous,
+            previous: remembered(stage),
+            before: entry.upstream.and_then(remembered),
             pipeline,
             observed,
         }
@@ -133,10 +138,7 @@ impl<'a> StageRuns<'a> {
     /// The last succeeded run, from its object or, if that is gone, from the status.
     pub fn success(&self) -> Option<Success> {
         let seen = self.succeeded.map(|run| self.of_run(run));
-        let remembered = self
-            .previous
-            .filter(|previous| !previous.inputs.is_empty())
-            .map(of_status);
+        let remembered = self.previous.and_then(|previous| self.of_status(previous));
         match (seen, remembered) {
             (Some(seen), Some(remembered)) if remembered.number > seen.number && seen.number.is_some() => {
                 Some(remembered)
@@ -157,6 +159,24 @@ impl<'a> StageRuns<'a> {
             rows: status.rows,
             product: self.product_of(run).map(str::to_owned),
         }
+    }
+
+    /// Inputs that were just what the stage before had left may not be said twice in a status.
+    fn of_status(&self, status: &StageStatus) -> Option<Success> {
+        let mut inputs = status.inputs.clone();
+        if inputs.is_empty() && !status.outputs.is_empty() {
+            let left = self.before.iter().flat_map(|before| &before.outputs);
+            inputs = left.map(OutputTable::as_input).collect();
+        }
+        (!inputs.is_empty()).then(|| Success {
+            number: status.position,
+            inputs,
+            outputs: status.outputs.clone(),
+            completed: status.last_commit_time.as_ref().map(|time| time.0),
+            created: status.last_run_time.as_ref().map(|time| time.0),
+            rows: status.rows,
+            product: None,
+        })
     }
 
     /// Digest of what decided a run's product: in its last attempt, or else when the run was made. `None`: not known, because a person
@@ -183,18 +203,6 @@ impl<'a> StageRuns<'a> {
             inputs: success.outputs.iter().map(OutputTable::as_input).collect(),
             committed: success.completed,
         })
-    }
-}
-
-fn of_status(status: &StageStatus) -> Success {
-    Success {
-        number: status.position,
-        inputs: status.inputs.clone(),
-        outputs: status.outputs.clone(),
-        completed: status.last_commit_time.as_ref().map(|time| time.0),
-        created: status.last_run_time.as_ref().map(|time| time.0),
-        rows: status.rows,
-        product: None,
     }
 }
 

@@ -131,7 +131,7 @@ fn one<'a>(
     provisioning: &Provisioning,
     launch: &StageLaunch<'_>,
 ) -> (BatchStage<'a>, Plan) {
-    let runs = StageRuns::new(basis.pipeline, basis.observed, place.entry.stage);
+    let runs = StageRuns::new(basis.pipeline, basis.observed, place.entry);
     let product = (batch.product)(basis.pipeline);
     let mut plans = Vec::new();
 

@@ -41,7 +41,7 @@ pub(crate) fn report(
     let health = health::judge(pipeline, &stages, dead_letters.as_ref(), unmeasured(streaming), now);
     let readiness = readiness::judge(basis, waits_for, streaming);
     let secret = provisioning::secret_name(pipeline).map(|name| secret_dependency(name, streaming));
-    let status = bounded::bounded(PipelineStatus {
+    let status = PipelineStatus {
         observed_generation: pipeline.generation,
         conditions: all_conditions(basis, provisioning, &readiness, &health),
         stages,
@@ -57,8 +57,8 @@ pub(crate) fn report(
             consumer_group: basis.consumer_group(),
             topic_id: topic_id(basis, streaming),
         }),
-    })
-    .map_err(PlanError::Status)?;
+    };
+    let status = bounded::bounded(status, basis.table).map_err(PlanError::Status)?;
     let turns = streaming.iter().filter_map(|stage| stage.turns_at).min();
     // Why a pod does not start, or is not made, is told by events, which nobody watches.
     let starting =

@@ -231,6 +231,27 @@ fn a_pipeline_whose_runs_are_gone_goes_on_counting_and_does_not_repeat() {
 }
 
 #[test]
+fn inputs_that_a_long_status_leaves_out_are_what_the_stage_before_left() {
+    let mut world = started();
+    happens(&mut world, Step::Bronze(3));
+    for stage in Stage::BATCH {
+        happens(&mut world, attempt(stage, Outcome::Succeeded));
+    }
+    world.observed.runs.retain(|run| run.spec.stage != Some(Stage::Gold));
+    let stages = &mut world.pipeline.status.as_mut().unwrap().stages;
+    let gold = stages.iter_mut().find(|status| status.name == Stage::Gold).unwrap();
+    let inputs = std::mem::take(&mut gold.inputs);
+    assert!(!inputs.is_empty());
+    happens(&mut world, Step::Pass(60));
+    assert!(world.runs(Stage::Gold).is_empty(), "it is not done again");
+    assert_eq!(world.stage(Stage::Gold).inputs, inputs, "there is room for them now");
+    happens(&mut world, Step::Bronze(4));
+    happens(&mut world, attempt(Stage::Silver, Outcome::Succeeded));
+    happens(&mut world, Step::Pass(60));
+    assert_eq!(world.runs(Stage::Gold).len(), 1, "what comes is new");
+}
+
+#[test]
 fn a_run_of_an_earlier_pipeline_of_that_name_is_not_ours() {
     let mut world = started();
     happens(&mut world, Step::Bronze(3));
