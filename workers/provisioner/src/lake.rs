@@ -7,9 +7,7 @@ use medallion_lake::{Claim, LakeError, LakeStore};
 use crate::claimant::Claimant;
 use crate::finding::Finding;
 
-/// So many tables of a layer are looked at, as many as a pipeline can have.
-const MAX_TABLES: usize = 64;
-/// So many at once.
+/// So many tables are looked at at once. All are: in a bucket that pipelines share there are more than one of them can have.
 const AT_ONCE: usize = 8;
 /// So many tables are named in a message.
 const NAMED: usize = 5;
@@ -64,7 +62,7 @@ pub async fn layer(store: &LakeStore, address: &str, named: &[String], claimant:
 
 async fn owners(store: &LakeStore, address: &str) -> Result<Vec<(String, String)>, LakeError> {
     let folders = store.tables(address).await?;
-    let looks = stream::iter(folders.into_iter().take(MAX_TABLES)).map(|(name, table)| async move {
+    let looks = stream::iter(folders).map(|(name, table)| async move {
         let snapshot = table.snapshot().await?;
         let owner = snapshot.and_then(|snapshot| snapshot.owner().map(str::to_owned));
         Ok::<_, LakeError>(owner.map(|owner| (name, owner)))
@@ -245,5 +243,35 @@ mod tests {
             layer(&store, &layer_address, &[], claimant).await,
             Finding::Differs(_)
         ));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn ours_is_seen_behind_any_number_of_tables_of_others() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let address = format!("file://{}/gold", folder.path().display());
+        let store = LakeStore::local().expect("a store");
+        let schema = contract("").bronze_table_schema();
+        let make = async |name: &str, owner: &str| {
+            let claim = Claim::new(owner, []);
+            let table = store.table(&format!("{address}/{name}")).expect("a table");
+            let made = table
+                .claimed(&claim)
+                .open_or_create(&schema, &[medallion_contract::PARTITION_COLUMN])
+                .await;
+            made.expect("made");
+        };
+        for number in 0..64 {
+            make(&format!("table_{number:02}"), OTHER).await;
+        }
+        make("zebras", US).await;
+        let us: Owner = US.parse().expect("us");
+        let claimant = Claimant { owner: &us, adopt: &[] };
+        let found = layer(&store, &address, &[], claimant).await;
+        assert!(matches!(found, Finding::Noted(_)), "it is shared: {found:?}");
+        let mine = ["zebras".to_owned(), "table_63".to_owned()];
+        let Finding::Differs(message) = layer(&store, &address, &mine, claimant).await else {
+            panic!("one of another's is wanted");
+        };
+        assert!(message.contains("table_63"), "{message}");
     }
 }
