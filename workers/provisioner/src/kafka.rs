@@ -338,24 +338,35 @@ impl Brokers {
 }
 
 /// What somebody should know about how safe an acknowledged record is; nothing where the spec asks for one copy.
-fn safety(found: &Topic, replication_factor: i32, alter: &impl Fn(String) -> String) -> Option<String> {
+fn safety(found: &Topic, replication_factor: i32, alter: &impl Fn(String) -> String) -> Vec<String> {
     if replication_factor < 2 {
-        return None;
+        return Vec::new();
     }
-    if found.replicas == 1 {
-        return Some(format!(
+    let copies = i32::try_from(found.replicas).unwrap_or(i32::MAX);
+    if copies == 1 {
+        return vec![format!(
             "it has one copy of each record, spec.kafka.replicationFactor says {replication_factor}: what is acknowledged is \
              lost with its broker; give it more by kafka-reassign-partitions.sh, or say replicationFactor: 1"
+        )];
+    }
+    let mut notes = Vec::new();
+    if copies < replication_factor {
+        notes.push(format!(
+            "it has {copies} copies of each record, spec.kafka.replicationFactor says {replication_factor}: fewer brokers may \
+             be lost or be away than is asked for; give it more by kafka-reassign-partitions.sh, or say replicationFactor: \
+             {copies}"
         ));
     }
-    let wanted = min_in_sync(replication_factor);
-    let acknowledged_with = found.min_in_sync().filter(|count| *count < wanted)?;
-    Some(format!(
-        "it acknowledges a record when {acknowledged_with} of {} brokers have it, so what is acknowledged can be lost with \
-         one: {}",
-        found.replicas,
-        alter(format!("{MIN_IN_SYNC}={wanted}"))
-    ))
+    // Of the copies that there are: more than fit beside a broker that is away would stop everything.
+    let wanted = min_in_sync(replication_factor.min(copies));
+    if let Some(acknowledged_with) = found.min_in_sync().filter(|count| *count < wanted) {
+        notes.push(format!(
+            "it acknowledges a record when {acknowledged_with} of {copies} brokers have it, so what is acknowledged can be \
+             lost with one: {}",
+            alter(format!("{MIN_IN_SYNC}={wanted}"))
+        ));
+    }
+    notes
 }
 
 fn finding(outcome: Result<(Topic, Finding), Finding>) -> Finding {
@@ -416,7 +427,10 @@ mod tests {
     #[case::acknowledged_by_one(topic(6, &[(MIN_IN_SYNC, "1")]), 3, "--add-config min.insync.replicas=2")]
     #[case::one_copy(Topic { replicas: 1, ..topic(6, &[(MIN_IN_SYNC, "1")]) }, 3, "replicationFactor: 1")]
     #[case::both(topic(7, &[(MIN_IN_SYNC, "1")]), 3, "min.insync.replicas=2")]
-    #[case::five_copies(topic(6, &[(MIN_IN_SYNC, "2")]), 5, "min.insync.replicas=4")]
+    #[case::five_copies(Topic { replicas: 5, ..topic(6, &[(MIN_IN_SYNC, "2")]) }, 5, "min.insync.replicas=4")]
+    #[case::three_of_five(topic(6, &[(MIN_IN_SYNC, "1")]), 5, "min.insync.replicas=2")]
+    #[case::two_of_three(Topic { replicas: 2, ..topic(6, &[(MIN_IN_SYNC, "1")]) }, 3, "replicationFactor: 2")]
+    #[case::two_of_three_in_sync(Topic { replicas: 2, ..topic(6, &[(MIN_IN_SYNC, "2")]) }, 3, "it has 2 copies")]
     #[tokio::test]
     async fn what_somebody_should_know_is_told_and_stops_nothing(
         #[case] found: Topic,
@@ -432,6 +446,20 @@ mod tests {
             panic!("{finding:?}");
         };
         assert!(message.contains(words), "{message}");
+    }
+
+    /// With one of two brokers away it would acknowledge nothing.
+    #[tokio::test]
+    async fn nobody_is_told_to_let_a_single_broker_stop_everything() {
+        let found = Topic {
+            replicas: 2,
+            ..topic(6, &[(MIN_IN_SYNC, "1")])
+        };
+        let Finding::Noted(message) = brokers().judge("orders", &found, WANTED) else {
+            panic!("a copy is missing");
+        };
+        assert!(message.contains("spec.kafka.replicationFactor says 3"), "{message}");
+        assert!(!message.contains(MIN_IN_SYNC), "{message}");
     }
 
     #[rstest]
