@@ -38,6 +38,9 @@ pub enum RunError {
     /// The lake.
     #[error("{0}")]
     Lake(#[from] LakeError),
+    /// Tables of the layer belong to others, and are not to be taken over.
+    #[error("{}", joined(.0))]
+    OwnedByOthers(Vec<LakeError>),
     /// Credentials for object storage.
     #[error("no credentials for object storage: {0}")]
     Credentials(String),
@@ -78,6 +81,11 @@ fn others(count: u32) -> String {
     }
 }
 
+fn joined(refusals: &[LakeError]) -> String {
+    let words: Vec<String> = refusals.iter().map(LakeError::to_string).collect();
+    words.join("; ")
+}
+
 impl From<RunError> for WorkerError {
     fn from(error: RunError) -> Self {
         let message = error.to_string();
@@ -90,6 +98,7 @@ impl From<RunError> for WorkerError {
             RunError::Interrupted => Self::environment(Reason::Interrupted, message),
             RunError::Fenced { .. } => Self::fenced(Reason::OvertakenByAnotherRun, message),
             RunError::Position { .. } | RunError::Foreign { .. } => Self::loss_risk(Reason::UnknownPosition, message),
+            RunError::OwnedByOthers(_) => Self::record(Reason::OwnedByAnother, message),
             RunError::Lake(lake) => match lake {
                 LakeError::TableDiffers { .. } | LakeError::FileDiffers { .. } => {
                     Self::record(Reason::TableDiffers, message)
@@ -139,6 +148,7 @@ mod tests {
                 by: text(),
             },
             RunError::Foreign { table: text() },
+            RunError::OwnedByOthers(Vec::new()),
             lake(owned),
             lake(LakeError::TableDiffers { table, reason }),
             lake(LakeError::NoTable(text())),

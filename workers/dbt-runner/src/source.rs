@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use medallion_lake::{DataFile, LakeError, LakeStore, OwnedTable, Snapshot, Table};
+use medallion_lake::{Claim, DataFile, LakeError, LakeStore, OwnedTable, Snapshot, Table};
 use url::Url;
 
 use crate::error::RunError;
@@ -38,17 +38,48 @@ pub struct Target {
     before: Option<Snapshot>,
 }
 
+/// Opens the tables of a layer for a run, in their order.
+///
+/// All are looked at before one of them is taken over: where a run may not write to one, none changes hands. Those that
+/// are another pipeline's are refused together.
+pub async fn open_targets(
+    tables: Vec<(Table, TableModel)>,
+    claim: &Claim,
+    run_uid: &str,
+) -> Result<Vec<Target>, RunError> {
+    let (mut found, mut refusals) = (Vec::with_capacity(tables.len()), Vec::new());
+    for (table, model) in tables {
+        let snapshot = table.snapshot().await?;
+        refusals.extend(snapshot.as_ref().and_then(|snapshot| claim.check(snapshot).err()));
+        found.push((table, model, snapshot));
+    }
+    if !refusals.is_empty() {
+        return Err(RunError::OwnedByOthers(refusals));
+    }
+    for (_, model, snapshot) in &found {
+        own_position(&model.name, snapshot.as_ref()).await?;
+    }
+    let mut targets = Vec::with_capacity(found.len());
+    for (table, model, snapshot) in found {
+        targets.push(Target::open(table.claimed(claim), snapshot, model, run_uid).await?);
+    }
+    Ok(targets)
+}
+
 impl Target {
-    /// Opens a table of the layer, for a run. Another pipeline's is refused.
-    pub async fn open(table: OwnedTable, model: TableModel, run_uid: &str) -> Result<Self, RunError> {
-        let snapshot = table.open().await?;
-        let position = position_of(&model.name, snapshot.as_ref())?;
-        if let Some(snapshot) = &snapshot
-            && position.is_none()
-            && !snapshot.files().await?.is_empty()
-        {
-            return Err(RunError::Foreign { table: model.name });
-        }
+    /// Opens a table that may be written to, as it was found.
+    async fn open(
+        table: OwnedTable,
+        found: Option<Snapshot>,
+        model: TableModel,
+        run_uid: &str,
+    ) -> Result<Self, RunError> {
+        let snapshot = match found {
+            Some(found) => Some(table.take(found).await?),
+            None => None,
+        };
+        // Until it was taken over, its owner before may have gone on.
+        let position = own_position(&model.name, snapshot.as_ref()).await?;
         let mut before = snapshot.clone();
         while position_of(&model.name, before.as_ref())?.is_some_and(|position| position.run_uid == run_uid) {
             let earlier = before.and_then(|snapshot| snapshot.version().checked_sub(1));
@@ -87,6 +118,20 @@ impl Target {
 fn position_of(table: &str, snapshot: Option<&Snapshot>) -> Result<Option<Position>, RunError> {
     let found = snapshot.map(|snapshot| position(table, snapshot)).transpose()?;
     Ok(found.flatten())
+}
+
+/// The position in a table that only runs have written: rows without one are refused.
+async fn own_position(table: &str, snapshot: Option<&Snapshot>) -> Result<Option<Position>, RunError> {
+    let position = position_of(table, snapshot)?;
+    if let Some(snapshot) = snapshot
+        && position.is_none()
+        && !snapshot.files().await?.is_empty()
+    {
+        return Err(RunError::Foreign {
+            table: table.to_owned(),
+        });
+    }
+    Ok(position)
 }
 
 /// The position in a version of a table.

@@ -21,7 +21,7 @@ use crate::project;
 use crate::protocol::{Exported, Layer, NodeStart, Replace, Request, RunContext, Storage, Timed, TouchedAnswer};
 use crate::settings::LayerPlace;
 use crate::sink::{self, Upload};
-use crate::source::{self, Inputs, Needs, Target, open_inputs, read_input};
+use crate::source::{self, Inputs, Needs, Target, open_inputs, open_targets, read_input};
 use crate::storage::storage;
 use crate::timing::Timing;
 use crate::touched::{Partitions, Touched, following};
@@ -114,11 +114,12 @@ impl Run<'_> {
     async fn open(&self, layer: &Layer, inputs: &Versions) -> Result<(Vec<Target>, Inputs), RunError> {
         let run_uid = &self.settings.worker.run.uid;
         let claim = Claim::new(self.settings.pipeline.owner().to_string(), self.settings.adopt.clone());
-        let mut targets = Vec::new();
-        for model in layer.tables.clone() {
+        let tables = layer.tables.iter().map(|model| {
             let table = self.store.table(&format!("{}/{}", self.place.folder, model.name))?;
-            targets.push(Target::open(table.claimed(&claim), model, run_uid).await?);
-        }
+            Ok::<_, RunError>((table, model.clone()))
+        });
+        let tables = tables.collect::<Result<Vec<_>, _>>()?;
+        let targets = open_targets(tables, &claim, run_uid).await?;
         let sources = open_inputs(self.store, inputs, |name| self.place.input(name)).await?;
         Ok((targets, sources))
     }

@@ -123,8 +123,9 @@ impl OwnedTable {
         }
     }
 
-    /// Makes the table the claim's where that is to be: a commit of its own, which has one winner as every commit has.
-    async fn take(&self, mut snapshot: Snapshot) -> Result<Snapshot, LakeError> {
+    /// Makes a table that was found the claim's where that is to be: a commit of its own, which has one winner as every
+    /// commit has. So a writer of several tables looks at all of them ([`Claim::check`]) before it takes the first.
+    pub async fn take(&self, mut snapshot: Snapshot) -> Result<Snapshot, LakeError> {
         for _ in 0..TRIES {
             if self.claim.step(&snapshot)? == Step::Write {
                 return Ok(snapshot);

@@ -266,7 +266,9 @@ async fn another_pipelines_tables_are_refused_before_anything_is_built() -> anyh
     ] {
         let error = other.run(stage, "run-of-copy", 1, inputs).await.unwrap_err();
         assert!(
-            matches!(&error, RunError::Lake(LakeError::OwnedByAnother { owner: Some(owner), .. }) if owner == "test/shop/purchases"),
+            matches!(&error, RunError::OwnedByOthers(refusals) if refusals.iter().all(|refusal| {
+                matches!(refusal, LakeError::OwnedByAnother { owner: Some(owner), .. } if owner == "test/shop/purchases")
+            })),
             "{error}"
         );
         assert!(
