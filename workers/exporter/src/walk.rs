@@ -229,8 +229,9 @@ impl<S: StreamSource, K: Sink> Walk<S, K> {
                     .list(&listing.arn, &listing.shards, now)
                     .map_err(|risk| loss(&risk))?;
                 self.start(starts)?;
-                // The listing has answered, and has closed shards that did not.
-                self.troubles.retain(|who, _| self.lineage.is_being_read(who));
+                // The listing has answered, and has closed shards that did not. That it is off still is no news.
+                self.troubles
+                    .retain(|who, _| (who == LISTING && listing.disabled) || self.lineage.is_being_read(who));
                 let soon = self.lineage.awaits_listing() && !listing.disabled;
                 self.next_listing = now + if soon { LISTING_SOON } else { LISTING_EVERY };
                 if listing.disabled {

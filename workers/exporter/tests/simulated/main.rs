@@ -5,4 +5,5 @@ mod kills;
 mod log;
 mod risks;
 mod stream;
+mod warnings;
 mod world;
