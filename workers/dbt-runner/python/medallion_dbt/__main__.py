@@ -25,6 +25,15 @@ class Session:
             engine.CURRENT.storage = request["storage"]
         return getattr(self, f"do_{request['do']}")(request)
 
+    def failed(self, problem: Exception) -> dict:
+        """What the runner must hear, which then keeps what there is: the manifest too, for whoever looks into the failure."""
+        try:
+            if self.project is not None:
+                self.project.leave_manifest()
+        except Exception as other:  # The failure itself is what counts.
+            print(f"manifest.json cannot be written: {other}", file=sys.stderr)
+        return {"error": error(problem)}
+
     def do_open(self, request: dict) -> dict:
         engine.CURRENT.work_in(request["scratch"], request["memory_bytes"], request["threads"])
         self.project = Project(request["project"], lambda progress: self.send({"progress": progress}))
@@ -90,7 +99,7 @@ def main() -> None:
         try:
             send({"result": session.answer(request)})
         except Exception as problem:  # Whatever it is, the runner must hear of it.
-            send({"error": error(problem)})
+            send(session.failed(problem))
 
 
 if __name__ == "__main__":

@@ -43,11 +43,18 @@ class Project:
 
     def parse(self):
         """Uses what the image has parsed already, where nothing has changed since. Writes no manifest.json: the command that
-        comes next does."""
+        comes next does, or `leave_manifest`."""
         baked = os.path.join(self.path, "target", "partial_parse.msgpack")
         reuse = ["--partial-parse-file-path", baked] if os.path.exists(baked) else []
         self.manifest = self.invoke("parse", "--no-write-json", *reuse).result
         return self.manifest
+
+    def leave_manifest(self) -> None:
+        """Writes manifest.json where dbt has not: it does so only once it has gone through its graph. dbt's own way there
+        would also announce the file to a log that is closed by now."""
+        path = os.path.join(CURRENT.scratch, "target", "manifest.json")
+        if self.manifest is not None and not os.path.exists(path):
+            self.manifest.writable_manifest().write(path)
 
     @property
     def file(self) -> dict:
