@@ -18,7 +18,7 @@ use crate::stages::{Basis, Place, provisioner};
 
 const BACK_OFF_SECONDS: i32 = 5;
 const LONGEST_BACK_OFF_SECONDS: i32 = 300;
-/// How many pipelines begin to take a changed image in a second.
+/// How many pipelines begin to take a changed image or configuration in a second.
 const ROLLED_PER_SECOND: i64 = 5;
 /// How often a missing `ConfigMap` is looked for.
 const CONTRACT_SECONDS: i32 = 5;
@@ -29,7 +29,7 @@ const DEPENDENCIES: usize = 30;
 pub(crate) struct Provisioning {
     /// Everything is as it must be for this very spec.
     pub done: bool,
-    /// The provisioner has told what it found for this very spec and image.
+    /// The provisioner has told what it found for this very spec, image and configuration.
     reported: bool,
     pub status: Option<ProvisioningStatus>,
     pub dependencies: Vec<Dependency>,
@@ -64,7 +64,7 @@ pub(crate) fn step(basis: &Basis<'_>) -> Provisioning {
         return provisioning;
     }
     match basis.settings() {
-        Some(settings) => provisioning.with_contract(basis, &provisioner::launch(&settings)),
+        Some(settings) => provisioning.with_contract(basis, &provisioner::launch(basis, &settings)),
         None => provisioning.without_contract(basis),
     }
     let dependency = contract_dependency(basis.pipeline, &basis.observed.contract);
@@ -253,7 +253,7 @@ impl Provisioning {
         if status.attempt == 0 {
             return Obstacle::new(
                 Reason::RollingOut,
-                "a changed image is taken up by the pipelines in turns; what stands goes on meanwhile",
+                "a changed image or Helm value is taken up by the pipelines in turns; what stands goes on meanwhile",
             );
         }
         let unmet: Vec<_> = self
@@ -286,8 +286,8 @@ fn begun(launch: &Launch) -> ProvisioningStatus {
     }
 }
 
-/// A changed image alone: each pipeline has its turn, spread over a time that grows with their number, so that they do not all roll at
-/// once. One that was not well has waited long enough.
+/// A changed image or configuration alone: each pipeline has its turn, spread over a time that grows with their number, so that they do
+/// not all roll at once. One that was not well has waited long enough.
 fn turn(basis: &Basis<'_>, other: &ProvisioningStatus, launch: &Launch) -> ProvisioningStatus {
     let begun = begun(launch);
     let delay = time::share(&basis.pipeline.uid, basis.observed.pipelines / ROLLED_PER_SECOND);

@@ -43,7 +43,7 @@ pub struct Observed {
     pub progress_ages: BTreeMap<String, i64>,
     /// Newest warning event of pods that do not start and of Jobs that get no pod, by UID of the pod or the Job.
     pub warnings: BTreeMap<String, String>,
-    /// How many pipelines the operator runs: the more there are, the longer a changed image takes to reach all of them.
+    /// How many pipelines the operator runs: the more there are, the longer a changed image or configuration takes to reach all of them.
     pub pipelines: i64,
     /// What the last pass could not apply.
     pub apply_failure: Option<ApplyFailure>,

@@ -8,6 +8,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use medallion_crds::launch::{LayerBuckets, ProvisionerSettings};
 use medallion_crds::{Worker, labels};
 
+use super::basis::Basis;
+use super::entry::{StageEntry, Work};
 use crate::build::pod::{self, Lifetime, PodRequest, WorkerPod};
 use crate::build::settings::{self, Launch, LaunchSettings, digest};
 use crate::build::{account, job, meta};
@@ -29,8 +31,9 @@ const POD: WorkerPod = WorkerPod {
     uses_kafka: true,
 };
 
-/// Its settings. The digest begins with that of the wish, whatever the image: what was found for a wish holds for other images too.
-pub(crate) fn launch(settings: &LaunchSettings<'_>) -> Launch {
+/// Its settings. The digest begins with that of the wish, whatever the pods are made from: what was found for a wish holds for other
+/// pods too.
+pub(crate) fn launch(basis: &Basis<'_>, settings: &LaunchSettings<'_>) -> Launch {
     let pipeline = settings.pipeline;
     let launch = settings.launch(
         None,
@@ -60,10 +63,38 @@ pub(crate) fn launch(settings: &LaunchSettings<'_>) -> Launch {
         },
     );
     let wish = digest(&[&launch.text, &pipeline.schema_ref.name, settings.contract_digest]);
+    let pods = digest(&[&launch.hash, &configured(basis)]);
     Launch {
-        hash: format!("{wish}-{}", launch.hash),
+        hash: format!("{wish}-{pods}"),
         ..launch
     }
+}
+
+/// Digest of what the administrator decides about the provisioner's pods and those that work all the time, the image apart. Those of
+/// runs take up what is new one by one anyhow. Nothing of the pipeline is in it, so that what a user changes waits for no turn.
+fn configured(basis: &Basis<'_>) -> String {
+    let config = basis.config;
+    let table = basis.table.iter();
+    let lasting = table.filter(|entry| matches!(entry.work, Work::Streaming(_)));
+    let workers: BTreeMap<_, _> = lasting
+        .map(StageEntry::worker)
+        .chain([Worker::Provisioner])
+        .map(|worker| (worker, config.workers.get(&worker)))
+        .collect();
+    let sizes: Vec<_> = config
+        .sizes
+        .iter()
+        .map(|(name, size)| (name, &size.resources, &size.node_selector, &size.tolerations))
+        .collect();
+    settings::digest_of(&(
+        &config.image_pull_policy,
+        &config.image_pull_secrets,
+        &config.environment,
+        &config.aws_credentials_secret,
+        &config.default_size,
+        sizes,
+        workers,
+    ))
 }
 
 /// Whether two digests are of the same wish.

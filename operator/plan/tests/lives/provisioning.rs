@@ -1,10 +1,12 @@
 //! What stages wait for, and how changes reach many pipelines. No network.
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::apps::v1::DeploymentSpec;
+use kube::ResourceExt;
 use medallion_crds::Stage;
 use medallion_crds::pipeline::{DependencyState, StageState};
 use rstest::rstest;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::world::{Outcome, Step, World};
 use crate::{YAML, attempt, happens, started};
@@ -102,9 +104,45 @@ fn tries_of_the_provisioner_are_spread_and_come_seldom_in_the_end() {
     assert_ne!(one, other, "pipelines that fail together do not try together");
 }
 
-/// A Helm upgrade with a thousand pipelines: the image changes for all of them at once.
-#[test]
-fn a_changed_image_reaches_many_pipelines_in_turns_while_everything_goes_on() {
+/// What the Deployments are made from.
+fn deployed(world: &World) -> Vec<Option<DeploymentSpec>> {
+    let all = world.observed.deployments.iter();
+    all.map(|deployment| deployment.spec.clone()).collect()
+}
+
+/// Whether a try of the provisioner is under way.
+fn provisions(world: &World) -> bool {
+    let mut jobs = world.observed.jobs.iter();
+    jobs.any(|job| job.status.is_none() && job.name_any().contains("provisioner"))
+}
+
+fn turn_of(world: &World) -> Timestamp {
+    let status = world.pipeline.status.clone().unwrap();
+    status.provisioning.unwrap().retry_time.unwrap().0
+}
+
+/// Five a second, not all in the same few seconds.
+fn are_spread(mut begins: Vec<i64>) {
+    begins.sort_unstable();
+    assert!(begins.iter().all(|wait| (0..200).contains(wait)), "{begins:?}");
+    let crowded = begins.windows(6).filter(|window| window[5] - window[0] < 5).count();
+    assert!(crowded < 4, "{begins:?}");
+}
+
+/// A Helm upgrade with a thousand pipelines: what pods are made from changes for all of them at once.
+#[rstest]
+#[case::image(json!({"images": {"workers": "medallion:2"}}))]
+#[case::environment(json!({"environment": {"RUST_LOG": "debug"}}))]
+#[case::sizes(json!({"sizes": {"small": {"resources": {"limits": {"memory": "2Gi"}}}}}))]
+#[case::nodes(json!({"sizes": {"small": {"nodeSelector": {"pool": "big"}}}}))]
+#[case::default_size(json!({"defaultSize": "large", "sizes": {"large": {"nodeSelector": {"pool": "big"}}}}))]
+#[case::annotations(json!({"workers": {"gateway": {"podAnnotations": {"mesh": "in"}}}}))]
+#[case::labels(json!({"workers": {"exporter": {"podLabels": {"mesh": "in"}}}}))]
+#[case::pull_policy(json!({"imagePullPolicy": "Always"}))]
+#[case::pull_secrets(json!({"imagePullSecrets": ["pull"]}))]
+#[case::credentials(json!({"awsCredentialsSecret": "aws"}))]
+fn a_helm_upgrade_reaches_many_pipelines_in_turns_while_everything_goes_on(#[case] change: Value) {
+    let upgrade = Step::Configured(change);
     let mut begins = Vec::new();
     for number in 0..40 {
         let mut world = World::new(YAML);
@@ -113,45 +151,61 @@ fn a_changed_image_reaches_many_pipelines_in_turns_while_everything_goes_on() {
         for step in [Step::Settle, Step::Provisioned, Step::WorkersReady, Step::Bronze(3)] {
             happens(&mut world, step);
         }
-        world.config.images.workers = "medallion:2".to_owned();
-        world.settle();
-        if world.observed.jobs.iter().any(|job| {
-            job.status.is_none()
-                && job
-                    .metadata
-                    .name
-                    .as_ref()
-                    .is_some_and(|name| name.contains("provisioner"))
-        }) {
+        happens(&mut world, attempt(Stage::Silver, Outcome::Running));
+        let before = deployed(&world);
+        happens(&mut world, upgrade.clone());
+        if provisions(&world) {
             begins.push(0);
             continue;
         }
         let begun = world.now;
+        assert_eq!(deployed(&world), before, "nothing rolls before its turn");
         assert_eq!(world.condition("DependenciesReady").0, "True");
         assert_eq!(world.condition("Ready").1, "RollingOut");
         happens(&mut world, attempt(Stage::Silver, Outcome::Succeeded));
         assert_eq!(world.runs(Stage::Gold).len(), 1, "runs go on");
-        let turn = world
-            .pipeline
-            .status
-            .clone()
-            .unwrap()
-            .provisioning
-            .unwrap()
-            .retry_time
-            .unwrap()
-            .0;
-        let wait = turn.duration_since(begun).as_secs();
+        let wait = turn_of(&world).duration_since(begun).as_secs();
         begins.push(wait);
         happens(&mut world, Step::Pass(wait));
         happens(&mut world, Step::Provisioned);
+        assert_ne!(deployed(&world), before);
         happens(&mut world, Step::WorkersReady);
         assert_eq!(world.condition("Ready").0, "True", "{:?}", world.condition("Ready"));
     }
-    begins.sort_unstable();
-    assert!(begins.iter().all(|wait| (0..200).contains(wait)), "{begins:?}");
-    let crowded = begins.windows(6).filter(|window| window[5] - window[0] < 5).count();
-    assert!(crowded < 4, "{begins:?}");
+    are_spread(begins);
+}
+
+/// The provisioner's pod waits for a Secret that is not there, until the administrator writes its name as it is.
+#[test]
+fn a_mended_helm_value_replaces_the_try_that_could_not_start() {
+    let secrets = |world: &World| -> Vec<String> {
+        let pods = world
+            .observed
+            .jobs
+            .iter()
+            .filter_map(|job| job.spec.as_ref()?.template.spec.as_ref());
+        let sources = pods.flat_map(|pod| &pod.containers).flat_map(|one| &one.env_from);
+        sources
+            .flatten()
+            .filter_map(|source| Some(source.secret_ref.as_ref()?.name.clone()))
+            .collect()
+    };
+    let mut world = World::new(YAML);
+    for name in ["misspelt", "aws"] {
+        happens(&mut world, Step::Configured(json!({"awsCredentialsSecret": name})));
+        assert_eq!(secrets(&world), [name]);
+    }
+}
+
+#[test]
+fn what_the_administrator_decides_about_runs_alone_rolls_nothing() {
+    let mut world = started();
+    let before = deployed(&world);
+    let change = json!({"workers": {"dbt-runner": {"environment": {"RUST_LOG": "debug"}}}, "sizes": {"small": {"dbt": {"threads": 4}}}});
+    happens(&mut world, Step::Configured(change));
+    assert!(!provisions(&world));
+    assert_eq!(deployed(&world), before);
+    assert_eq!(world.condition("Ready").0, "True", "{:?}", world.condition("Ready"));
 }
 
 #[test]
