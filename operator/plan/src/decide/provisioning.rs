@@ -128,7 +128,7 @@ impl Provisioning {
         let (pipeline, now) = (basis.pipeline, basis.now);
         let mut status = match self.status.take() {
             Some(known) if known.hash == launch.hash => known,
-            Some(other) if provisioner::is_same_wish(&other.hash, &launch.hash) => turn(basis, &other, launch),
+            Some(other) if provisioner::is_same_wish(&other.hash, &launch.hash) => turn(basis, launch),
             _ => {
                 // What was found for another wish says nothing about this one.
                 for dependency in &mut self.dependencies {
@@ -250,18 +250,15 @@ impl Provisioning {
     }
 
     fn obstacle_of(&self, status: &ProvisioningStatus) -> Obstacle {
-        if status.attempt == 0 {
-            return Obstacle::new(
-                Reason::RollingOut,
-                "a changed image or Helm value is taken up by the pipelines in turns; what stands goes on meanwhile",
-            );
-        }
         let unmet: Vec<_> = self
             .dependencies
             .iter()
             .filter(|dependency| !dependency.state.is_met())
             .cloned()
             .collect();
+        if status.attempt == 0 {
+            return self.waits_for_turn(&unmet);
+        }
         if status.reported && !unmet.is_empty() {
             return missing(&unmet);
         }
@@ -271,6 +268,23 @@ impl Provisioning {
                 Reason::Provisioning,
                 "the provisioner looks at what the pipeline depends on",
             ),
+        }
+    }
+
+    /// What is said until the pipeline's turn has come: what was found before holds meanwhile.
+    fn waits_for_turn(&self, unmet: &[Dependency]) -> Obstacle {
+        let turns = "a changed image or Helm value is taken up by the pipelines in turns";
+        if unmet
+            .iter()
+            .any(|dependency| dependency.state != DependencyState::Unknown)
+        {
+            missing(unmet)
+        } else if self.dependencies.is_empty() || !unmet.is_empty() {
+            let message = format!("{turns}; then the provisioner looks at what the pipeline depends on");
+            Obstacle::new(Reason::Provisioning, message)
+        } else {
+            let message = format!("{turns}; what stands goes on meanwhile");
+            Obstacle::new(Reason::RollingOut, message)
         }
     }
 }
@@ -287,11 +301,12 @@ fn begun(launch: &Launch) -> ProvisioningStatus {
 }
 
 /// A changed image or configuration alone: each pipeline has its turn, spread over a time that grows with their number, so that they do
-/// not all roll at once. One that was not well has waited long enough.
-fn turn(basis: &Basis<'_>, other: &ProvisioningStatus, launch: &Launch) -> ProvisioningStatus {
+/// not all roll at once. What was not well has its turn too: an image that cannot be started leaves all pipelines so, and the next one,
+/// or the way back, comes to all of them together.
+fn turn(basis: &Basis<'_>, launch: &Launch) -> ProvisioningStatus {
     let begun = begun(launch);
     let delay = time::share(&basis.pipeline.uid, basis.observed.pipelines / ROLLED_PER_SECOND);
-    if !other.succeeded || delay == 0 {
+    if delay == 0 {
         return begun;
     }
     let delay = i32::try_from(delay).unwrap_or(i32::MAX);

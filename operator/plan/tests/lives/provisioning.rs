@@ -175,6 +175,63 @@ fn a_helm_upgrade_reaches_many_pipelines_in_turns_while_everything_goes_on(#[cas
     are_spread(begins);
 }
 
+/// An image that cannot be pulled has come to all of a thousand pipelines; its mend and the way back come to all of them as well.
+#[rstest]
+#[case::mend("medallion:3")]
+#[case::way_back("medallion:1")]
+fn what_follows_a_broken_image_reaches_many_pipelines_in_turns(#[case] next: &str) {
+    let mut begins = Vec::new();
+    for number in 0..40 {
+        let mut world = World::new(YAML);
+        world.pipeline.metadata.uid = Some(format!("pipeline-{number}"));
+        world.observed.pipelines = 1000;
+        for step in [Step::Settle, Step::Provisioned, Step::WorkersReady] {
+            happens(&mut world, step);
+        }
+        let before = deployed(&world);
+        world.config.images.workers = "medallion:2".to_owned();
+        world.settle();
+        happens(&mut world, Step::Pass(200));
+        assert!(provisions(&world), "its pod waits for the image");
+        assert_eq!(deployed(&world), before);
+
+        world.config.images.workers = next.to_owned();
+        world.settle();
+        if provisions(&world) {
+            begins.push(0);
+            continue;
+        }
+        assert_eq!(world.condition("DependenciesReady").0, "True");
+        assert_eq!(world.condition("Ready").1, "RollingOut");
+        begins.push(turn_of(&world).duration_since(world.now).as_secs());
+    }
+    are_spread(begins);
+}
+
+#[test]
+fn until_its_turn_a_pipeline_says_what_was_found_before() {
+    let waits = |steps: &[Step]| {
+        let mut world = World::new(YAML);
+        world.pipeline.metadata.uid = Some("pipeline-1".to_owned());
+        world.observed.pipelines = 1000;
+        for step in steps {
+            happens(&mut world, step.clone());
+        }
+        happens(
+            &mut world,
+            Step::Configured(json!({"images": {"workers": "medallion:2"}})),
+        );
+        assert!(!provisions(&world), "it waits for its turn");
+        world.condition("DependenciesReady")
+    };
+    let (ready, reason, message) = waits(&[Step::Settle]);
+    assert_eq!((ready.as_str(), reason.as_str()), ("Unknown", "Provisioning"));
+    assert!(message.contains("in turns"), "{message}");
+    let (ready, reason, message) = waits(&[Step::Settle, missing("Topic/purchase_orders")]);
+    assert_eq!((ready.as_str(), reason.as_str()), ("False", "DependenciesMissing"));
+    assert!(message.contains("Topic/purchase_orders"), "{message}");
+}
+
 /// The provisioner's pod waits for a Secret that is not there, until the administrator writes its name as it is.
 #[test]
 fn a_mended_helm_value_replaces_the_try_that_could_not_start() {
