@@ -96,13 +96,14 @@ impl Applier<'_> {
             let deleted = children::delete(&runs, "StageRun", id).await;
             self.deleted("StageRun", &id.name, deleted)?;
         }
-        if let Some(keep) = plan.keep.as_ref().filter(|_| self.outcome.failures.is_empty()) {
-            for (kind, id) in children::unplanned(self.room, self.pipeline, keep) {
-                let api: Api<DynamicObject> =
-                    Api::namespaced_with(self.context.client.clone(), namespace, &(kind.resource)());
-                let deleted = children::delete(&api, kind.name, &id).await;
-                self.deleted(kind.name, &id.name, deleted)?;
-            }
+        let keep = plan.keep.as_ref().filter(|_| self.outcome.failures.is_empty());
+        let goes = |child: &str| plan.remove.contains(child) || keep.is_some_and(|keep| !keep.contains(child));
+        let leaving: Vec<_> = children::leaving(self.room, self.pipeline, goes).collect();
+        for (kind, id) in leaving {
+            let api: Api<DynamicObject> =
+                Api::namespaced_with(self.context.client.clone(), namespace, &(kind.resource)());
+            let deleted = children::delete(&api, kind.name, &id).await;
+            self.deleted(kind.name, &id.name, deleted)?;
         }
         self.cache.waits.retain(&self.outcome.tried);
         Ok(())

@@ -3,7 +3,6 @@
 //! What does not stand is created, not applied: an object of that name that nobody here has seen is then found by the server
 //! instead of being taken over. What stands is applied over, by UID, when it is not as it was last written.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -265,11 +264,11 @@ pub(crate) fn same_owner(found: &ObjectMeta, wanted: &ObjectMeta, kind: &'static
     }
 }
 
-/// Children of this pipeline that are not to be kept, pods first.
-pub(crate) fn unplanned<'a>(
+/// Children of this pipeline that go, told by `Kind/name`, pods first.
+pub(crate) fn leaving<'a>(
     room: &'a Room,
     pipeline: &'a ValidatedPipeline,
-    keep: &'a BTreeSet<String>,
+    goes: impl Fn(&str) -> bool + 'a,
 ) -> impl Iterator<Item = (&'static Kind, ObjectId)> + 'a {
     let children = KINDS.iter().flat_map(|kind| {
         let shelf = room.children.get(kind.name);
@@ -278,7 +277,7 @@ pub(crate) fn unplanned<'a>(
     children
         .filter(|(_, child)| is_owned(child, pipeline) && child.metadata.deletion_timestamp.is_none())
         .filter_map(|(kind, child)| Some((kind, ObjectId::of(&child.metadata)?)))
-        .filter(|(kind, id)| !keep.contains(&format!("{}/{}", kind.name, id.name)))
+        .filter(move |(kind, id)| goes(&format!("{}/{}", kind.name, id.name)))
 }
 
 fn is_owned(child: &Arc<StoredChild>, pipeline: &ValidatedPipeline) -> bool {

@@ -1,12 +1,15 @@
 //! What must stand for the streaming stages, and what no longer has to. No network.
 
+use std::collections::BTreeSet;
+
 use medallion_crds::Worker;
 
 use super::provisioning::Provisioning;
 use crate::assess::streaming::Streaming;
 use crate::model::action::Plan;
 use crate::model::child::Child;
-use crate::stages::{Basis, Work};
+use crate::model::names;
+use crate::stages::{Basis, StageEntry, Work};
 
 /// The streaming stages' objects and the accounts of all workers, stage by stage, unless something that the stage needs is missing:
 /// then what stands of it goes on as it is.
@@ -34,8 +37,25 @@ pub(crate) fn plan(basis: &Basis<'_>, provisioning: &Provisioning) -> Plan {
     }
     Plan {
         children,
+        remove: without_place(basis),
         ..Plan::default()
     }
+}
+
+/// What works for stages that the pipeline does without: whoever takes a stage out of the spec waits for no other stage. Settings and
+/// accounts do nothing, and stay until all is well.
+fn without_place(basis: &Basis<'_>) -> BTreeSet<String> {
+    basis
+        .table
+        .iter()
+        .filter(|entry| matches!(entry.work, Work::Streaming(_)))
+        .map(StageEntry::worker)
+        .filter(|worker| basis.places().all(|place| place.entry.worker() != *worker))
+        .flat_map(|worker| {
+            let name = names::child(&basis.pipeline.name, worker);
+            ["Deployment", "Service", "PodDisruptionBudget"].map(|kind| format!("{kind}/{name}"))
+        })
+        .collect()
 }
 
 /// What stays, if it can be told: until the new pods stand, an old one that is lost is made again, and mounts what it was made with.

@@ -23,6 +23,9 @@ pub struct Plan {
     pub children: Vec<Child>,
     /// `Kind/name` of the children that stay; others of this pipeline go. `None`: nothing goes.
     pub keep: Option<BTreeSet<String>>,
+    /// `Kind/name` of children that go at once, whatever else is not well.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub remove: BTreeSet<String>,
     /// Steps of runs that exist. A run's status is stored before its Job is made.
     pub runs: Vec<PlannedRun>,
     /// The provisioner's Job.
@@ -46,6 +49,7 @@ impl Plan {
     fn and(mut self, other: Self) -> Self {
         self.children.extend(other.children);
         self.keep = self.keep.or(other.keep);
+        self.remove.extend(other.remove);
         self.runs.extend(other.runs);
         self.create_jobs.extend(other.create_jobs);
         self.create_runs.extend(other.create_runs);

@@ -104,6 +104,26 @@ fn a_blocked_bronze_that_is_started_anew_still_shows_what_is_used_of_the_stream(
     );
 }
 
+/// Whoever takes the gateway out wants no more events, whatever becomes of the other stages.
+#[rstest]
+#[case::another_starts(Step::PodsWait { stage: Stage::Persist, event: "secret \"kafka-ca\" not found".to_owned() })]
+#[case::no_contract(Step::ContractMissing)]
+#[case::another_image(Step::Configured(json!({"images": {"workers": "medallion:2"}})))]
+#[case::a_fault(Step::Spec(json!({"stages": {"gold": {"size": "huge"}}})))]
+#[case::refused(Step::Adopt("everything".to_owned()))]
+fn a_stage_that_is_taken_out_ends_although_something_else_is_not_well(#[case] trouble: Step) {
+    let mut world = started();
+    happens(&mut world, trouble);
+    happens(&mut world, Step::Spec(json!({"stages": {"ingest": null}})));
+    assert!(world.plan().keep.is_none(), "what others may need still stays");
+    assert!(world.observed.deployment("purchase-orders-gateway").is_none());
+    for kind in ["Deployment", "Service", "PodDisruptionBudget"] {
+        let child = format!("{kind}/purchase-orders-gateway");
+        assert!(!world.children.contains(&child), "{child}");
+    }
+    assert_eq!(replicas(&world, "consumer"), Some(2));
+}
+
 #[test]
 fn a_suspended_batch_stage_alone_starts_no_runs_and_holds_up_no_request() {
     let mut world = started();

@@ -182,6 +182,7 @@ fn cut_short(mut plan: medallion_plan::Plan, writes: usize) -> medallion_plan::P
     plan.delete_runs.truncate(take(plan.delete_runs.len()));
     if take(1) == 0 {
         plan.keep = None;
+        plan.remove.clear();
         plan.status = None;
     }
     plan

@@ -185,6 +185,10 @@ impl World {
                 self.remove_job(&job);
             }
         }
+        self.children.retain(|child| !plan.remove.contains(child));
+        self.observed
+            .deployments
+            .retain(|one| !plan.remove.contains(&format!("Deployment/{}", one.name_any())));
         if let Some(keep) = plan.keep {
             self.children.retain(|child| keep.contains(child));
             self.observed

@@ -426,6 +426,27 @@ async fn what_is_no_longer_planned_goes_and_what_is_not_ours_stays() {
     assert!(operator.world.server.get("services", "orders-other").is_some());
 }
 
+#[tokio::test]
+async fn what_goes_at_once_goes_although_something_else_cannot_be_made() {
+    let mut operator = Operator::new();
+    let plan = children(operator.children());
+    operator.apply(&plan).await;
+    operator.world.server.put("jobs", foreign("Job"));
+    operator.world.watch();
+    operator.world.server.requests();
+    let plan = Plan {
+        create_jobs: vec![operator.job()],
+        keep: Some(std::collections::BTreeSet::new()),
+        remove: ["Deployment/orders-deployment".to_owned()].into(),
+        ..Plan::default()
+    };
+    let outcome = operator.apply(&plan).await;
+    assert!(!outcome.failures.is_empty(), "the Job's name is somebody's");
+    let mut removed = operator.world.server.writes();
+    removed.retain(|line| line.starts_with("DELETE"));
+    assert_eq!(removed, ["DELETE deployments/orders-deployment"]);
+}
+
 #[test]
 fn each_kind_of_child_is_in_the_table() {
     fn kind<K: k8s_openapi::Resource>() -> &'static str {
