@@ -92,9 +92,9 @@ fn stage<'a>(basis: &Basis<'a>, place: Place<'a>, planned: &[Child], waits_for: 
     let (doing, obstacle) = if let Some(fault) = pipeline.fault(stage) {
         let obstacle = Obstacle::new(fault.reason.clone(), &fault.message);
         (StageState::Blocked, Some(obstacle))
-    } else if suspended && deployment.is_some() {
+    } else if suspended && deployment.is_some_and(deployment::is_at_rest) {
         (StageState::Suspended, None)
-    } else if let Some(deployment) = deployment {
+    } else if let Some(deployment) = deployment.filter(|found| waits_for.is_none() || !deployment::is_at_rest(found)) {
         let refused = deployment::refused(deployment, &pipeline.namespace);
         let hindered = hindered(basis, &pods).or(refused);
         judge(&progress, ready, hindered)

@@ -1,23 +1,23 @@
 //! What must stand for the streaming stages, and what no longer has to. No network.
 
-use std::collections::BTreeSet;
-
+use k8s_openapi::api::apps::v1::Deployment;
 use medallion_crds::Worker;
 
 use super::provisioning::Provisioning;
 use crate::assess::streaming::Streaming;
 use crate::model::action::Plan;
 use crate::model::child::Child;
-use crate::model::names;
-use crate::stages::{Basis, StageEntry, Work};
+use crate::model::cluster::Contract;
+use crate::model::{deployment, names};
+use crate::stages::{Basis, Place, StageEntry, Work};
 
 /// The streaming stages' objects and the accounts of all workers, stage by stage, unless something that the stage needs is missing:
-/// then what stands of it goes on as it is.
+/// then what stands of it goes on as it is. To pause, a stage needs nothing.
 pub(crate) fn plan(basis: &Basis<'_>, provisioning: &Provisioning) -> Plan {
     let mut children = Vec::new();
     let mut accounts: Vec<Worker> = Vec::new();
     for place in basis.places() {
-        if provisioning.hinders_change(place).is_some() {
+        if provisioning.hinders_change(place).is_some() && !pauses(basis, place) {
             continue;
         }
         let worker = place.entry.worker();
@@ -37,25 +37,47 @@ pub(crate) fn plan(basis: &Basis<'_>, provisioning: &Provisioning) -> Plan {
     }
     Plan {
         children,
-        remove: without_place(basis),
+        remove: without_place(basis).chain(without_contract(basis)).collect(),
         ..Plan::default()
     }
 }
 
 /// What works for stages that the pipeline does without: whoever takes a stage out of the spec waits for no other stage. Settings and
 /// accounts do nothing, and stay until all is well.
-fn without_place(basis: &Basis<'_>) -> BTreeSet<String> {
+fn without_place(basis: &Basis<'_>) -> impl Iterator<Item = String> {
     basis
         .table
         .iter()
         .filter(|entry| matches!(entry.work, Work::Streaming(_)))
         .map(StageEntry::worker)
-        .filter(|worker| basis.places().all(|place| place.entry.worker() != *worker))
-        .flat_map(|worker| {
+        .filter(move |worker| basis.places().all(|place| place.entry.worker() != *worker))
+        .flat_map(move |worker| {
             let name = names::child(&basis.pipeline.name, worker);
             ["Deployment", "Service", "PodDisruptionBudget"].map(|kind| format!("{kind}/{name}"))
         })
-        .collect()
+}
+
+/// What works although its stage pauses: without the contract no Deployment can be made that wants no pods, but the one there is can go.
+fn without_contract(basis: &Basis<'_>) -> impl Iterator<Item = String> {
+    let is_gone = matches!(basis.observed.contract, Contract::Missing | Contract::KeyMissing { .. });
+    let paused = basis.streaming().filter(move |(place, _)| {
+        let works = standing(basis, *place).is_some_and(|found| !deployment::is_at_rest(found));
+        is_gone && works && basis.is_suspended(*place) && basis.pipeline.fault(place.entry.stage).is_none()
+    });
+    paused.map(move |(place, _)| format!("Deployment/{}", name(basis, place)))
+}
+
+/// Whether a stage that stands is to pause.
+fn pauses(basis: &Basis<'_>, place: Place<'_>) -> bool {
+    basis.is_suspended(place) && standing(basis, place).is_some()
+}
+
+fn standing<'a>(basis: &Basis<'a>, place: Place<'_>) -> Option<&'a Deployment> {
+    basis.observed.deployment(&name(basis, place))
+}
+
+fn name(basis: &Basis<'_>, place: Place<'_>) -> String {
+    names::child(&basis.pipeline.name, place.entry.worker())
 }
 
 /// What stays, if it can be told: until the new pods stand, an old one that is lost is made again, and mounts what it was made with.

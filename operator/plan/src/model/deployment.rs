@@ -20,6 +20,11 @@ pub(crate) fn refused(deployment: &Deployment, namespace: &str) -> Option<Obstac
     ))
 }
 
+/// Whether a Deployment wants no pods.
+pub(crate) fn is_at_rest(deployment: &Deployment) -> bool {
+    deployment.spec.as_ref().and_then(|spec| spec.replicas) == Some(0)
+}
+
 /// Digest of what is planned for a worker's Deployment; `None` while nothing is.
 pub(crate) fn planned_hash<'a>(children: &'a [Child], pipeline_name: &str, worker: Worker) -> Option<&'a str> {
     let name = names::child(pipeline_name, worker);

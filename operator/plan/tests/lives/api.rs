@@ -104,6 +104,81 @@ fn a_blocked_bronze_that_is_started_anew_still_shows_what_is_used_of_the_stream(
     );
 }
 
+/// What pauses needs nothing that may be missing.
+#[rstest]
+#[case::no_topic(vec![
+    Step::Spec(json!({"kafka": {"bootstrapServers": ["kafka-2:9092"]}})),
+    Step::Missing(vec!["Topic/purchase_orders".to_owned()]),
+])]
+#[case::another_image(vec![Step::Configured(json!({"images": {"workers": "medallion:2"}}))])]
+fn a_stage_pauses_although_what_it_needs_is_not_there(#[case] before: Vec<Step>) {
+    let pause =
+        |suspend: bool| Step::Spec(json!({"stages": {"ingest": {"suspend": suspend}, "bronze": {"suspend": suspend}}}));
+    let mut world = started();
+    for step in before {
+        happens(&mut world, step);
+    }
+    happens(&mut world, pause(true));
+    for (stage, worker) in [
+        (Stage::Ingest, "gateway"),
+        (Stage::Persist, "consumer"),
+        (Stage::Bronze, "exporter"),
+    ] {
+        assert_eq!(replicas(&world, worker), Some(0), "{worker}");
+        assert_eq!(world.stage(stage).state, StageState::Suspended, "{worker}");
+    }
+
+    happens(&mut world, pause(false));
+    let ingest = world.stage(Stage::Ingest);
+    assert_eq!(
+        (ingest.state, replicas(&world, "gateway")),
+        (StageState::Pending, Some(0))
+    );
+    assert_ne!(ingest.reason, Some(Reason::Starting), "it says what it waits for");
+    happens(&mut world, Step::Pass(60));
+    happens(&mut world, Step::Provisioned);
+    assert_eq!(replicas(&world, "gateway"), Some(2));
+}
+
+#[test]
+fn a_stage_pauses_although_the_contract_is_not_there() {
+    let mut world = started();
+    happens(&mut world, Step::ContractMissing);
+    happens(&mut world, Step::Spec(json!({"stages": {"bronze": {"suspend": true}}})));
+    for worker in ["consumer", "exporter"] {
+        let deployment = world.observed.deployment(&format!("purchase-orders-{worker}"));
+        assert!(deployment.is_none(), "{worker}");
+    }
+    assert_eq!(replicas(&world, "gateway"), Some(2), "it does not pause");
+    let bronze = world.stage(Stage::Bronze);
+    assert_eq!(
+        (bronze.state, bronze.reason),
+        (StageState::Pending, Some(Reason::DependenciesMissing))
+    );
+
+    happens(&mut world, Step::ContractFound);
+    assert_eq!(replicas(&world, "exporter"), Some(0));
+    assert_eq!(world.stage(Stage::Bronze).state, StageState::Suspended);
+}
+
+#[test]
+fn a_stage_is_suspended_once_no_pod_of_it_is_wanted() {
+    let mut world = started();
+    world.step(Step::Spec(json!({"stages": {"ingest": {"suspend": true}}})));
+    let state = |world: &World| {
+        let status = world.plan().status.unwrap();
+        status
+            .stages
+            .iter()
+            .find(|one| one.name == Stage::Ingest)
+            .unwrap()
+            .state
+    };
+    assert_eq!(state(&world), StageState::Running);
+    world.settle();
+    assert_eq!(state(&world), StageState::Suspended);
+}
+
 /// Whoever takes the gateway out wants no more events, whatever becomes of the other stages.
 #[rstest]
 #[case::another_starts(Step::PodsWait { stage: Stage::Persist, event: "secret \"kafka-ca\" not found".to_owned() })]
