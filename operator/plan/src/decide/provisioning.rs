@@ -22,6 +22,8 @@ const LONGEST_BACK_OFF_SECONDS: i32 = 300;
 const ROLLED_PER_SECOND: i64 = 5;
 /// How often a missing `ConfigMap` is looked for.
 const CONTRACT_SECONDS: i32 = 5;
+/// What the name of the dependency on the contract's `ConfigMap` begins with.
+const CONFIG_MAP: &str = "ConfigMap/";
 /// How many dependencies a status lists.
 const DEPENDENCIES: usize = 30;
 
@@ -337,24 +339,22 @@ fn missing(unmet: &[Dependency]) -> Obstacle {
     Obstacle::new(Reason::DependenciesMissing, message)
 }
 
-/// What the last report said; the `ConfigMap` and the Secret are looked at anew each time.
+/// What the last report said; the `ConfigMap` and the Secret are looked at anew each time, whatever their names were before.
 fn reported(basis: &Basis<'_>) -> Vec<Dependency> {
-    let own = [
-        contract_name(basis.pipeline),
-        secret_name(basis.pipeline).unwrap_or_default(),
-    ];
+    let is_own = |dependency: &Dependency| match dependency.kind {
+        DependencyKind::Secret => true,
+        // The provisioner tells of the contract in it.
+        DependencyKind::Contract => dependency.name.starts_with(CONFIG_MAP),
+        _ => false,
+    };
     basis
         .observed
         .stored
         .dependencies
         .iter()
-        .filter(|dependency| !own.contains(&dependency.name))
+        .filter(|dependency| !is_own(dependency))
         .cloned()
         .collect()
-}
-
-fn contract_name(pipeline: &ValidatedPipeline) -> String {
-    format!("ConfigMap/{}", pipeline.schema_ref.name)
 }
 
 /// Name of the dependency on the gateway's Secret.
@@ -386,7 +386,7 @@ fn contract_dependency(pipeline: &ValidatedPipeline, contract: &Contract) -> Dep
         ),
     };
     Dependency {
-        name: contract_name(pipeline),
+        name: format!("{CONFIG_MAP}{}", reference.name),
         kind: DependencyKind::Contract,
         state,
         message: message.map(|message| cut(&message, 1024)),

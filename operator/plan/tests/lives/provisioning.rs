@@ -4,7 +4,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::apps::v1::DeploymentSpec;
 use kube::ResourceExt;
 use medallion_crds::Stage;
-use medallion_crds::pipeline::{DependencyState, StageState};
+use medallion_crds::pipeline::{DependencyKind, DependencyState, StageState};
 use rstest::rstest;
 use serde_json::{Value, json};
 
@@ -102,6 +102,26 @@ fn tries_of_the_provisioner_are_spread_and_come_seldom_in_the_end() {
     let (one, other) = waits.split_at(12);
     assert!(one[11] > SignedDuration::from_secs(200), "{one:?}");
     assert_ne!(one, other, "pipelines that fail together do not try together");
+}
+
+/// The Secret and the `ConfigMap` under names that the spec no longer says are nobody's matter any more.
+#[rstest]
+#[case::another_secret(json!({"stages": {"ingest": {"authentication": {"bearerTokens": {"secretKeyRef": {"name": "other"}}}}}}), &["Secret/other"])]
+#[case::no_secret(json!({"stages": {"ingest": {"authentication": {"type": "None", "bearerTokens": null}}}}), &[])]
+#[case::no_gateway(json!({"stages": {"ingest": null}}), &[])]
+fn what_the_spec_no_longer_names_leaves_the_dependencies(#[case] change: Value, #[case] secrets: &[&str]) {
+    let named = |world: &World, kind: DependencyKind| -> Vec<String> {
+        let all = world.pipeline.status.clone().unwrap().dependencies.into_iter();
+        all.filter(|one| one.kind == kind).map(|one| one.name).collect()
+    };
+    let mut world = started();
+    assert_eq!(named(&world, DependencyKind::Secret), ["Secret/shop-gateway"]);
+    happens(&mut world, Step::Spec(change));
+    assert_eq!(named(&world, DependencyKind::Secret), secrets);
+
+    world.pipeline.spec.contract.versions[0].schema_ref.name = "renamed".to_owned();
+    world.settle();
+    assert_eq!(named(&world, DependencyKind::Contract), ["ConfigMap/renamed"]);
 }
 
 /// What the Deployments are made from.
