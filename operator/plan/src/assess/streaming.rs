@@ -125,7 +125,7 @@ fn stage<'a>(basis: &Basis<'a>, place: Place<'a>, planned: &[Child], waits_for: 
 }
 
 /// Whether what stood for this very spec still stands, and only the number of pods is an autoscaler's to change. Once fewer are ready
-/// than before, all must be.
+/// than before, and than it wants now, all must be.
 fn scales(basis: &Basis<'_>, place: Place<'_>, deployment: &Deployment, planned: Option<&str>, ready: usize) -> bool {
     let stored = &basis.observed.stored;
     let was_ready = conditions::find(&stored.conditions, "Ready").is_some_and(|condition| {
@@ -134,10 +134,12 @@ fn scales(basis: &Basis<'_>, place: Place<'_>, deployment: &Deployment, planned:
     let mut stages = stored.stages.iter();
     let before = stages.find(|status| status.name == place.entry.stage);
     let before = before.and_then(|status| status.ready_replicas).unwrap_or_default();
+    // What it takes away is not missed.
+    let wanted = deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
     matches!(place.wish.work, WorkWish::Streaming { replicas: None })
         && was_ready
         && ready > 0
-        && usize::try_from(before).is_ok_and(|before| ready >= before)
+        && usize::try_from(before.min(wanted)).is_ok_and(|least| ready >= least)
         && deployment::is_of_one_template(deployment, planned)
 }
 

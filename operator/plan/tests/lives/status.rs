@@ -506,6 +506,68 @@ fn what_an_autoscaler_adds_is_no_reason_to_be_unready() {
 }
 
 #[test]
+fn what_an_autoscaler_takes_away_is_no_reason_to_be_unready() {
+    let shrinks = || {
+        let mut world = World::new(YAML);
+        world.start_from(serde_json::json!({"stages": {"ingest": {"replicas": null}}}));
+        world.step(Step::Settle);
+        world.settle();
+        happens(&mut world, Step::Provisioned);
+        scale(&mut world, 3);
+        happens(&mut world, Step::WorkersReady);
+        assert_eq!(world.stage(Stage::Ingest).ready_replicas, Some(3));
+        assert_eq!(world.condition("Ready").0, "True", "{:?}", world.condition("Ready"));
+        scale(&mut world, 2);
+        world.events.clear();
+        world
+    };
+    let lose = |world: &mut World| {
+        let lost = world.pods_of(Stage::Ingest)[0].uid();
+        world.observed.pods.retain(|pod| pod.uid() != lost);
+        world.settle();
+    };
+    let mut world = shrinks();
+    world.settle();
+    assert_eq!(world.condition("Ready").0, "True", "before its controller has looked");
+    lose(&mut world);
+    assert_eq!(world.condition("Ready").0, "True", "before it has counted");
+    let gateway = world
+        .observed
+        .deployments
+        .iter_mut()
+        .find(|one| one.name_any().ends_with("gateway"));
+    let gateway = gateway.unwrap();
+    let generation = gateway.metadata.generation;
+    let status = gateway.status.as_mut().unwrap();
+    status.observed_generation = generation;
+    (status.replicas, status.updated_replicas) = (Some(2), Some(2));
+    (status.ready_replicas, status.available_replicas) = (Some(2), Some(2));
+    world.settle();
+    assert_eq!(world.condition("Ready").0, "True", "{:?}", world.condition("Ready"));
+    assert!(
+        world.events.iter().all(|event| event.about != "Ready"),
+        "never in between"
+    );
+
+    let mut world = shrinks();
+    lose(&mut world);
+    lose(&mut world);
+    assert_eq!(
+        world.condition("Ready").0,
+        "False",
+        "one more is lost than it takes away"
+    );
+}
+
+/// The autoscaler wants so many gateways.
+fn scale(world: &mut World, replicas: i32) {
+    let mut all = world.observed.deployments.iter_mut();
+    let gateway = all.find(|one| one.name_any().ends_with("gateway")).unwrap();
+    gateway.spec.as_mut().unwrap().replicas = Some(replicas);
+    gateway.metadata.generation = gateway.metadata.generation.map(|generation| generation + 1);
+}
+
+#[test]
 fn a_suspended_pipeline_names_the_batch_stages_that_it_has() {
     let mut world = World::new(YAML);
     world.start_from(serde_json::json!({"warehouse": null, "suspend": true, "stages": {"warehouse": null}}));
