@@ -68,6 +68,13 @@ impl CallError {
         self.answer()
             .is_some_and(|status| matches!(status.code, 400 | 403 | 422))
     }
+
+    /// The server works, but something behind it that this one object needs does not: an admission webhook above all. One that is
+    /// too busy to answer says so in another way.
+    pub fn is_of_one_object(&self) -> bool {
+        self.answer()
+            .is_some_and(|status| status.code == 500 && status.reason != "ServerTimeout")
+    }
 }
 
 /// The call's answer, or why there is none.

@@ -55,7 +55,7 @@ pub(crate) enum WriteError {
 
 impl From<CallError> for WriteError {
     fn from(error: CallError) -> Self {
-        if error.is_refusal() {
+        if error.is_refusal() || error.is_of_one_object() {
             Self::Object(Failure::Refused(error.to_string()))
         } else if error.is_conflict() || error.is_not_found() {
             Self::Moved

@@ -394,6 +394,27 @@ async fn a_server_that_does_not_work_is_not_asked_for_the_rest() {
 }
 
 #[tokio::test]
+async fn one_kind_whose_webhook_fails_does_not_keep_the_rest_from_being_made() {
+    let mut operator = Operator::new();
+    operator.world.server.refuse("POST services", 500);
+    let plan = Plan {
+        children: operator.children(),
+        create_jobs: vec![operator.job()],
+        ..Plan::default()
+    };
+    let outcome = operator.apply(&plan).await;
+    assert!(
+        matches!(outcome.failures[..], [Failure::Refused(_)]),
+        "{:?}",
+        outcome.failures
+    );
+    assert!(outcome.again.is_some(), "it is tried again");
+    for (plural, name) in [("deployments", "orders-deployment"), ("jobs", "orders-job")] {
+        assert!(operator.world.server.get(plural, name).is_some(), "{name}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_no_longer_planned_goes_and_what_is_not_ours_stays() {
     let mut operator = Operator::new();
     let plan = children(operator.children());

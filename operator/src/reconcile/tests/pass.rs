@@ -132,6 +132,22 @@ async fn a_look_that_failed_waits_whatever_moves_but_not_for_a_changed_wish() {
 }
 
 #[tokio::test]
+async fn one_kind_whose_webhook_fails_is_told_and_runs_and_status_go_on() {
+    let world = World::new();
+    world.server.put("stageruns", by_hand("orders", "by-hand"));
+    world.watch();
+    world.server.refuse("POST serviceaccounts", 500);
+    world.look().await;
+    let (status, reason, message) = world.condition("Ready");
+    assert_eq!((status.as_str(), reason.as_str()), ("False", "ApplyFailed"), "{message}");
+    assert!(message.contains("500"), "{message}");
+    assert_eq!(
+        world.server.get("stageruns", "by-hand").unwrap()["status"]["attempt"],
+        1
+    );
+}
+
+#[tokio::test]
 async fn nothing_is_made_for_a_pipeline_that_is_gone_although_the_watch_still_shows_it() {
     let world = World::new();
     world.server.remove("pipelines", "orders");
