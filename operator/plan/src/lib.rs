@@ -24,6 +24,7 @@ use jiff::Timestamp;
 pub use build::job::LaunchTemplate;
 pub use build::pod::WorkerPod;
 pub use build::settings::{Launch, LaunchSettings, consumer_group, digest};
+pub use decide::stranded::{job_name as job_of_run, without_pipeline};
 pub use model::action::{ObjectId, Plan, PlanError, PlannedEvent, PlannedJob, PlannedRun};
 pub use model::child::Child;
 pub use model::cluster::{ApplyFailure, Contract, Observed};
@@ -69,6 +70,15 @@ pub fn plan(
     let batch = decide::batch::all(&basis, &provisioning, &streaming);
     let report = report::status::report(&basis, &provisioning, &streaming, &batch)?;
     let held_open = decide::retention::held_open(&basis);
-    let parts = [provisioning.plan, deployments, keep, batch.plan, held_open, report];
+    let stranded = decide::stranded::plan(&basis);
+    let parts = [
+        provisioning.plan,
+        deployments,
+        keep,
+        batch.plan,
+        stranded,
+        held_open,
+        report,
+    ];
     Ok(parts.into_iter().collect())
 }

@@ -1,60 +1,106 @@
-//! Tells runs of a pipeline that does not exist what they wait for. Talks to the Kubernetes API.
+//! Tells runs of a pipeline that does not exist what they wait for, and ends those whose pipeline was deleted while they worked. Talks
+//! to the Kubernetes API.
 
 use jiff::Timestamp;
+use k8s_openapi::api::batch::v1::Job;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Resource, ResourceExt};
 use medallion_crds::{Pipeline, Reason, StageRun, StageRunStatus, labels};
 use medallion_plan::conditions::{self, Wanted};
-use medallion_plan::is_over;
+use medallion_plan::{ObjectId, is_over, job_has_ended, job_of_run, without_pipeline};
 use serde_json::json;
 
 use crate::api::call::{CallError, call};
 use crate::context::Context;
 use crate::key::PipelineKey;
 use crate::metrics::Metrics;
+use crate::reconcile::children;
 use crate::watch::room::Room;
 
-/// Writes the status of each run that waits for the pipeline.
+/// Writes the status of each run that waits for the pipeline, and ends each that it has left behind.
 pub(crate) async fn tell(context: &Context, key: &PipelineKey, room: &Room) -> Result<(), CallError> {
-    let api: Api<StageRun> = Api::namespaced(context.client.clone(), &key.namespace);
-    for run in room.runs.values().filter(|run| waits(run)) {
-        let Some(status) = status(run, key, Timestamp::now()) else {
-            continue;
-        };
-        let name = run.name_any();
-        let patch = json!({
-            "apiVersion": StageRun::api_version(&()),
-            "kind": StageRun::kind(&()),
-            "metadata": {"name": name, "uid": run.uid(), "resourceVersion": run.resource_version()},
-            "status": status,
-        });
-        let parameters = PatchParams::apply(labels::MANAGER).force();
-        let patch = Patch::Apply(&patch);
-        let written = api.patch_status(&name, &parameters, &patch);
-        match call(|| format!("write status of StageRun {name}"), written).await {
-            Ok(_) => {
-                Metrics::count(&context.metrics.writes, "StageRun/status");
-                tracing::warn!(
-                    run = name,
-                    namespace = &*key.namespace,
-                    "run of a Pipeline that does not exist"
-                );
-            }
-            // The watch shows soon what became of it.
-            Err(error) if error.is_conflict() || error.is_not_found() => {}
-            Err(error) => return Err(error),
+    let now = Timestamp::now();
+    let runs = room.runs.values().filter(|run| is_left(run));
+    let (begun, new): (Vec<_>, Vec<_>) = runs.partition(|run| job_of_run(run).is_some());
+    for run in new.into_iter().filter(|run| !is_over(run)) {
+        if let Some(status) = status(run, key, now) {
+            write(context, key, run, &status).await?;
+        }
+    }
+    let at_work: Vec<_> = begun
+        .into_iter()
+        .map(|run| (run, job_at_work(room, run)))
+        .filter(|(run, job)| job.is_some() || !is_over(run))
+        .collect();
+    // An end is final: the watch alone must not decide it.
+    if at_work.is_empty() || is_there(context, key).await? {
+        return Ok(());
+    }
+    let jobs: Api<Job> = Api::namespaced(context.client.clone(), &key.namespace);
+    for (run, job) in at_work {
+        if let Some(job) = &job
+            && children::delete(&jobs, "Job", job).await?
+        {
+            Metrics::count(&context.metrics.writes, "Job");
+            tracing::info!(pipeline = %key, "Job/{} removed", job.name);
+        }
+        if !is_over(run) {
+            write(context, key, run, &without_pipeline(run, now)).await?;
         }
     }
     Ok(())
 }
 
+async fn is_there(context: &Context, key: &PipelineKey) -> Result<bool, CallError> {
+    let api: Api<Pipeline> = Api::namespaced(context.client.clone(), &key.namespace);
+    let found = call(|| format!("get Pipeline {}", key.name), api.get_metadata_opt(&key.name)).await?;
+    Ok(found.is_some())
+}
+
+async fn write(context: &Context, key: &PipelineKey, run: &StageRun, status: &StageRunStatus) -> Result<(), CallError> {
+    let name = run.name_any();
+    let patch = json!({
+        "apiVersion": StageRun::api_version(&()),
+        "kind": StageRun::kind(&()),
+        "metadata": {"name": name, "uid": run.uid(), "resourceVersion": run.resource_version()},
+        "status": status,
+    });
+    let api: Api<StageRun> = Api::namespaced(context.client.clone(), &key.namespace);
+    let parameters = PatchParams::apply(labels::MANAGER).force();
+    let patch = Patch::Apply(&patch);
+    let written = api.patch_status(&name, &parameters, &patch);
+    match call(|| format!("write status of StageRun {name}"), written).await {
+        Ok(_) => {
+            Metrics::count(&context.metrics.writes, "StageRun/status");
+            tracing::warn!(
+                run = name,
+                namespace = &*key.namespace,
+                "run of a Pipeline that does not exist"
+            );
+            Ok(())
+        }
+        // The watch shows soon what became of it.
+        Err(error) if error.is_conflict() || error.is_not_found() => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
 /// One that a pipeline owned goes with it.
-fn waits(run: &StageRun) -> bool {
+fn is_left(run: &StageRun) -> bool {
     let is_owned = run
         .owner_references()
         .iter()
         .any(|owner| owner.kind == Pipeline::kind(&()));
-    !is_over(run) && !is_owned && run.metadata.deletion_timestamp.is_none()
+    !is_owned && run.metadata.deletion_timestamp.is_none()
+}
+
+/// The Job of the run's attempt, as long as it has not ended.
+fn job_at_work(room: &Room, run: &StageRun) -> Option<ObjectId> {
+    let job = room.jobs.get(job_of_run(run)?.as_str())?;
+    let mut owners = job.metadata.owner_references.iter().flatten();
+    let is_its = owners.any(|owner| Some(&owner.uid) == run.metadata.uid.as_ref());
+    let is_at_work = is_its && job.metadata.deletion_timestamp.is_none() && !job_has_ended(job);
+    is_at_work.then(|| ObjectId::of(&job.metadata)).flatten()
 }
 
 /// The status that says so; `None` if it says so already.
@@ -68,7 +114,7 @@ fn status(run: &StageRun, key: &PipelineKey, now: Timestamp) -> Option<StageRunS
     if status
         .conditions
         .iter()
-        .any(|condition| condition.reason == reason.as_str() && condition.message == message)
+        .any(|condition| Reason::read(&condition.reason) == *reason && condition.message == message)
     {
         return None;
     }

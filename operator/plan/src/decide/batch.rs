@@ -143,6 +143,7 @@ fn one<'a>(
             rules,
             launch,
             request: trigger::open_request(basis, &runs),
+            created: basis.pipeline.created,
             now: basis.now,
         };
         run::advance(&context, run)

@@ -6,4 +6,5 @@ pub(crate) mod launch;
 pub(crate) mod provisioning;
 pub(crate) mod retention;
 pub(crate) mod run;
+pub(crate) mod stranded;
 pub(crate) mod trigger;

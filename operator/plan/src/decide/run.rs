@@ -43,6 +43,8 @@ pub(crate) struct RunContext<'a> {
     pub launch: &'a StageLaunch<'a>,
     /// The newest `requested-at`, while no run of the stage answers it: it takes away the wait under way when it came, and no other.
     pub request: Option<&'a str>,
+    /// When the pipeline was made, by the server's clock.
+    pub created: Option<Timestamp>,
     pub now: Timestamp,
 }
 
@@ -115,7 +117,9 @@ impl Stepper<'_> {
         status.retry_time = None;
         status.progress = None;
         status.attempt_time = Some(now.clone());
-        status.start_time.get_or_insert(now);
+        // The server's clock may be ahead of ours: a run that begins right after its pipeline was made must not seem an earlier one's.
+        let created = self.context.created.map_or_else(|| now.clone(), Time);
+        status.start_time.get_or_insert(now.max(created));
         self.unknown(&Reason::Pending, "the attempt's Job is about to be made");
         self.wake(time::later(self.context.now, 5));
     }

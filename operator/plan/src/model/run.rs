@@ -2,7 +2,6 @@
 
 use std::cmp::Ordering;
 
-use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 use medallion_crds::launch::ExitCode;
@@ -55,21 +54,27 @@ fn completed(run: &StageRun) -> Option<&Time> {
 }
 
 /// Whether a run is this pipeline's, and not one of an earlier pipeline of the same name. Those that the operator made name their
-/// pipeline as owner; those of a person do not, and may be there before their pipeline, but have not ended before it.
+/// pipeline as owner; those of a person do not, and may be there before their pipeline, but were not begun before it.
 pub(crate) fn belongs(run: &StageRun, pipeline: &ValidatedPipeline) -> bool {
     let owners = run.owner_references();
     let is_of_this_one = if owners.is_empty() {
-        ended(run)
-            .zip(pipeline.created)
-            .is_none_or(|(ended, created)| ended >= created)
+        !is_of_an_earlier(run, pipeline)
     } else {
         owners.iter().any(|owner| owner.uid == pipeline.uid)
     };
     run.spec.pipeline_ref.name == pipeline.name && is_of_this_one
 }
 
-fn ended(run: &StageRun) -> Option<Timestamp> {
-    completed(run).map(|time| time.0)
+/// Whether a person's run was begun, or has ended without having been, before the pipeline was made: an earlier one of that name was it
+/// that carried it out, and its tables may have been others.
+pub(crate) fn is_of_an_earlier(run: &StageRun, pipeline: &ValidatedPipeline) -> bool {
+    let status = run.status.as_ref();
+    let begun = status.and_then(|status| status.start_time.as_ref().or(status.completion_time.as_ref()));
+    run.owner_references().is_empty()
+        && run.spec.pipeline_ref.name == pipeline.name
+        && begun
+            .zip(pipeline.created)
+            .is_some_and(|(begun, created)| begun.0 < created)
 }
 
 /// Whether the operator made the run, so that it may also remove it.

@@ -541,3 +541,56 @@ fn a_run_by_hand_that_ended_before_the_pipeline_was_made_counts_for_nothing() {
     happens(&mut again, Step::Bronze(3));
     assert!(again.active_run(Stage::Silver).is_some(), "its Bronze is at version 3");
 }
+
+/// The run of a person and its Job, of a pipeline that is made anew under its name meanwhile.
+#[test]
+fn a_run_by_hand_at_work_for_an_earlier_pipeline_ends_and_is_no_success_of_the_new_one() {
+    let mut world = started();
+    happens(&mut world, Step::Bronze(50));
+    happens(&mut world, attempt(Stage::Silver, Outcome::Succeeded));
+    by_hand(&mut world, "silver-once-more");
+    world.settle();
+    happens(&mut world, attempt(Stage::Silver, Outcome::Running));
+    let name = "silver-once-more";
+    let job = world.observed.job("silver-once-more-1").cloned().expect("a Job");
+
+    let mut again = World::new(YAML);
+    let kept = world.observed.runs.iter().filter(|run| run.name_any() == name);
+    again.observed.runs = kept.cloned().collect();
+    again.observed.jobs = vec![job.into()];
+    again.now = world
+        .now
+        .checked_add(jiff::SignedDuration::from_secs(60))
+        .expect("a time");
+    again.pipeline.metadata.creation_timestamp = Some(Time(again.now));
+    again.pipeline.metadata.uid = Some("another-uid".to_owned());
+    again.settle();
+    let succeeded = succeeded(&again, name);
+    assert_eq!(
+        (succeeded.0.as_str(), succeeded.1.as_str()),
+        ("False", "PipelineMissing")
+    );
+    assert!(again.observed.job("silver-once-more-1").is_none());
+}
+
+#[test]
+fn a_run_by_hand_that_was_there_before_its_pipeline_is_carried_out_whoevers_clock_is_ahead() {
+    let mut world = started();
+    happens(&mut world, Step::Bronze(50));
+    happens(&mut world, attempt(Stage::Silver, Outcome::Succeeded));
+    by_hand(&mut world, "silver-once-more");
+    let ahead = world.now + jiff::SignedDuration::from_secs(3);
+    world.pipeline.metadata.creation_timestamp = Some(Time(ahead));
+    world.settle();
+    happens(&mut world, attempt(Stage::Silver, Outcome::Succeeded));
+    assert_eq!(succeeded(&world, "silver-once-more").0, "True");
+}
+
+/// Status, reason and message of a run's condition.
+fn succeeded(world: &World, name: &str) -> (String, String, String) {
+    let run = world.observed.runs.iter().find(|run| run.name_any() == name);
+    let conditions = run.and_then(|run| run.status.clone()).expect("a status").conditions;
+    let found = conditions.into_iter().find(|condition| condition.type_ == "Succeeded");
+    let found = found.expect("the condition");
+    (found.status, found.reason, found.message)
+}

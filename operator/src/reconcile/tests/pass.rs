@@ -139,7 +139,11 @@ async fn one_kind_whose_webhook_fails_is_told_and_runs_and_status_go_on() {
     world.server.refuse("POST serviceaccounts", 500);
     world.look().await;
     let (status, reason, message) = world.condition("Ready");
-    assert_eq!((status.as_str(), reason.as_str()), ("False", "ApplyFailed"), "{message}");
+    assert_eq!(
+        (status.as_str(), reason.as_str()),
+        ("False", "ApplyFailed"),
+        "{message}"
+    );
     assert!(message.contains("500"), "{message}");
     assert_eq!(
         world.server.get("stageruns", "by-hand").unwrap()["status"]["attempt"],
@@ -184,6 +188,38 @@ async fn a_run_of_a_pipeline_that_does_not_exist_says_so_once() {
     world.server.requests();
     world.look().await;
     assert!(world.server.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_run_whose_pipeline_is_deleted_while_it_works_ends_with_its_job() {
+    let world = World::new();
+    world.server.put("stageruns", by_hand("orders", "by-hand"));
+    world.watch();
+    world.settle().await;
+    assert!(world.server.get("jobs", "by-hand-1").is_some());
+
+    let gone = world.pipeline();
+    world
+        .context
+        .index
+        .remove_pipeline(&kube::core::DeserializeGuard(Ok(gone)));
+    world.server.requests();
+    world.look().await;
+    assert!(
+        world.server.writes().is_empty(),
+        "the server still has it: the watch was wrong"
+    );
+
+    world.server.remove("pipelines", "orders");
+    world.look().await;
+    assert!(world.server.get("jobs", "by-hand-1").is_none());
+    let condition = world.server.get("stageruns", "by-hand").unwrap()["status"]["conditions"][0].clone();
+    assert_eq!(condition["status"], "False", "{condition}");
+    assert_eq!(condition["reason"], Reason::PipelineMissing.as_str());
+    assert!(
+        condition["message"].as_str().unwrap().contains("deleted while"),
+        "{condition}"
+    );
 }
 
 #[tokio::test]
