@@ -83,6 +83,7 @@ reasons! {
     RollingOut: Normal = "a change is being rolled out",
     Suspended: Normal = "the spec says that nothing new starts",
     PipelineMissing: Critical = "the run names a Pipeline that does not exist",
+    StageMissing: Critical = "the run names a stage that the Pipeline does not have",
     NotReadable: Critical = "this operator cannot read the object",
     ApplyFailed: Critical = "the API server refused an object of the pipeline",
     Taken: Critical = "an object of somebody else has the name of one of the pipeline's",

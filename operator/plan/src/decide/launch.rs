@@ -4,7 +4,9 @@ use std::cell::OnceCell;
 
 use medallion_crds::launch::RunSettings;
 
+use super::provisioning;
 use crate::build::job::{self, LaunchTemplate};
+use crate::model::obstacle::Obstacle;
 use crate::runs;
 use crate::stages::{Basis, Batch, Place};
 
@@ -34,6 +36,19 @@ impl<'a> StageLaunch<'a> {
             Some(job::launch_hash(self.basis.pipeline, self.basis.config, &any_run))
         });
         hash.as_deref()
+    }
+
+    /// Why no Job can be made; `None` while one can.
+    pub fn obstacle(&self) -> Option<Obstacle> {
+        if self.hash().is_some() {
+            return None;
+        }
+        let fault = self.basis.pipeline.fault(self.place.entry.stage);
+        let refused = fault.map(|fault| Obstacle::new(fault.reason.clone(), &fault.message));
+        refused.or_else(|| {
+            let is_there = self.basis.settings().is_some();
+            (!is_there).then(|| provisioning::contract_obstacle(&self.basis))
+        })
     }
 
     /// What the pods of a run are made from; `None` while they cannot be made.

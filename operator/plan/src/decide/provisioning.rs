@@ -119,11 +119,7 @@ impl Provisioning {
 
     fn without_contract(&mut self, basis: &Basis<'_>) {
         self.plan.wake_at = Some(time::later(basis.now, CONTRACT_SECONDS));
-        let contract = &basis.observed.contract;
-        self.obstacle = Some(match contract {
-            Contract::Unknown => Obstacle::new(Reason::Provisioning, "the contract's ConfigMap has not been read yet"),
-            _ => missing(&[contract_dependency(basis.pipeline, contract)]),
-        });
+        self.obstacle = Some(contract_obstacle(basis));
     }
 
     fn with_contract(&mut self, basis: &Basis<'_>, launch: &Launch) {
@@ -355,6 +351,14 @@ fn reported(basis: &Basis<'_>) -> Vec<Dependency> {
         .filter(|dependency| !is_own(dependency))
         .cloned()
         .collect()
+}
+
+/// What is the matter with the contract that is not there.
+pub(crate) fn contract_obstacle(basis: &Basis<'_>) -> Obstacle {
+    match &basis.observed.contract {
+        Contract::Unknown => Obstacle::new(Reason::Provisioning, "the contract's ConfigMap has not been read yet"),
+        contract => missing(&[contract_dependency(basis.pipeline, contract)]),
+    }
 }
 
 /// Name of the dependency on the gateway's Secret.

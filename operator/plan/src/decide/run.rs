@@ -141,6 +141,8 @@ impl Stepper<'_> {
                         pod.name_any()
                     );
                     self.unknown(&Reason::EarlierPodEnds, &message);
+                } else if let Some(obstacle) = self.context.launch.obstacle() {
+                    self.unknown(&obstacle.reason, &obstacle.message);
                 } else if self.context.launch.hash().is_some() {
                     self.step.create_job = Some(self.step.status.attempt);
                 }

@@ -5,26 +5,42 @@ use std::ops::Deref;
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
-use medallion_crds::{Reason, StageRun, StageRunStatus};
+use medallion_crds::{Reason, Stage, StageRun, StageRunStatus};
 
 use crate::model::action::{ObjectId, Plan, PlannedEvent, PlannedRun};
 use crate::model::conditions::{self, Wanted};
 use crate::model::obstacle::Obstacle;
 use crate::model::time::whole_seconds;
 use crate::model::{job, names, run};
+use crate::runs;
 use crate::stages::Basis;
 
 /// What becomes of them.
 pub(crate) fn plan(basis: &Basis<'_>) -> Plan {
-    let runs = basis.observed.runs.iter().map(Deref::deref);
-    let runs = runs.filter(|run| run.metadata.deletion_timestamp.is_none());
-    runs.filter_map(|run| Some(end(basis, run, &why(basis, run)?)))
+    let all = basis.observed.runs.iter().map(Deref::deref);
+    let standing = all.filter(|run| run.metadata.deletion_timestamp.is_none());
+    standing
+        .filter_map(|run| Some(end(basis, run, &why(basis, run)?)))
         .collect()
 }
 
 /// Why nobody carries the run on.
 fn why(basis: &Basis<'_>, run: &StageRun) -> Option<Obstacle> {
-    run::is_of_an_earlier(run, basis.pipeline).then(|| deleted(run))
+    if run::is_of_an_earlier(run, basis.pipeline) {
+        return Some(deleted(run));
+    }
+    let has_place = basis
+        .batch()
+        .any(|(place, ..)| Some(place.entry.stage) == run.spec.stage);
+    let is_left = !has_place && runs::of(run).is_some() && run::belongs(run, basis.pipeline);
+    is_left.then(|| {
+        let stage = run.spec.stage.map_or("none", Stage::as_str);
+        let message = format!(
+            "spec.stage: Pipeline {} has no stage {stage} that works in runs; add it to the Pipeline's spec.stages and make another run",
+            basis.pipeline.name
+        );
+        Obstacle::new(Reason::StageMissing, message)
+    })
 }
 
 /// A run's end, and that of its Job, which may be shown later than the run.

@@ -586,6 +586,69 @@ fn a_run_by_hand_that_was_there_before_its_pipeline_is_carried_out_whoevers_cloc
     assert_eq!(succeeded(&world, "silver-once-more").0, "True");
 }
 
+#[test]
+fn a_run_of_a_stage_that_the_pipeline_does_not_have_ends_and_says_so() {
+    let mut world = World::new(YAML);
+    world.start_from(serde_json::json!({"warehouse": null, "stages": {"warehouse": null}}));
+    for step in [Step::Settle, Step::Provisioned, Step::WorkersReady, Step::Bronze(50)] {
+        happens(&mut world, step);
+    }
+    by_hand(&mut world, "into-nothing");
+    let run = world.observed.runs.last_mut().expect("the run");
+    run.spec.stage = Some(Stage::Warehouse);
+    world.settle();
+    let (status, reason, message) = succeeded(&world, "into-nothing");
+    assert_eq!(
+        (status.as_str(), reason.as_str()),
+        ("False", "StageMissing"),
+        "{message}"
+    );
+    assert!(message.contains("no stage warehouse"), "{message}");
+
+    // One at work when its stage goes.
+    let mut world = started();
+    happens(&mut world, Step::Bronze(50));
+    happens(&mut world, attempt(Stage::Silver, Outcome::Succeeded));
+    happens(&mut world, attempt(Stage::Gold, Outcome::Succeeded));
+    happens(&mut world, attempt(Stage::Warehouse, Outcome::Running));
+    let name = world.runs(Stage::Warehouse)[0].name_any();
+    world.table.retain(|entry| entry.stage != Stage::Warehouse);
+    world.settle();
+    assert_eq!(succeeded(&world, &name).1, "StageMissing");
+    assert!(world.observed.job(&format!("{name}-1")).is_none());
+}
+
+#[test]
+fn a_run_whose_job_cannot_be_made_says_why() {
+    let size = |size: serde_json::Value| Step::Spec(serde_json::json!({"stages": {"silver": {"size": size}}}));
+    for (broken, mended, reason, words) in [
+        (
+            size("huge".into()),
+            size(serde_json::Value::Null),
+            "SizeNotAllowed",
+            "spec.stages.silver.size",
+        ),
+        (
+            Step::ContractMissing,
+            Step::ContractFound,
+            "DependenciesMissing",
+            "no ConfigMap",
+        ),
+    ] {
+        let mut world = started();
+        happens(&mut world, Step::Bronze(50));
+        happens(&mut world, attempt(Stage::Silver, Outcome::Succeeded));
+        happens(&mut world, broken);
+        by_hand(&mut world, "silver-once-more");
+        world.settle();
+        let said = succeeded(&world, "silver-once-more");
+        assert_eq!((said.0.as_str(), said.1.as_str()), ("Unknown", reason), "{}", said.2);
+        assert!(said.2.contains(words), "{}", said.2);
+        happens(&mut world, mended);
+        assert!(world.observed.job("silver-once-more-1").is_some(), "{reason}");
+    }
+}
+
 /// Status, reason and message of a run's condition.
 fn succeeded(world: &World, name: &str) -> (String, String, String) {
     let run = world.observed.runs.iter().find(|run| run.name_any() == name);
