@@ -94,10 +94,11 @@ pub struct Trouble {
 /// Kinds of trouble.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub enum TroubleClass {
-    /// Something outside does not work; the worker tries again and goes on by itself.
-    Environment,
     /// Data may be lost; the worker has halted until somebody decides.
     LossRisk,
+    /// Something outside does not work; the worker tries again and goes on by itself. So is read what another version says.
+    #[serde(other)]
+    Environment,
 }
 
 /// Dead letters as the consumer measures them.
@@ -108,4 +109,23 @@ pub struct DeadLetters {
     pub count: i64,
     /// The newest, newest first, at most ten.
     pub newest: Vec<DeadLetterReason>,
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn trouble_of_a_class_of_another_version_is_read() {
+        let class = |word: &str| {
+            let said = json!({"class": word, "reason": "Any", "message": "m", "since": "2026-01-01T00:00:00Z"});
+            serde_json::from_value::<Trouble>(said).unwrap().class
+        };
+        assert_eq!(class("FromTheFuture"), TroubleClass::Environment);
+        for known in [TroubleClass::LossRisk, TroubleClass::Environment] {
+            assert_eq!(class(&format!("{known:?}")), known);
+        }
+    }
 }

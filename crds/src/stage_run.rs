@@ -103,6 +103,10 @@ pub enum RunMode {
     /// The work is done.
     #[default]
     Apply,
+    /// Of another version.
+    #[serde(other)]
+    #[schemars(skip)]
+    Other,
 }
 
 /// A run with `mode: Plan` in the same namespace.
@@ -135,6 +139,10 @@ pub struct PipelineRef {
 pub enum StageRunType {
     /// Takes what lies between what the stage has consumed and the run's inputs.
     Process,
+    /// Of another version.
+    #[serde(other)]
+    #[schemars(skip)]
+    Other,
 }
 
 /// A table at a version.

@@ -24,6 +24,11 @@ impl PipelineKey {
         }
     }
 
+    /// Where things of a namespace are filed that name no pipeline that can be read. No pipeline has it.
+    pub fn of_none(namespace: &str) -> Self {
+        Self::new(namespace, "")
+    }
+
     /// The pipeline that an object's label names.
     pub fn by_label<K: Resource>(object: &K) -> Option<Self> {
         let metadata = object.meta();

@@ -17,7 +17,6 @@ use medallion_plan::{
 use thiserror::Error;
 
 use crate::api::call::CallError;
-use crate::api::event;
 use crate::cache::{Cache, Pause};
 use crate::context::Context;
 use crate::failure;
@@ -158,7 +157,7 @@ async fn look(
             // Its workers go on and answer, which is no reason to say it again.
             if cache.unreadable != object.resource_version() {
                 cache.unreadable = object.resource_version();
-                tell_unreadable(context, object, &invalid.error).await;
+                report::unreadable(context, object, &invalid.error).await;
             }
             return Ok(None);
         }
@@ -242,17 +241,6 @@ fn group_fault(context: &Context, key: &PipelineKey) -> Option<Fault> {
             "spec.kafka.consumerGroup: Pipeline {holder} reads with consumer group {group} already, and each would get only a part of the events; leave the field out or name another group"
         ),
     })
-}
-
-async fn tell_unreadable(context: &Context, object: &GuardedPipeline, error: &str) {
-    tracing::warn!(pipeline = object.name_any(), error, "pipeline not readable");
-    let event = PlannedEvent {
-        warning: true,
-        reason: Reason::NotReadable,
-        about: "Read".to_owned(),
-        note: format!("this operator cannot read the object: {error}"),
-    };
-    event::publish(&context.recorder, &object.object_ref(&()), &event).await;
 }
 
 /// UIDs of the runs that have not ended.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use kube::api::{Patch, PatchParams};
 use kube::{Api, Resource, ResourceExt};
-use medallion_crds::{Pipeline, labels};
+use medallion_crds::{Pipeline, Reason, labels};
 use medallion_plan::{Plan, PlannedEvent, Urgency, ValidatedPipeline, urgency};
 use serde_json::json;
 
@@ -95,6 +95,22 @@ pub(crate) async fn status(
         Err(error) if error.is_conflict() => Ok(Reported::Moved),
         Err(error) => Err(error),
     }
+}
+
+/// Says of an object that this version cannot read it.
+pub(crate) async fn unreadable<K>(context: &Context, object: &K, error: &str)
+where
+    K: Resource<DynamicType = ()> + Sync,
+{
+    let (name, namespace) = (object.name_any(), object.namespace());
+    tracing::warn!(object = name, namespace, error, "{} not readable", K::kind(&()));
+    let event = PlannedEvent {
+        warning: true,
+        reason: Reason::NotReadable,
+        about: "Read".to_owned(),
+        note: format!("this operator cannot read the object: {error}"),
+    };
+    event::publish(&context.recorder, &object.object_ref(&()), &event).await;
 }
 
 /// Publishes what happened, once the write that it speaks of has been accepted.

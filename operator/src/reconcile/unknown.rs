@@ -14,11 +14,16 @@ use crate::api::call::{CallError, call};
 use crate::context::Context;
 use crate::key::PipelineKey;
 use crate::metrics::Metrics;
-use crate::reconcile::children;
+use crate::reconcile::{children, report};
 use crate::watch::room::Room;
 
-/// Writes the status of each run that waits for the pipeline, and ends each that it has left behind.
+/// Writes the status of each run that waits for the pipeline, ends each that it has left behind, and says which cannot be read.
 pub(crate) async fn tell(context: &Context, key: &PipelineKey, room: &Room) -> Result<(), CallError> {
+    for run in room.unreadable.values() {
+        if let Err(invalid) = &run.0 {
+            report::unreadable(context, run.as_ref(), &invalid.error).await;
+        }
+    }
     let now = Timestamp::now();
     let runs = room.runs.values().filter(|run| is_left(run));
     let (begun, new): (Vec<_>, Vec<_>) = runs.partition(|run| job_of_run(run).is_some());

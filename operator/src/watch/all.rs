@@ -8,12 +8,16 @@ use kube::{Resource, ResourceExt};
 use medallion_crds::{Pipeline, StageRun};
 
 use crate::key::PipelineKey;
+use crate::requests::Request;
 use crate::watch::child_kinds::KINDS;
 use crate::watch::follow::Filing;
-use crate::watch::index::POD;
-use crate::watch::room::GuardedPipeline;
+use crate::watch::index::{Index, POD};
+use crate::watch::room::{GuardedPipeline, GuardedRun};
 use crate::watch::slim::Slim;
 use crate::watch::start::{Start, ours};
+
+/// The kind under which runs are filed that cannot be read.
+const UNREADABLE: &str = "StageRun that cannot be read";
 
 /// Starts all watches.
 pub(crate) fn watch(start: &Start) {
@@ -42,27 +46,44 @@ fn pipelines(start: &Start) {
     start.follow(watcher(start.api::<GuardedPipeline>(), Config::default()), filing);
 }
 
-/// A run made by a person has no label, only the reference in its spec.
 fn runs(start: &Start) {
     let filing = Filing {
         kind: "StageRun",
-        put: |index, object: DeserializeGuard<StageRun>| match object.0 {
-            Ok(mut run) => {
-                run.slim();
-                let home = run
-                    .namespace()
-                    .map(|namespace| PipelineKey::new(&namespace, &run.spec.pipeline_ref.name));
-                index.put("StageRun", home, run)
-            }
-            Err(invalid) => index.remove::<StageRun>("StageRun", &invalid.metadata),
+        put: file_run,
+        remove: |index, object| {
+            let mut news = index.remove::<StageRun>("StageRun", object.meta());
+            news.extend(index.remove::<GuardedRun>(UNREADABLE, object.meta()));
+            news
         },
-        remove: |index, object| index.remove::<StageRun>("StageRun", object.meta()),
-        retain: |index, namespace, listed| index.retain::<StageRun>("StageRun", namespace, listed),
+        retain: |index, namespace, listed| {
+            let mut news = index.retain::<StageRun>("StageRun", namespace, listed);
+            news.extend(index.retain::<GuardedRun>(UNREADABLE, namespace, listed));
+            news
+        },
     };
-    start.follow(
-        watcher(start.api::<DeserializeGuard<StageRun>>(), Config::default()),
-        filing,
-    );
+    start.follow(watcher(start.api::<GuardedRun>(), Config::default()), filing);
+}
+
+/// A run made by a person has no label, only the reference in its spec. One that cannot be read is filed under no pipeline.
+pub(crate) fn file_run(index: &Index, object: GuardedRun) -> Vec<Request> {
+    match object.0 {
+        Ok(mut run) => {
+            run.slim();
+            let home = run
+                .namespace()
+                .map(|namespace| PipelineKey::new(&namespace, &run.spec.pipeline_ref.name));
+            let mut news = index.remove::<GuardedRun>(UNREADABLE, &run.metadata);
+            news.extend(index.put("StageRun", home, run));
+            news
+        }
+        Err(mut invalid) => {
+            invalid.metadata.managed_fields = None;
+            let mut news = index.remove::<StageRun>("StageRun", &invalid.metadata);
+            let home = invalid.metadata.namespace.as_deref().map(PipelineKey::of_none);
+            news.extend(index.put(UNREADABLE, home, DeserializeGuard(Err(invalid))));
+            news
+        }
+    }
 }
 
 fn jobs(start: &Start) {

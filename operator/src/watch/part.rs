@@ -4,12 +4,13 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::Resource;
 use medallion_crds::StageRun;
 use medallion_plan::forget_details;
 
 use crate::requests::Urgency;
 use crate::watch::news::{self, Change};
-use crate::watch::room::{Room, Shelf, StoredChild};
+use crate::watch::room::{GuardedRun, Room, Shelf, StoredChild};
 
 /// A kind of object that rooms hold.
 pub(crate) trait Part: Sized {
@@ -62,6 +63,21 @@ impl Part for StageRun {
             return;
         };
         forget_details(shelf.values_mut().filter(|run| run.spec.stage == stage));
+    }
+}
+
+impl Part for GuardedRun {
+    fn shelf<'a>(room: &'a mut Room, _: &'static str) -> &'a mut Shelf<Self> {
+        &mut room.unreadable
+    }
+
+    fn metadata(&self) -> &ObjectMeta {
+        self.meta()
+    }
+
+    /// It is told once of each that comes or changes.
+    fn urgency(change: &Change<'_, Self>, _: &Room) -> Option<Urgency> {
+        change.after.map(|_| Urgency::Now)
     }
 }
 

@@ -13,6 +13,9 @@ use medallion_crds::{Pipeline, StageRun};
 /// A pipeline, readable or not.
 pub(crate) type GuardedPipeline = DeserializeGuard<Pipeline>;
 
+/// A run, readable or not.
+pub(crate) type GuardedRun = DeserializeGuard<StageRun>;
+
 /// Objects of one kind by name.
 pub(crate) type Shelf<T> = BTreeMap<Arc<str>, Arc<T>>;
 
@@ -22,6 +25,8 @@ pub(crate) struct Room {
     /// The wish; absent while only things that name it are there.
     pub pipeline: Option<Arc<GuardedPipeline>>,
     pub runs: Shelf<StageRun>,
+    /// Runs that this version cannot read; which pipeline they name is not known either.
+    pub unreadable: Shelf<GuardedRun>,
     pub deployments: Shelf<Deployment>,
     pub jobs: Shelf<Job>,
     pub pods: Shelf<Pod>,
@@ -60,6 +65,7 @@ impl Room {
     pub fn is_empty(&self) -> bool {
         self.pipeline.is_none()
             && self.runs.is_empty()
+            && self.unreadable.is_empty()
             && self.deployments.is_empty()
             && self.jobs.is_empty()
             && self.pods.is_empty()

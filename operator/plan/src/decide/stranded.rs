@@ -1,4 +1,4 @@
-//! Runs that no stage carries on, because what they belong to is gone: each ends, with its Job, and says why. No network.
+//! Runs that no stage carries on, because what they belong to is gone or not known: each says why, and ends if it cannot go on. No network.
 
 use std::ops::Deref;
 
@@ -19,51 +19,80 @@ use crate::stages::Basis;
 pub(crate) fn plan(basis: &Basis<'_>) -> Plan {
     let all = basis.observed.runs.iter().map(Deref::deref);
     let standing = all.filter(|run| run.metadata.deletion_timestamp.is_none());
-    standing
-        .filter_map(|run| Some(end(basis, run, &why(basis, run)?)))
-        .collect()
+    standing.filter_map(|run| one(basis, run)).collect()
 }
 
-/// Why nobody carries the run on.
-fn why(basis: &Basis<'_>, run: &StageRun) -> Option<Obstacle> {
+fn one(basis: &Basis<'_>, run: &StageRun) -> Option<Plan> {
     if run::is_of_an_earlier(run, basis.pipeline) {
-        return Some(deleted(run));
+        return Some(end(basis, run, &deleted(run)));
     }
-    let has_place = basis
-        .batch()
-        .any(|(place, ..)| Some(place.entry.stage) == run.spec.stage);
-    let is_left = !has_place && runs::of(run).is_some() && run::belongs(run, basis.pipeline);
-    is_left.then(|| {
-        let stage = run.spec.stage.map_or("none", Stage::as_str);
-        let message = format!(
-            "spec.stage: Pipeline {} has no stage {stage} that works in runs; add it to the Pipeline's spec.stages and make another run",
-            basis.pipeline.name
-        );
-        Obstacle::new(Reason::StageMissing, message)
-    })
+    if !run::belongs(run, basis.pipeline) {
+        return None;
+    }
+    let kind = runs::of(run);
+    let mut stages = basis.batch().map(|(place, ..)| place.entry.stage);
+    let has_place = stages.any(|stage| Some(stage) == run.spec.stage);
+    if has_place && kind.is_some() {
+        return None;
+    }
+    if kind.is_none() || matches!(run.spec.stage, Some(Stage::Other(_))) {
+        let status = said(run, "Unknown", &of_another_version(run), basis.now);
+        let is_new = !run::is_over(run) && Some(&status) != run.status.as_ref();
+        return is_new.then(|| step(run, status, &of_another_version(run)));
+    }
+    Some(end(basis, run, &without_stage(basis, run)))
+}
+
+/// Why nothing comes of a run that another version understands. It holds its stage all the same: nobody here knows what its tables are
+/// in the middle of.
+pub(crate) fn of_another_version(run: &StageRun) -> Obstacle {
+    let message = format!(
+        "run {} has a type, mode or stage that this version of the operator does not know: upgrade the operator, or delete the run; its stage starts no other run before",
+        run.name_any()
+    );
+    Obstacle::new(Reason::NotReadable, message)
+}
+
+fn without_stage(basis: &Basis<'_>, run: &StageRun) -> Obstacle {
+    let stage = run.spec.stage.map_or("none", Stage::as_str);
+    let message = format!(
+        "spec.stage: Pipeline {} has no stage {stage} that works in runs; add it to the Pipeline's spec.stages and make another run",
+        basis.pipeline.name
+    );
+    Obstacle::new(Reason::StageMissing, message)
 }
 
 /// A run's end, and that of its Job, which may be shown later than the run.
 fn end(basis: &Basis<'_>, run: &StageRun, why: &Obstacle) -> Plan {
-    let mut plan = Plan::default();
-    if !run::is_over(run)
-        && let Some(id) = ObjectId::of(&run.metadata)
-    {
-        let (name, note) = (&id.name, format!("{}: {}", id.name, why.message));
-        plan.events.push(PlannedEvent::warning(why.reason.clone(), name, &note));
-        plan.runs.push(PlannedRun {
-            id,
-            resource_version: run.resource_version(),
-            status: Some(ended(run, why, basis.now)),
-            only_progress: false,
-            create_job: None,
-        });
-    }
+    let mut plan = if run::is_over(run) {
+        Plan::default()
+    } else {
+        step(run, ended(run, why, basis.now), why)
+    };
     let job = job_name(run).and_then(|name| basis.observed.job(&name));
     let at_work = job.filter(|job| job.metadata.deletion_timestamp.is_none() && !job::has_ended(job));
     plan.delete_jobs
         .extend(at_work.and_then(|job| ObjectId::of(&job.metadata)));
     plan
+}
+
+/// A status and the event that goes with it.
+fn step(run: &StageRun, status: StageRunStatus, why: &Obstacle) -> Plan {
+    let Some(id) = ObjectId::of(&run.metadata) else {
+        return Plan::default();
+    };
+    let note = format!("{}: {}", id.name, why.message);
+    Plan {
+        events: vec![PlannedEvent::warning(why.reason.clone(), &id.name, &note)],
+        runs: vec![PlannedRun {
+            id,
+            resource_version: run.resource_version(),
+            status: Some(status),
+            only_progress: false,
+            create_job: None,
+        }],
+        ..Plan::default()
+    }
 }
 
 /// Name of the Job of a run's attempt; `None` before the first one.
@@ -86,17 +115,26 @@ fn deleted(run: &StageRun) -> Obstacle {
 }
 
 fn ended(run: &StageRun, why: &Obstacle, now: Timestamp) -> StageRunStatus {
-    let mut status = run.status.clone().unwrap_or_default();
+    StageRunStatus {
+        completion_time: Some(Time(whole_seconds(now))),
+        retry_time: None,
+        progress: None,
+        ..said(run, "False", why, now)
+    }
+}
+
+fn said(run: &StageRun, succeeded: &str, why: &Obstacle, now: Timestamp) -> StageRunStatus {
+    let status = run.status.clone().unwrap_or_default();
     let generation = run.metadata.generation.unwrap_or_default();
-    let wanted = [("Succeeded", "False"), ("Stalled", "True")].map(|(kind, value)| Wanted {
+    let wanted = [("Succeeded", succeeded), ("Stalled", "True")].map(|(kind, value)| Wanted {
         kind,
         status: value,
         reason: &why.reason,
         message: &why.message,
     });
-    status.observed_generation = generation;
-    status.conditions = conditions::set(&status.conditions, &wanted, generation, now);
-    status.completion_time = Some(Time(whole_seconds(now)));
-    (status.retry_time, status.progress) = (None, None);
-    status
+    StageRunStatus {
+        observed_generation: generation,
+        conditions: conditions::set(&status.conditions, &wanted, generation, now),
+        ..status
+    }
 }

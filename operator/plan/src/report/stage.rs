@@ -12,6 +12,7 @@ use crate::assess::stage_runs::is_new;
 use crate::assess::streaming::Streaming;
 use crate::decide::batch::BatchStage;
 use crate::decide::run::RunStep;
+use crate::decide::stranded;
 use crate::decide::trigger::Decision;
 use crate::model::obstacle::Obstacle;
 use crate::model::time::whole_seconds;
@@ -131,6 +132,10 @@ fn state(basis: &Basis<'_>, stage: &BatchStage<'_>) -> (StageState, Option<Obsta
     }
     if let Some(step) = &stage.step {
         return active(step);
+    }
+    // It has a next step, unless this version does not know what it is to do.
+    if let Some(run) = stage.runs.active() {
+        return (StageState::Blocked, Some(stranded::of_another_version(run)));
     }
     if basis.is_suspended(stage.place) {
         return (StageState::Suspended, None);

@@ -4,6 +4,7 @@ mod kind;
 mod process;
 
 use medallion_crds::StageRun;
+use medallion_crds::stage_run::RunMode;
 
 pub(crate) use kind::RunType;
 pub(crate) use process::any as any_process;
@@ -11,7 +12,8 @@ pub(crate) use process::any as any_process;
 /// The kinds of run.
 pub(crate) static RUN_TYPES: &[RunType] = &[process::TYPE];
 
-/// The kind of a run; `None` for one that this version does not know.
+/// The kind of a run; `None` for one that this version does not know, or that is not to work.
 pub(crate) fn of(run: &StageRun) -> Option<&'static RunType> {
-    RUN_TYPES.iter().find(|entry| entry.kind == run.spec.kind)
+    let mut known = RUN_TYPES.iter().filter(|_| run.spec.mode == RunMode::Apply);
+    known.find(|entry| entry.kind == run.spec.kind)
 }

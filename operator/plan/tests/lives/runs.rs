@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
+use medallion_crds::pipeline::StageState;
 use medallion_crds::{Stage, StageRun, Worker};
 use medallion_plan::forget_details;
 
@@ -646,6 +647,44 @@ fn a_run_whose_job_cannot_be_made_says_why() {
         assert!(said.2.contains(words), "{}", said.2);
         happens(&mut world, mended);
         assert!(world.observed.job("silver-once-more-1").is_some(), "{reason}");
+    }
+}
+
+/// A newer version of the operator made it, before this one was put back.
+#[test]
+fn a_run_of_a_type_of_another_version_holds_its_stage_and_says_so() {
+    let [by_type, by_mode]: [fn(&mut StageRun); 2] = [
+        |run| run.spec.kind = serde_json::from_value("Replay".into()).expect("a type"),
+        |run| run.spec.mode = serde_json::from_value("Rehearse".into()).expect("a mode"),
+    ];
+    for other in [by_type, by_mode] {
+        let mut world = started();
+        happens(&mut world, Step::Bronze(50));
+        happens(&mut world, attempt(Stage::Silver, Outcome::Succeeded));
+        by_hand(&mut world, "of-another-version");
+        other(world.observed.runs.last_mut().expect("the run"));
+        world.settle();
+        happens(&mut world, Step::Pass(600));
+        happens(&mut world, Step::Bronze(51));
+        let (status, reason, message) = succeeded(&world, "of-another-version");
+        assert_eq!(
+            (status.as_str(), reason.as_str()),
+            ("Unknown", "NotReadable"),
+            "{message}"
+        );
+        assert!(message.contains("upgrade the operator"), "{message}");
+        assert!(world.observed.job("of-another-version-1").is_none());
+        assert_eq!(world.runs(Stage::Silver).len(), 2, "no other begins beside it");
+        let stage = world.stage(Stage::Silver);
+        assert_eq!(stage.state, StageState::Blocked);
+        assert!(
+            stage
+                .message
+                .is_some_and(|message| message.contains("of-another-version"))
+        );
+        world.observed.runs.retain(|run| run.name_any() != "of-another-version");
+        world.settle();
+        assert!(world.active_run(Stage::Silver).is_some(), "once it is deleted");
     }
 }
 

@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 use super::world::World;
 use crate::key::PipelineKey;
 use crate::reconcile::apply::MOVED;
+use crate::reconcile::pass;
+use crate::watch::all::file_run;
 
 fn by_hand(pipeline: &str, name: &str) -> Value {
     json!({
@@ -220,6 +222,25 @@ async fn a_run_whose_pipeline_is_deleted_while_it_works_ends_with_its_job() {
         condition["message"].as_str().unwrap().contains("deleted while"),
         "{condition}"
     );
+}
+
+#[tokio::test]
+async fn a_run_that_cannot_be_read_is_told_of() {
+    let world = World::new();
+    let run = world.server.put("stageruns", by_hand("orders", "by-hand"));
+    let mut broken = run.clone();
+    broken["spec"]["process"]["inputs"] = json!("everything");
+    let index = &world.context.index;
+    let news = file_run(index, serde_json::from_value(broken).unwrap());
+    assert_eq!(news.len(), 1, "{news:?}");
+    let elsewhere = news[0].key.clone();
+    pass::guarded(&world.context, &elsewhere).await;
+    assert_eq!(world.events(), [Reason::NotReadable.as_str()]);
+    assert!(!index.room(&elsewhere).unwrap().is_empty());
+
+    file_run(index, serde_json::from_value(run).unwrap());
+    assert!(index.room(&elsewhere).is_none(), "it has been corrected");
+    assert_eq!(index.room(&world.key).unwrap().runs.len(), 1);
 }
 
 #[tokio::test]
