@@ -229,7 +229,7 @@ pub struct StageRunStatus {
     pub retry_time: Option<Time>,
     /// The newest medallion.dev/requested-at that has taken away a wait of this run, or that came while an attempt was at work. It takes away no other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 64))]
+    #[schemars(length(max = 128))]
     pub last_handled_requested_at: Option<String>,
     /// When the run ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]

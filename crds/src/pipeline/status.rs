@@ -63,8 +63,9 @@ pub struct PipelineStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dbt: Option<DbtStatus>,
 
-    /// The newest value of the annotation medallion.dev/requested-at that was acted on.
+    /// The newest value of the annotation medallion.dev/requested-at that was acted on; of one that is longer than 128 bytes, its digest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 128))]
     pub last_handled_requested_at: Option<String>,
 }
 

@@ -4,17 +4,17 @@ use std::collections::BTreeSet;
 
 use kube::ResourceExt;
 use medallion_crds::pipeline::{IngestAuthenticationType, IngestStage, PipelineSpec, SecretKeyRef};
-use medallion_crds::text::cut;
 use medallion_crds::{ADOPT_ANNOTATION, Pipeline, REQUESTED_AT_ANNOTATION};
 
 use super::entry::StageEntry;
 use super::{STAGES, faults};
+use crate::build::settings::digest;
 use crate::model::config::OperatorConfig;
 use crate::model::pipeline::{ValidateError, ValidatedPipeline, Warehouse};
 use crate::model::wish::StageWish;
 
-/// The longest `requested-at`.
-const REQUEST_BYTES: usize = 64;
+/// The longest `requested-at`, as in the admission policy.
+const REQUEST_BYTES: usize = 128;
 
 impl ValidatedPipeline {
     /// Checks a pipeline against the operator's configuration.
@@ -53,8 +53,7 @@ impl ValidatedPipeline {
                 .annotations()
                 .get(REQUESTED_AT_ANNOTATION)
                 .filter(|value| !value.is_empty())
-                // It goes into status and onto runs: a longer one counts by its beginning.
-                .map(|value| cut(value, REQUEST_BYTES)),
+                .map(|value| request(value)),
             adopt,
             suspend: spec.suspend,
             management: spec.management,
@@ -75,6 +74,16 @@ impl ValidatedPipeline {
             stages,
             faults,
         })
+    }
+}
+
+/// A request goes into status and onto runs. Of a longer one, which stood before the admission policy, its digest does: it tells two
+/// that differ only at their ends apart.
+fn request(value: &str) -> String {
+    if value.len() <= REQUEST_BYTES {
+        value.to_owned()
+    } else {
+        digest(&[value])
     }
 }
 

@@ -378,6 +378,22 @@ fn a_request_is_answered_although_bronze_has_nothing_to_offer() {
 }
 
 #[test]
+fn requests_that_differ_only_at_their_ends_are_two() {
+    let mut world = started();
+    let mut handled = |value: String| {
+        happens(&mut world, Step::RequestedAt(value));
+        let status = world.pipeline.status.clone().unwrap();
+        status.last_handled_requested_at.expect("a request that was handled")
+    };
+    let long = "x".repeat(127);
+    assert_eq!(handled(format!("{long}1")), format!("{long}1"), "as it stands");
+    assert_eq!(handled(format!("{long}2")), format!("{long}2"));
+    let [one, other] = ["1", "2"].map(|end| handled(format!("{}{end}", "x".repeat(500))));
+    assert_ne!(one, other);
+    assert!(one.len() <= 128, "{one}");
+}
+
+#[test]
 fn a_request_takes_away_the_wait_under_way_and_no_other() {
     let attempts = |world: &World| world.runs(Stage::Silver)[0].status.clone().unwrap().attempt;
     let mut world = started();

@@ -52,6 +52,7 @@ pub async fn check(helm: &Helm, operator: &Path) -> Result<()> {
             ],
         "the rules are others: {rules:#?}"
     );
+    annotations(policy)?;
     let entry = policy["spec"]["variables"]
         .as_array()
         .context("no variables")?
@@ -75,5 +76,23 @@ pub async fn check(helm: &Helm, operator: &Path) -> Result<()> {
         .objects(&given(json!({"admissionPolicy": {"force": true}})))
         .await?;
     find(&forced, "ValidatingAdmissionPolicy", NAME)?;
+    Ok(())
+}
+
+/// A long annotation that stood before the policy must not keep the garbage collector from deleting the Pipeline.
+fn annotations(policy: &Value) -> Result<()> {
+    for annotation in ["medallion.dev/requested-at", "medallion.dev/adopt"] {
+        let key = format!("{annotation:?}");
+        let rules = policy["spec"]["validations"].as_array().into_iter().flatten();
+        let mut rules = rules.filter_map(|rule| rule["expression"].as_str());
+        let rule = rules
+            .find(|rule| rule.contains(&key))
+            .with_context(|| format!("no rule for {annotation}"))?;
+        let unchanged = format!("variables.annotations[{key}] == variables.annotationsBefore[{key}]");
+        ensure!(
+            rule.starts_with("has(object.metadata.deletionTimestamp) || ") && rule.contains(&unchanged),
+            "{rule}"
+        );
+    }
     Ok(())
 }
