@@ -305,4 +305,7 @@ pub struct AttemptFailure {
     pub exit_code: Option<i32>,
     /// When the attempt ended.
     pub time: Time,
+    /// Whether it does not count against the retry limit: nobody failed, or nobody knows whether the work was done.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub uncounted: bool,
 }

@@ -44,14 +44,14 @@ async fn ready(url: &Uri) -> anyhow::Result<()> {
     let http = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
     let begun = Instant::now();
     loop {
-        let told = match tokio::time::timeout(EACH, http.get(url.clone())).await {
+        let message = match tokio::time::timeout(EACH, http.get(url.clone())).await {
             Ok(Ok(answer)) if answer.status().is_success() => return Ok(()),
             Ok(Ok(answer)) => format!("answered {}", answer.status()),
             Ok(Err(error)) => format!("did not answer: {error}"),
             Err(_) => format!("did not answer within {} s", EACH.as_secs()),
         };
         if begun.elapsed() > READY_WITHIN {
-            bail!("{url} {told}");
+            bail!("{url} {message}");
         }
         tokio::time::sleep(Duration::from_secs(1)).await;
     }

@@ -10,16 +10,16 @@ use crate::api::call::call;
 /// Names of the definitions.
 const NAMES: [&str; 2] = ["pipelines.medallion.dev", "stageruns.medallion.dev"];
 
-/// What does not fit, in words; empty if everything does. What cannot be looked at is told too, and is no reason to stop.
+/// What does not fit, in words; empty if everything does. What cannot be looked at is named too, and is no reason to stop.
 pub(crate) async fn misfits(client: &Client) -> Vec<String> {
     let api: Api<CustomResourceDefinition> = Api::all(client.clone());
     let mut misfits = Vec::new();
     for name in NAMES {
-        let told = match call(|| format!("get {name}"), api.get_metadata_opt(name)).await {
+        let message = match call(|| format!("get {name}"), api.get_metadata_opt(name)).await {
             Ok(found) => misfit(name, found.as_ref(), env!("CARGO_PKG_VERSION")),
             Err(error) => Some(format!("the version of the kinds is not known: {error}")),
         };
-        misfits.extend(told);
+        misfits.extend(message);
     }
     misfits
 }
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn another_version_or_none_is_told_with_the_fix() {
+    fn another_version_or_none_is_named_with_the_fix() {
         let ask = |found: Option<&PartialObjectMeta<_>>| misfit("pipelines.medallion.dev", found, "0.2.0");
         assert_eq!(ask(Some(&of(Some("0.2.0")))), None);
         for (found, word) in [
@@ -65,8 +65,11 @@ mod tests {
             (Some(of(None)), "does not say"),
             (None, "not installed"),
         ] {
-            let told = ask(found.as_ref()).unwrap();
-            assert!(told.contains(word) && told.contains("medallion-crds"), "{told}");
+            let message = ask(found.as_ref()).unwrap();
+            assert!(
+                message.contains(word) && message.contains("medallion-crds"),
+                "{message}"
+            );
         }
     }
 }

@@ -1,5 +1,4 @@
-//! Tells runs of a pipeline that does not exist what they wait for, and ends those whose pipeline was deleted while they worked. Talks
-//! to the Kubernetes API.
+//! Tells runs of a pipeline that does not exist what they wait for, and ends those whose pipeline was deleted while they worked. Talks to the Kubernetes API.
 
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
@@ -21,14 +20,14 @@ use crate::watch::room::Room;
 pub(crate) async fn tell(context: &Context, key: &PipelineKey, room: &Room) -> Result<(), CallError> {
     for run in room.unreadable.values() {
         if let Err(invalid) = &run.0 {
-            report::unreadable(context, run.as_ref(), &invalid.error).await;
+            report::unreadable(context, &**run, &invalid.error).await;
         }
     }
     let now = Timestamp::now();
     let runs = room.runs.values().filter(|run| is_left(run));
     let (begun, new): (Vec<_>, Vec<_>) = runs.partition(|run| job_of_run(run).is_some());
-    for run in new.into_iter().filter(|run| !is_over(run)) {
-        if let Some(status) = status(run, key, now) {
+    for run in new {
+        if let Some(status) = status(run, key, now).filter(|_| !is_over(run)) {
             write(context, key, run, &status).await?;
         }
     }

@@ -303,11 +303,11 @@ mod tests {
         };
         let before = pipeline(|_| {});
         assert_eq!(of_pipeline(None, &before), Urgency::Now);
-        let told = pipeline(|pipeline| {
+        let with_status = pipeline(|pipeline| {
             pipeline.metadata.resource_version = Some("2".to_owned());
             pipeline.status = Some(medallion_crds::PipelineStatus::default());
         });
-        assert_eq!(of_pipeline(Some(&before), &told), Urgency::Soon);
+        assert_eq!(of_pipeline(Some(&before), &with_status), Urgency::Soon);
         let changes: [fn(&mut Pipeline); 2] = [
             |pipeline| pipeline.metadata.generation = Some(2),
             |pipeline| {

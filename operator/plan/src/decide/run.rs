@@ -89,7 +89,7 @@ pub(crate) fn advance(context: &RunContext<'_>, run: &StageRun) -> RunStep {
         if context.now >= retry.0 || new_request.is_some() {
             step.begin_attempt();
         } else {
-            step.step.backs_off = step.is_told_to_back_off();
+            step.step.backs_off = step.backs_off();
             step.wake(retry.0);
         }
     } else {
@@ -205,9 +205,9 @@ impl Stepper<'_> {
     }
 
     /// Whether the wait under way follows a failed attempt.
-    fn is_told_to_back_off(&self) -> bool {
-        conditions::find(&self.step.status.conditions, "Reconciling")
-            .is_some_and(|condition| Reason::read(&condition.reason) == Reason::BackingOff)
+    fn backs_off(&self) -> bool {
+        let newest = self.step.status.failures.first();
+        newest.is_some_and(|failure| !failure.uncounted)
     }
 
     fn is_superseded(&self, launch_hash: Option<&str>) -> bool {
@@ -267,6 +267,7 @@ impl Stepper<'_> {
                 message: cut(&ending.message, 2048),
                 exit_code: ending.exit_code,
                 time: Time(whole_seconds(self.context.now)),
+                uncounted: free,
             },
         );
         status.failures.truncate(FAILURES);

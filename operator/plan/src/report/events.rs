@@ -1,4 +1,4 @@
-//! What people are told when a condition turns. No network.
+//! The events that turning conditions make. No network.
 
 use medallion_crds::pipeline::PipelineStatus;
 use medallion_crds::{Reason, Severity};
@@ -6,15 +6,15 @@ use medallion_crds::{Reason, Severity};
 use crate::model::action::PlannedEvent;
 use crate::model::conditions;
 
-/// The conditions whose turns are told; the others explain them.
-const TOLD: [&str; 2] = ["Ready", "Healthy"];
+/// The conditions whose turns make events; the others explain them.
+const TURNING: [&str; 2] = ["Ready", "Healthy"];
 
 /// An event for each condition whose status or reason changes.
 pub(super) fn of_transitions(stored: &PipelineStatus, status: &PipelineStatus) -> Vec<PlannedEvent> {
     let changed = status.conditions.iter().filter(|condition| {
         let before = conditions::find(&stored.conditions, &condition.type_);
         let same = before.is_some_and(|before| before.status == condition.status && before.reason == condition.reason);
-        !same && TOLD.contains(&condition.type_.as_str())
+        !same && TURNING.contains(&condition.type_.as_str())
     });
     changed
         .map(|condition| {

@@ -163,10 +163,10 @@ fn active(step: &RunStep) -> (StageState, Option<Obstacle>) {
     if let Some(obstacle) = &step.obstacle {
         return (StageState::Blocked, Some(obstacle.clone()));
     }
-    // One failure is told by an event, and the next attempt may do better. After a second one the stage is not well until the run
+    // One failure makes an event, and the next attempt may do better. After a second one the stage is not well until the run
     // ends, so that it does not seem to be each time that an attempt begins.
     let again = step.status.failed_attempts > 1;
-    let told = if step.backs_off {
+    let obstacle = if step.backs_off {
         word("Unknown")
     } else {
         step.status.failures.first().filter(|_| again).map(under_way_again)
@@ -176,7 +176,7 @@ fn active(step: &RunStep) -> (StageState, Option<Obstacle>) {
     } else {
         StageState::Running
     };
-    (state, told)
+    (state, obstacle)
 }
 
 fn under_way_again(last: &AttemptFailure) -> Obstacle {

@@ -105,6 +105,19 @@ fn evictions_and_kills_do_not_use_up_the_attempts() {
 }
 
 #[test]
+fn whether_a_run_backs_off_is_known_by_its_failures_whatever_its_conditions_say() {
+    for (outcome, backs_off) in [(Outcome::EnvironmentError, true), (Outcome::Evicted, false)] {
+        let mut world = started();
+        happens(&mut world, Step::Bronze(3));
+        happens(&mut world, attempt(Stage::Silver, outcome));
+        let status = world.observed.runs[0].status.as_mut().unwrap();
+        status.conditions.retain(|condition| condition.type_ == "Succeeded");
+        world.settle();
+        assert_eq!(world.stage(Stage::Silver).reason.is_some(), backs_off, "{outcome:?}");
+    }
+}
+
+#[test]
 fn a_run_that_is_killed_for_ever_ends_all_the_same() {
     let mut world = started();
     happens(&mut world, Step::Bronze(3));

@@ -21,8 +21,8 @@ fn a_committed_run_whose_job_is_held_open_ends_and_is_told() {
     assert!(world.observed.job(&job).is_some());
     happens(&mut world, Step::Pass(30));
     assert!(world.observed.job(&job).is_none(), "nothing waits for the stranger");
-    let told = world.events.iter().filter(|event| event.reason == Reason::JobHeldOpen);
-    let notes: Vec<_> = told.map(|event| event.note.as_str()).collect();
+    let events = world.events.iter().filter(|event| event.reason == Reason::JobHeldOpen);
+    let notes: Vec<_> = events.map(|event| event.note.as_str()).collect();
     let said = |note: &&str| note.contains("aa-proxy") && note.contains(&job);
     assert!(notes.iter().any(said), "{notes:?}");
 }
