@@ -7,10 +7,12 @@ use arrow::datatypes::{DataType, Schema};
 use crate::bronze::PARTITION_COLUMN;
 use crate::column::is_metadata;
 use crate::contract::Contract;
+use crate::rules::Rules;
 
 /// What a person can do about it; said once, after all differences.
-const FIX: &str = "a contract may only add properties that are not in `required`: put back what is named above and give \
-                   the new meaning a property of a new name, or make a new Pipeline with a table and buckets of its own";
+const FIX: &str = "a contract may only add properties that are not in `required`, and ask for less of those that are \
+                   there: put back what is named above and give the new meaning a property of a new name, or make a new \
+                   Pipeline with a table and buckets of its own";
 
 /// One way in which a contract does not go on from a table.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -36,6 +38,18 @@ pub enum Difference {
         /// The column.
         column: String,
     },
+    /// Every event must have a name that it could do without.
+    RequiredNow {
+        /// The top-level name.
+        property: String,
+    },
+    /// A property is checked otherwise: values that were accepted before, and are on their way, may be refused.
+    Narrowed {
+        /// The property.
+        property: String,
+    },
+    /// Events as a whole are checked otherwise.
+    EventsNarrowed,
 }
 
 impl fmt::Display for Difference {
@@ -44,6 +58,13 @@ impl fmt::Display for Difference {
             Self::Removed { column, was } => write!(formatter, "property {column} ({was}) is gone"),
             Self::Changed { column, was, now } => write!(formatter, "property {column} was {was} and is now {now}"),
             Self::Required { column } => write!(formatter, "property {column} is new and required"),
+            Self::RequiredNow { property } => write!(formatter, "property {property} is required now"),
+            Self::Narrowed { property } => {
+                write!(formatter, "property {property} is checked otherwise than before")
+            }
+            Self::EventsNarrowed => formatter.write_str(
+                "what the schema says beside `properties` and `required` checks events otherwise than before",
+            ),
         }
     }
 }
@@ -62,8 +83,11 @@ impl Contract {
     /// Whether events of this contract may be added to the Bronze table whose schema this is: columns may be new, and
     /// then not required; none may have gone or have changed its type.
     ///
+    /// `rules` are those of the contract by which the table's rows are written, where its log has them: everything that
+    /// they accept must be accepted still. Without them, the columns alone decide.
+    ///
     /// Columns of the product's own are none of a contract's business and are passed over.
-    pub fn adds_to(&self, bronze: &Schema) -> Result<(), NotAdditive> {
+    pub fn adds_to(&self, bronze: &Schema, rules: Option<&Rules>) -> Result<(), NotAdditive> {
         let mut differences: Vec<Difference> = bronze
             .fields()
             .iter()
@@ -86,10 +110,45 @@ impl Contract {
         differences.extend(new.map(|column| Difference::Required {
             column: column.name.clone(),
         }));
+        if let Some(before) = rules.filter(|before| before.digest() != self.digest()) {
+            let narrower = self.narrower_than(before, &differences);
+            differences.extend(narrower);
+        }
         if differences.is_empty() {
             Ok(())
         } else {
             Err(NotAdditive(differences))
+        }
+    }
+
+    /// Where it may refuse what was accepted before, beside what the columns have told already.
+    fn narrower_than(&self, before: &Rules, told: &[Difference]) -> Vec<Difference> {
+        let is_told = |property: &str| told.iter().any(|difference| difference.column() == Some(property));
+        let required = self
+            .rules()
+            .newly_required(before)
+            .filter(|property| !is_told(property));
+        let required = required.map(|property| Difference::RequiredNow {
+            property: property.to_owned(),
+        });
+        let narrowed = self.rules().narrowed(before).filter(|property| !is_told(property));
+        let narrowed = narrowed.map(|property| Difference::Narrowed {
+            property: property.to_owned(),
+        });
+        let events = self
+            .rules()
+            .narrows_events(before)
+            .then_some(Difference::EventsNarrowed);
+        required.chain(narrowed).chain(events).collect()
+    }
+}
+
+impl Difference {
+    /// The column that differs, where it is one of the table's.
+    fn column(&self) -> Option<&str> {
+        match self {
+            Self::Removed { column, .. } | Self::Changed { column, .. } | Self::Required { column } => Some(column),
+            Self::RequiredNow { .. } | Self::Narrowed { .. } | Self::EventsNarrowed => None,
         }
     }
 }

@@ -21,10 +21,33 @@ impl Sink for Sha256 {
     }
 }
 
+impl Sink for Vec<u8> {
+    fn put(&mut self, bytes: &[u8]) {
+        self.extend_from_slice(bytes);
+    }
+}
+
+/// The canonical form.
+pub(crate) fn text(node: &Node<'_>) -> String {
+    let mut bytes = Vec::new();
+    write(node, &mut bytes);
+    // Made of texts, and cut only where one byte is a letter.
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
 /// Hex SHA-256 of the canonical form.
 pub(crate) fn digest(node: &Node<'_>) -> String {
     let mut hash = Sha256::new();
     write(node, &mut hash);
+    hex(hash)
+}
+
+/// Hex SHA-256 of a text.
+pub(crate) fn digest_of(text: &str) -> String {
+    hex(Sha256::new_with_prefix(text))
+}
+
+fn hex(hash: Sha256) -> String {
     let mut text = String::with_capacity(64);
     for byte in hash.finalize() {
         // Writing to a String cannot fail.
@@ -98,16 +121,8 @@ mod tests {
 
     use super::*;
 
-    impl Sink for Vec<u8> {
-        fn put(&mut self, bytes: &[u8]) {
-            self.extend_from_slice(bytes);
-        }
-    }
-
-    fn canonical(text: &str) -> String {
-        let mut bytes = Vec::new();
-        write(&Node::parse(text).expect("JSON"), &mut bytes);
-        String::from_utf8(bytes).expect("UTF-8")
+    fn canonical(json: &str) -> String {
+        text(&Node::parse(json).expect("JSON"))
     }
 
     #[test]

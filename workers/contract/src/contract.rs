@@ -14,6 +14,7 @@ use crate::column::{Column, extra_column, metadata_columns};
 use crate::document::Node;
 use crate::number::{ExactNumber, is_plain_integer};
 use crate::refusal::{Refusal, from_schema_error};
+use crate::rules::Rules;
 use crate::schema::{self, ContractError, Target};
 
 /// Longest event in bytes: an item of the table holds 400 KB, and the item is a little more than the event.
@@ -56,6 +57,7 @@ pub struct Contract {
     validator: Validator,
     columns: Vec<Column>,
     required: Vec<String>,
+    rules: Rules,
     key: Vec<String>,
     event_id: Vec<String>,
     event_time: Vec<String>,
@@ -105,8 +107,10 @@ impl Contract {
                 pointer: error.instance_path().to_string(),
                 message: error.to_string(),
             })?;
+        let digest = digest(&root);
         Ok(Self {
-            digest: digest(&root),
+            rules: Rules::of(&root, &digest),
+            digest,
             validator,
             columns,
             required: schema::required(&root),
@@ -141,6 +145,11 @@ impl Contract {
     /// What a version of the contract is known by: hex SHA-256 of the canonical form of its schema.
     pub fn digest(&self) -> &str {
         &self.digest
+    }
+
+    /// What it asks of events, for later versions to be held against.
+    pub fn rules(&self) -> &Rules {
+        &self.rules
     }
 
     /// The contract's own columns: its top-level properties in the order in which they are written.

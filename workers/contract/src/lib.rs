@@ -13,6 +13,7 @@ mod contract;
 mod document;
 mod number;
 mod refusal;
+mod rules;
 mod schema;
 
 pub use additive::{Difference, NotAdditive};
@@ -20,6 +21,7 @@ pub use bronze::{BronzeBatchBuilder, BronzePartition, Change, ChangeKind, PARTIT
 pub use column::{Column, ColumnType};
 pub use contract::{Contract, Event, MAX_EVENT_BYTES, MAX_EVENT_ID_BYTES, MAX_KEY_BYTES, Pointers};
 pub use refusal::Refusal;
+pub use rules::{CONTRACT_DOMAIN, Rules};
 pub use schema::ContractError;
 
 /// Kafka header that carries the version of the contract an event was checked against.

@@ -368,7 +368,8 @@ impl<'n> Facets<'n> {
     }
 }
 
-fn locate<'n>(root: &'n Node<'n>, path: &str) -> Option<&'n Node<'n>> {
+/// What a JSON Pointer leads to.
+pub(crate) fn locate<'n>(root: &'n Node<'n>, path: &str) -> Option<&'n Node<'n>> {
     if path.is_empty() {
         return Some(root);
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use futures::future::join_all;
-use medallion_contract::{BronzeBatchBuilder, Contract, PARTITION_COLUMN};
+use medallion_contract::{BronzeBatchBuilder, CONTRACT_DOMAIN, Contract, PARTITION_COLUMN, Rules};
 use medallion_crds::Reason;
 use medallion_lake::{Change, LakeError, NewFile, Outcome, OwnedTable, PartitionValues, Snapshot, partition_folder};
 use uuid::Uuid;
@@ -80,14 +80,46 @@ impl BronzeSink {
 
     /// The table holds rows by earlier versions of the contract; this one may only add to them.
     fn goes_on_from(&self, table: &Snapshot) -> Result<(), SinkError> {
-        self.contract.adds_to(table.schema()).map_err(|refused| {
-            let message = format!(
-                "contract version {} does not go on from {}: {refused}",
-                self.contract.digest(),
-                self.table.address()
-            );
-            SinkError::End(WorkerError::settings(Reason::ContractNotAdditive, message))
-        })
+        let rules = rules_of(table);
+        self.contract
+            .adds_to(table.schema(), rules.as_ref())
+            .map_err(|refused| {
+                let message = format!(
+                    "contract version {} does not go on from {}: {refused}",
+                    self.contract.digest(),
+                    self.table.address()
+                );
+                SinkError::End(WorkerError::settings(Reason::ContractNotAdditive, message))
+            })
+    }
+
+    /// Writes down at once that another version of the contract goes on here, with the columns that it adds. Until its
+    /// first rows came, a third version would otherwise be held against the one before it.
+    async fn note_contract(&self, base: Snapshot) -> Result<Snapshot, SinkError> {
+        let is_another = rules_of(&base).is_some_and(|rules| rules.digest() != self.contract.digest());
+        if !is_another {
+            return Ok(base);
+        }
+        let change = Change::append(Vec::new())
+            .add_columns(base.missing_columns(&self.schema))
+            .position(CONTRACT_DOMAIN, self.contract.rules().to_position());
+        let outcome = self.table.commit(&base, &change).await;
+        self.outcome(outcome)
+    }
+
+    /// The version that a commit has made.
+    fn outcome(&self, outcome: Result<Outcome, LakeError>) -> Result<Snapshot, SinkError> {
+        match outcome.map_err(|error| sink_error(&error))? {
+            Outcome::Committed(snapshot) | Outcome::AlreadyCommitted(snapshot) => Ok(snapshot),
+            Outcome::Conflict(found) => Err(SinkError::End(WorkerError::fenced(
+                Reason::AnotherExporter,
+                format!(
+                    "another exporter has moved the positions of {} (version {}): this one ends without a commit",
+                    self.table.address(),
+                    found.version()
+                ),
+            ))),
+        }
     }
 
     /// Turns the buffers into files to write. After a failure there is nothing in the buffers, and the files wait.
@@ -162,6 +194,7 @@ impl Sink for BronzeSink {
             Err(error) => return Err(sink_error(&error)),
         };
         self.goes_on_from(&base)?;
+        let base = self.note_contract(base).await?;
         let committed = Committed::from_positions(base.positions()).map_err(|reason| {
             SinkError::End(WorkerError::loss_risk(
                 Reason::UnknownPosition,
@@ -213,31 +246,23 @@ impl Sink for BronzeSink {
         let mut change = Change::append(self.written.clone()).add_columns(base.missing_columns(&self.schema));
         change.positions = pending.to_positions(&self.epoch.simple().to_string());
         change.forget = pending.to_forgotten().collect();
+        if rules_of(&base).is_none() {
+            change = change.position(CONTRACT_DOMAIN, self.contract.rules().to_position());
+        }
         let rows = change.rows();
-        let snapshot = match self
-            .table
-            .commit(&base, &change)
-            .await
-            .map_err(|error| sink_error(&error))?
-        {
-            Outcome::Committed(snapshot) | Outcome::AlreadyCommitted(snapshot) => snapshot,
-            Outcome::Conflict(found) => {
-                return Err(SinkError::End(WorkerError::fenced(
-                    Reason::AnotherExporter,
-                    format!(
-                        "another exporter has moved the positions of {} (version {}): this one ends without a commit",
-                        self.table.address(),
-                        found.version()
-                    ),
-                )));
-            }
-        };
+        let outcome = self.table.commit(&base, &change).await;
+        let snapshot = self.outcome(outcome)?;
         self.written.clear();
         let version = snapshot.version();
         self.has_rows |= rows > 0;
         self.base = Some(snapshot);
         Ok(Flushed { version, rows })
     }
+}
+
+/// The rules of the contract by which a table's rows are written; none before the first commit.
+fn rules_of(table: &Snapshot) -> Option<Rules> {
+    Rules::read(table.position(CONTRACT_DOMAIN))
 }
 
 /// Name of a file: the range it covers, and who wrote it.

@@ -9,7 +9,7 @@ use medallion_contract::{ChangeKind, Contract, Pointers};
 use medallion_crds::Reason;
 use medallion_lake::{Claim, LakeStore, OwnedTable, Table};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use worker_kit::ErrorClass;
+use worker_kit::{ErrorClass, WorkerError};
 
 const SCHEMA: &str = r#"{
     "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -24,13 +24,17 @@ const SCHEMA: &str = r#"{
 }"#;
 
 fn contract() -> Contract {
+    compiled(SCHEMA)
+}
+
+fn compiled(schema: &str) -> Contract {
     let pointers = Pointers {
         key: "/order",
         event_id: "/id",
         event_time: "/at",
         event_version: None,
     };
-    Contract::compile(SCHEMA, &pointers).expect("contract")
+    Contract::compile(schema, &pointers).expect("contract")
 }
 
 fn table(folder: &tempfile::TempDir) -> OwnedTable {
@@ -323,6 +327,67 @@ async fn many_shards_are_committed_together_each_in_its_own_file() {
     assert_eq!(read(&table).await.len(), 50);
 }
 
+/// Why an exporter with another schema does not begin.
+async fn refused(table: &OwnedTable, schema: &str) -> WorkerError {
+    let Err(SinkError::End(error)) = BronzeSink::new(table.clone(), compiled(schema)).load().await else {
+        panic!("readers would break, or events on their way be lost");
+    };
+    error
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_contract_that_asks_for_more_than_the_one_of_the_last_commit_is_refused() {
+    let folder = tempfile::tempdir().expect("folder");
+    let table = table(&folder);
+    let mut sink = loaded(&table).await;
+    for number in 1..=2 {
+        sink.commit(&pending("shardId-1", number)).await.expect("committed");
+    }
+    let log = folder.path().join("orders/_delta_log");
+    let noted = |version: u64| {
+        let entry = std::fs::read_to_string(log.join(format!("{version:020}.json"))).expect("an entry");
+        entry.contains("medallion.contract")
+    };
+    assert_eq!([noted(1), noted(2)], [true, false], "once");
+    let required = SCHEMA.replace(r#""order", "at"]"#, r#""order", "at", "amount"]"#);
+    let error = refused(&table, &required).await;
+    assert_eq!(
+        (error.class, &error.reason),
+        (ErrorClass::Settings, &Reason::ContractNotAdditive)
+    );
+    assert!(error.message.contains("property amount is required now"), "{error}");
+    assert_eq!(table.existing().await.expect("table").version(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_contract_that_adds_is_in_the_log_before_its_first_row() {
+    let folder = tempfile::tempdir().expect("folder");
+    let table = table(&folder);
+    loaded(&table)
+        .await
+        .commit(&pending("shardId-1", 1))
+        .await
+        .expect("committed");
+    let with_note = |kind: &str| SCHEMA.replace(r#""at": {"#, &format!(r#""note": {{"type": "{kind}"}}, "at": {{"#));
+    for _ in 0..2 {
+        let mut sink = BronzeSink::new(table.clone(), compiled(&with_note("string")));
+        let committed = sink.load().await.expect("it adds");
+        assert!(committed.shards.contains_key("shardId-1"));
+        assert_eq!(table.existing().await.expect("table").version(), 2, "noted once");
+    }
+    let error = refused(&table, &with_note("integer")).await;
+    assert!(
+        error.message.contains("property note was text and is now an integer"),
+        "{error}"
+    );
+
+    let mut sink = BronzeSink::new(table.clone(), compiled(&with_note("string")));
+    sink.load().await.expect("as before");
+    sink.append("shardId-1", &insert(2));
+    let flushed = sink.commit(&pending("shardId-1", 2)).await.expect("committed");
+    assert_eq!((flushed.version, flushed.rows), (3, 1));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_table_of_another_contract_is_not_written_to() {
     let folder = tempfile::tempdir().expect("folder");
@@ -332,16 +397,7 @@ async fn a_table_of_another_contract_is_not_written_to() {
         r#""type": "number", "x-decimal": {"precision": 18, "scale": 2}"#,
         r#""type": "integer""#,
     );
-    let pointers = Pointers {
-        key: "/order",
-        event_id: "/id",
-        event_time: "/at",
-        event_version: None,
-    };
-    let other = Contract::compile(&other, &pointers).expect("contract");
-    let Err(SinkError::End(error)) = BronzeSink::new(table, other).load().await else {
-        panic!("readers would break");
-    };
+    let error = refused(&table, &other).await;
     assert_eq!(error.class, ErrorClass::Settings);
     for words in [
         "property amount was a decimal(18,2) and is now an integer",

@@ -1,7 +1,7 @@
 //! The lake's tables that are there already: whose they are, and whether the contract goes on from Bronze. Reads S3; writes nothing.
 
 use futures::{StreamExt, TryStreamExt, stream};
-use medallion_contract::Contract;
+use medallion_contract::{CONTRACT_DOMAIN, Contract, Rules};
 use medallion_lake::{Claim, LakeError, LakeStore};
 
 use crate::claimant::Claimant;
@@ -44,7 +44,8 @@ pub async fn bronze(store: &LakeStore, address: &str, contract: Option<&Contract
         Ok(()) => Finding::Exists,
         Err(error) => Finding::Differs(error.to_string()),
     };
-    let contract = match contract.map(|contract| contract.adds_to(snapshot.schema())) {
+    let rules = Rules::read(snapshot.position(CONTRACT_DOMAIN));
+    let contract = match contract.map(|contract| contract.adds_to(snapshot.schema(), rules.as_ref())) {
         Some(Err(differences)) => Finding::Differs(format!("it does not go on from {address}: {differences}")),
         Some(Ok(())) | None => Finding::Exists,
     };
@@ -210,7 +211,7 @@ mod tests {
 
         let claim = Claim::new(us.to_string(), []);
         let table = store.table(&address).expect("a table").claimed(&claim);
-        table
+        let base = table
             .open_or_create(&first.bronze_table_schema(), &[medallion_contract::PARTITION_COLUMN])
             .await
             .expect("made");
@@ -225,6 +226,20 @@ mod tests {
             panic!("it does not go on");
         };
         assert!(message.contains("amount") && message.contains(&address), "{message}");
+
+        let narrower = contract(r#","amount":{"type":"integer","maximum":9}"#);
+        assert_eq!(
+            look(&us, &narrower, &[]).await.contract,
+            Finding::Exists,
+            "by the columns"
+        );
+        let noted = medallion_lake::Change::default().position(CONTRACT_DOMAIN, first.rules().to_position());
+        table.commit(&base, &noted).await.expect("noted");
+        assert_eq!(look(&us, &added, &[]).await.contract, Finding::Exists);
+        let Finding::Differs(message) = look(&us, &narrower, &[]).await.contract else {
+            panic!("events on their way would be refused");
+        };
+        assert!(message.contains("property amount is checked otherwise"), "{message}");
 
         let found = look(&other, &first, &[]).await;
         let Finding::Differs(message) = found.table else {

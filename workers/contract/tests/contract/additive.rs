@@ -1,7 +1,7 @@
 //! Stories of contracts that are changed while Bronze has rows by the contract before. No network.
 
 use arrow::datatypes::{DataType, Field, Schema, TimeUnit};
-use medallion_contract::{Contract, Difference, Pointers};
+use medallion_contract::{Contract, Difference, Pointers, Rules};
 use rstest::rstest;
 
 const REQUIRED: &str = r#""id","event","at""#;
@@ -26,16 +26,20 @@ fn bronze() -> Schema {
 }
 
 fn words(changed: &Contract) -> String {
-    changed.adds_to(&bronze()).expect_err("not additive").to_string()
+    changed.adds_to(&bronze(), None).expect_err("not additive").to_string()
 }
 
 #[test]
 fn the_same_contract_and_one_that_adds_go_on() {
-    assert_eq!(contract(REQUIRED, PROPERTIES).adds_to(&bronze()), Ok(()));
+    assert_eq!(contract(REQUIRED, PROPERTIES).adds_to(&bronze(), None), Ok(()));
     let more = format!(r#""coupon":{{"type":"string"}},{PROPERTIES},"lines":{{"type":"array"}}"#);
-    assert_eq!(contract(REQUIRED, &more).adds_to(&bronze()), Ok(()));
+    assert_eq!(contract(REQUIRED, &more).adds_to(&bronze(), None), Ok(()));
     let fewer = contract(r#""id","event","at""#, PROPERTIES);
-    assert_eq!(fewer.adds_to(&bronze()), Ok(()), "what is required may become optional");
+    assert_eq!(
+        fewer.adds_to(&bronze(), None),
+        Ok(()),
+        "what is required may become optional"
+    );
 }
 
 #[rstest]
@@ -90,7 +94,7 @@ fn a_new_property_must_not_be_required() {
     );
     let column = "coupon".to_owned();
     assert_eq!(
-        changed.adds_to(&bronze()).expect_err("not additive").0,
+        changed.adds_to(&bronze(), None).expect_err("not additive").0,
         [Difference::Required { column }]
     );
     assert!(words(&changed).starts_with("property coupon is new and required"));
@@ -102,7 +106,7 @@ fn all_differences_are_named_at_once() {
         .replace(r#""count":{"type":"integer"}"#, r#""count":{"type":"number"}"#)
         .replace(r#","note":{"type":"string"}"#, r#","remark":{"type":"string"}"#);
     let changed = contract(&format!(r#"{REQUIRED},"remark""#), &changed);
-    let found = changed.adds_to(&bronze()).expect_err("not additive");
+    let found = changed.adds_to(&bronze(), None).expect_err("not additive");
     assert_eq!(found.0.len(), 3, "{found}");
 }
 
@@ -117,7 +121,10 @@ fn a_table_as_readers_spell_it_is_the_same_table() {
         _ => field.clone(),
     };
     let fields: Vec<Field> = bronze().fields().iter().map(|field| spelt(field)).collect();
-    assert_eq!(contract(REQUIRED, PROPERTIES).adds_to(&Schema::new(fields)), Ok(()));
+    assert_eq!(
+        contract(REQUIRED, PROPERTIES).adds_to(&Schema::new(fields), None),
+        Ok(())
+    );
 }
 
 #[test]
@@ -125,5 +132,138 @@ fn columns_of_the_product_are_none_of_the_contract_s_business() {
     let mut fields: Vec<Field> = bronze().fields().iter().map(|field| field.as_ref().clone()).collect();
     fields.push(Field::new("_of_a_later_version", DataType::Int64, true));
     fields.retain(|field| field.name() != "_source");
-    assert_eq!(contract(REQUIRED, PROPERTIES).adds_to(&Schema::new(fields)), Ok(()));
+    assert_eq!(
+        contract(REQUIRED, PROPERTIES).adds_to(&Schema::new(fields), None),
+        Ok(())
+    );
+}
+
+/// What is wrong with a contract whose property `count` or whose whole is written in another way; empty if nothing is.
+fn against_rules(before: (&str, &str, &str), after: (&str, &str, &str)) -> Vec<Difference> {
+    let pointers = Pointers {
+        key: "/id",
+        event_id: "/event",
+        event_time: "/at",
+        event_version: None,
+    };
+    let compiled = |(required, count, beside): (&str, &str, &str)| {
+        let schema = format!(
+            r#"{{"type":"object","required":[{REQUIRED}{required}],"properties":{{"id":{{"type":"string"}},
+            "event":{{"type":"string"}},"at":{{"type":"string","format":"date-time"}},"count":{count}}}{beside}}}"#
+        );
+        Contract::compile(&schema, &pointers).expect("a contract")
+    };
+    let (before, after) = (compiled(before), compiled(after));
+    let rules = Rules::read(Some(&before.rules().to_position())).expect("what was written");
+    let found = after.adds_to(&before.bronze_table_schema(), Some(&rules));
+    found.err().map(|refused| refused.0).unwrap_or_default()
+}
+
+#[rstest]
+#[case::an_enum(r#"{"type":"string","enum":["a","b"]}"#, r#"{"type":"string","enum":["a"]}"#)]
+#[case::a_new_enum(r#"{"type":"string"}"#, r#"{"type":"string","enum":["a"]}"#)]
+#[case::a_pattern(r#"{"type":"string"}"#, r#"{"type":"string","pattern":"^a"}"#)]
+#[case::another_pattern(r#"{"type":"string","pattern":"^b"}"#, r#"{"type":"string","pattern":"^a"}"#)]
+#[case::a_maximum(r#"{"type":"integer","maximum":10}"#, r#"{"type":"integer","maximum":9}"#)]
+#[case::a_minimum(r#"{"type":"integer","minimum":9}"#, r#"{"type":"integer","minimum":10}"#)]
+#[case::no_null(r#"{"type":["integer","null"]}"#, r#"{"type":"integer"}"#)]
+#[case::text_that_was_no_json(r#"{"type":"string"}"#, r#"{"type":["string","integer"]}"#)]
+#[case::inside(
+    r#"{"type":"object","properties":{"a":{"type":"string"}}}"#,
+    r#"{"type":"object","properties":{"a":{"type":"string","maxLength":3}}}"#
+)]
+#[case::required_inside(
+    r#"{"type":"object","properties":{"a":{"type":"string"}}}"#,
+    r#"{"type":"object","properties":{"a":{"type":"string"}},"required":["a"]}"#
+)]
+#[case::in_the_items(
+    r#"{"type":"array","items":{"type":"object"}}"#,
+    r#"{"type":"array","items":{"type":"object","minProperties":1}}"#
+)]
+#[case::never(r#"{"type":"array","items":true}"#, r#"{"type":"array","items":false}"#)]
+fn a_property_of_which_more_is_asked_is_refused(#[case] before: &str, #[case] after: &str) {
+    let property = "count".to_owned();
+    assert_eq!(
+        against_rules(("", before, ""), ("", after, "")),
+        [Difference::Narrowed { property }]
+    );
+}
+
+#[rstest]
+#[case::words(
+    r#"{"type":"string","title":"one"}"#,
+    r#"{"type":"string","description":"two","examples":["a"],"x-owner":"us"}"#
+)]
+#[case::an_enum(r#"{"type":"string","enum":["a","b"]}"#, r#"{"type":"string","enum":["b","c","a"]}"#)]
+#[case::no_enum(r#"{"type":"string","enum":["a"]}"#, r#"{"type":"string"}"#)]
+#[case::a_maximum(r#"{"type":"integer","maximum":9}"#, r#"{"type":"integer","maximum":10}"#)]
+#[case::a_minimum(r#"{"type":"integer","minimum":10}"#, r#"{"type":"integer","minimum":9.5}"#)]
+#[case::null(r#"{"type":"integer"}"#, r#"{"type":["integer","null"]}"#)]
+#[case::a_name_inside(
+    r#"{"type":"object","properties":{"a":{"type":"string"}},"required":["a"]}"#,
+    r#"{"type":"object","properties":{"title":{"type":"string"},"a":{"type":"string"}},"required":["a"]}"#
+)]
+#[case::a_name_in_the_items(
+    r#"{"type":"array","items":{"type":"object","properties":{}}}"#,
+    r#"{"type":"array","items":{"type":"object","properties":{"a":{"type":"string"}}}}"#
+)]
+fn a_property_of_which_no_more_is_asked_goes_on(#[case] before: &str, #[case] after: &str) {
+    assert_eq!(against_rules(("", before, ""), ("", after, "")), NOTHING);
+}
+
+const PLAIN: &str = r#"{"type":"integer"}"#;
+const NOTHING: [Difference; 0] = [];
+
+#[test]
+fn what_becomes_required_is_refused_and_what_becomes_optional_goes_on() {
+    let (optional, required) = (("", PLAIN, ""), (r#","count""#, PLAIN, ""));
+    let property = "count".to_owned();
+    assert_eq!(
+        against_rules(optional, required),
+        [Difference::RequiredNow { property }]
+    );
+    assert_eq!(against_rules(required, optional), NOTHING);
+}
+
+#[rstest]
+#[case::closed(r#","additionalProperties":false"#)]
+#[case::a_condition(r#","if":{"required":["count"]},"then":{"required":["note"]}"#)]
+#[case::dependent(r#","dependentRequired":{"count":["note"]}"#)]
+fn what_is_asked_of_whole_events_is_held_against_what_was(#[case] after: &str) {
+    let with = |beside| against_rules(("", PLAIN, ""), ("", PLAIN, beside));
+    assert_eq!(with(after), [Difference::EventsNarrowed]);
+    let renamed = r#","title":"Orders","$id":"https://shop.example/orders/2""#;
+    assert_eq!(with(renamed), NOTHING);
+}
+
+#[test]
+fn an_opened_contract_goes_on() {
+    let closed = r#","additionalProperties":false"#;
+    assert_eq!(against_rules(("", PLAIN, closed), ("", PLAIN, "")), NOTHING);
+}
+
+#[test]
+fn what_a_property_refers_to_is_part_of_it() {
+    let reference = r##"{"$ref":"#/$defs/count"}"##;
+    let defined = |asked: &str| {
+        let items = r##""items":{"$ref":"#/$defs/count"}"##;
+        format!(r#","$defs":{{"count":{{"type":"integer",{items}{asked}}}}}"#)
+    };
+    let (open, narrow) = (defined(""), defined(r#","maximum":3"#));
+    let property = "count".to_owned();
+    assert_eq!(
+        against_rules(("", reference, &open), ("", reference, &narrow)),
+        [Difference::Narrowed { property }]
+    );
+    let titled = defined(r#","title":"How many""#);
+    assert_eq!(against_rules(("", reference, &open), ("", reference, &titled)), NOTHING);
+}
+
+#[test]
+fn what_the_columns_tell_is_said_once_and_rules_that_nobody_understands_say_nothing() {
+    let text = r#"{"type":"string"}"#;
+    let found = against_rules(("", PLAIN, ""), ("", text, ""));
+    assert!(matches!(found.as_slice(), [Difference::Changed { .. }]), "{found:?}");
+    assert_eq!(Rules::read(None), None);
+    assert_eq!(Rules::read(Some(&serde_json::json!("of a later release"))), None);
 }
