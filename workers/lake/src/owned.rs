@@ -43,17 +43,9 @@ impl Table {
 }
 
 impl OwnedTable {
-    /// Opens the table if there is one. Another's is refused; one to be adopted, or without an owner but with our
-    /// positions, is taken over.
-    pub async fn open(&self) -> Result<Option<Snapshot>, LakeError> {
-        match self.table.snapshot().await? {
-            Some(snapshot) => self.take(snapshot).await.map(Some),
-            None => Ok(None),
-        }
-    }
-
-    /// Opens the table as [`OwnedTable::open`] does, and creates it if there is none. Whoever loses a race to create it
-    /// opens the winner's, if that is of the same owner.
+    /// Opens the table, and creates it if there is none. Another's is refused; one to be adopted, or without an owner but
+    /// with our positions, is taken over. Whoever loses a race to create it opens the winner's, if that is of the same
+    /// owner.
     ///
     /// An existing table may have other columns beside the expected ones; columns that both have must have the same
     /// type, and the partition columns must be the same. Missing columns are added by the first commit that brings them
@@ -124,7 +116,7 @@ impl OwnedTable {
     }
 
     /// Makes a table that was found the claim's where that is to be: a commit of its own, which has one winner as every
-    /// commit has. So a writer of several tables looks at all of them ([`Claim::check`]) before it takes the first.
+    /// commit has. Another's is refused. So a writer of several tables looks at all of them ([`Claim::check`]) before it takes the first.
     pub async fn take(&self, mut snapshot: Snapshot) -> Result<Snapshot, LakeError> {
         for _ in 0..TRIES {
             if self.claim.step(&snapshot)? == Step::Write {

@@ -216,7 +216,6 @@ async fn the_log_of_a_table_that_is_not_there_is_not_read() {
     let objects = Arc::new(FaultyStore::new());
     let home = home_in(&LakeStore::given(Arc::clone(&objects) as _).expect("store"));
     assert!(home.table.snapshot().await.expect("no error").is_none());
-    assert!(home.table.open().await.expect("no error").is_none());
     assert_eq!(
         objects.gets(),
         0,

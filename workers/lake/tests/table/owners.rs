@@ -71,7 +71,7 @@ async fn a_second_owner_is_refused_before_it_writes_and_in_every_commit() {
     let home = home();
     let base = created(&home).await;
     let other = seen_by(&home, &claim(THERE, &["here/shop/older"]));
-    for words in [refused(opened(&other).await), refused(other.open().await)] {
+    for words in [refused(opened(&other).await), refused(other.take(base.clone()).await)] {
         assert!(words.contains(&format!("belongs to {HERE}")), "{words}");
         assert!(words.contains(&format!("medallion.dev/adopt: {HERE}")), "{words}");
     }
