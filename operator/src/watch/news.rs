@@ -312,7 +312,7 @@ mod tests {
             |pipeline| pipeline.metadata.generation = Some(2),
             |pipeline| {
                 pipeline.metadata.annotations =
-                    Some([("medallion.dev/requested-at".to_owned(), "now".to_owned())].into())
+                    Some([("medallion.dev/requested-at".to_owned(), "now".to_owned())].into());
             },
         ];
         for change in changes {

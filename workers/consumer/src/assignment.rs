@@ -172,7 +172,7 @@ impl Assignment {
             // One that comes while the group is being balanced is refused.
             None if is_being_balanced(error) => tracing::debug!(%error, "offsets not committed"),
             None if self.refused.swap(true, Ordering::Relaxed) => {
-                tracing::debug!(%error, "offsets not committed again")
+                tracing::debug!(%error, "offsets not committed again");
             }
             None => tracing::warn!(%error, "offsets not committed; tried again with the next ones"),
         }
@@ -228,9 +228,10 @@ impl Assignment {
     }
 
     fn note_anchor_refused(&self, error: &KafkaError) {
-        match self.reading.needs.to_remember(error) {
-            Some(denied) => self.troubles.denied(Place::Anchor, denied),
-            None => tracing::debug!(%error, "anchor not committed; trying again"),
+        if let Some(denied) = self.reading.needs.to_remember(error) {
+            self.troubles.denied(Place::Anchor, denied);
+        } else {
+            tracing::debug!(%error, "anchor not committed; trying again");
         }
     }
 

@@ -29,7 +29,7 @@ pub async fn clippy(context: &Context) -> Result<()> {
     for targets in [["--all-targets"].as_slice(), &STACK_TESTS] {
         let mut cargo = command(context);
         cargo
-            .args(["build", "--release", "--workspace"])
+            .args(["build", "--release", "--workspace", "--keep-going"])
             .args(targets)
             .env("RUSTC_WORKSPACE_WRAPPER", &linter)
             .env("CLIPPY_ARGS", DENIED);

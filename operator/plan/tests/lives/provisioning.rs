@@ -137,8 +137,9 @@ fn provisions(world: &World) -> bool {
 }
 
 fn turn_of(world: &World) -> Timestamp {
-    let status = world.pipeline.status.clone().unwrap();
-    status.provisioning.unwrap().retry_time.unwrap().0
+    let status = world.pipeline.status.clone().expect("a status");
+    let provisioning = status.provisioning.expect("a provisioning");
+    provisioning.retry_time.expect("a time").0
 }
 
 /// Five a second, not all in the same few seconds.

@@ -430,7 +430,7 @@ fn is_being_made(world: &mut World, stage: Stage, name: &str) {
 fn what_an_autoscaler_adds_is_no_reason_to_be_unready() {
     let gateway = |world: &mut World, change: &dyn Fn(&mut Deployment)| {
         let mut all = world.observed.deployments.iter_mut();
-        let found = all.find(|one| one.name_any().ends_with("gateway")).unwrap();
+        let found = all.find(|one| one.name_any().ends_with("gateway")).expect("a gateway");
         change(found);
     };
     let grows = |spec: serde_json::Value| {
@@ -563,7 +563,7 @@ fn what_an_autoscaler_takes_away_is_no_reason_to_be_unready() {
 fn scale(world: &mut World, replicas: i32) {
     let mut all = world.observed.deployments.iter_mut();
     let gateway = all.find(|one| one.name_any().ends_with("gateway")).unwrap();
-    gateway.spec.as_mut().unwrap().replicas = Some(replicas);
+    gateway.spec.as_mut().expect("a spec").replicas = Some(replicas);
     gateway.metadata.generation = gateway.metadata.generation.map(|generation| generation + 1);
 }
 
