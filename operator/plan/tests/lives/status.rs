@@ -562,7 +562,7 @@ fn what_an_autoscaler_takes_away_is_no_reason_to_be_unready() {
 /// The autoscaler wants so many gateways.
 fn scale(world: &mut World, replicas: i32) {
     let mut all = world.observed.deployments.iter_mut();
-    let gateway = all.find(|one| one.name_any().ends_with("gateway")).unwrap();
+    let gateway = all.find(|one| one.name_any().ends_with("gateway")).expect("a gateway");
     gateway.spec.as_mut().expect("a spec").replicas = Some(replicas);
     gateway.metadata.generation = gateway.metadata.generation.map(|generation| generation + 1);
 }

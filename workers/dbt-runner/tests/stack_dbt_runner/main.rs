@@ -8,7 +8,7 @@ mod warm;
 use dbt_runner::error::RunError;
 use medallion_crds::{Reason, Stage};
 use medallion_lake::LakeError;
-use shop::{Shop, event, three_days};
+use shop::{Shop, event, inputs, three_days};
 use worker_kit::{ErrorClass, WorkerError};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -44,7 +44,7 @@ async fn an_order_moves_to_another_day_and_no_other_day_is_rewritten() -> anyhow
             .await?,
         ["1-1 d 2010-12-02", "2-1 b 2010-12-02", "3-1 c 2010-12-03"]
     );
-    shop.run(Stage::Gold, "gold-2", 1, silver.outputs.clone()).await?;
+    shop.run(Stage::Gold, "gold-2", 1, inputs(&silver)).await?;
     assert_eq!(
         shop.rows("gold/daily_sales", &["part_date", "order_count", "net_amount"])
             .await?,
@@ -74,7 +74,7 @@ async fn an_order_moves_to_another_day_and_no_other_day_is_rewritten() -> anyhow
         );
     }
 
-    let again = shop.run(Stage::Gold, "gold-3", 1, silver.outputs.clone()).await?;
+    let again = shop.run(Stage::Gold, "gold-3", 1, inputs(&silver)).await?;
     assert!(again.already_committed);
     assert_eq!(
         again.outputs.len(),
@@ -97,7 +97,7 @@ async fn a_run_without_rows_commits_its_position_and_a_deleted_event_its_absence
         (0, 1),
         "the table exists, so that Gold can be made"
     );
-    let gold = shop.run(Stage::Gold, "gold-1", 1, empty.outputs.clone()).await?;
+    let gold = shop.run(Stage::Gold, "gold-1", 1, inputs(&empty)).await?;
     assert_eq!((gold.rows, gold.outputs.len()), (0, 5));
 
     shop.bronze(&three_days()).await?;
@@ -121,7 +121,7 @@ async fn a_run_without_rows_commits_its_position_and_a_deleted_event_its_absence
         .run(Stage::Silver, "silver-4", 1, shop.bronze_version().await?)
         .await?;
     assert_eq!(shop.rows("silver/order_lines", &["order_id"]).await?, ["2-1", "3-1"]);
-    shop.run(Stage::Gold, "gold-2", 1, silver.outputs).await?;
+    shop.run(Stage::Gold, "gold-2", 1, inputs(&silver)).await?;
     assert_eq!(shop.rows("gold/orders", &["order_number"]).await?, ["2", "3"]);
     Ok(())
 }
@@ -132,16 +132,13 @@ async fn a_retry_publishes_what_is_missing_and_nothing_else() -> anyhow::Result<
     shop.remove("gold")?;
     // The last table of the layer cannot be committed to: somebody has made another table in its place.
     shop.foreign_table("gold/customer_value").await?;
-    let error = shop
-        .run(Stage::Gold, "gold-1", 1, silver.outputs.clone())
-        .await
-        .unwrap_err();
+    let error = shop.run(Stage::Gold, "gold-1", 1, inputs(&silver)).await.unwrap_err();
     assert!(matches!(error, RunError::Lake(_)), "{error}");
     let published = shop.files("gold/daily_sales").await?;
     assert_eq!(published.len(), 3, "the tables before it are out");
 
     shop.remove("gold/customer_value")?;
-    let retry = shop.run(Stage::Gold, "gold-1", 2, silver.outputs.clone()).await?;
+    let retry = shop.run(Stage::Gold, "gold-1", 2, inputs(&silver)).await?;
     assert_eq!(retry.rows, 1, "only the customer's value was missing");
     assert_eq!(
         shop.files("gold/daily_sales").await?,
@@ -173,7 +170,7 @@ async fn a_day_that_came_and_went_while_the_tables_stood_apart_is_gone_from_all_
         .await?;
     shop.set_aside("gold/customer_value")?;
     shop.foreign_table("gold/customer_value").await?;
-    shop.run(Stage::Gold, "gold-2", 1, silver.outputs).await.unwrap_err();
+    shop.run(Stage::Gold, "gold-2", 1, inputs(&silver)).await.unwrap_err();
     shop.remove("gold/customer_value")?;
     shop.put_back("gold/customer_value")?;
 
@@ -182,7 +179,7 @@ async fn a_day_that_came_and_went_while_the_tables_stood_apart_is_gone_from_all_
     let silver = shop
         .run(Stage::Silver, "silver-3", 1, shop.bronze_version().await?)
         .await?;
-    shop.run(Stage::Gold, "gold-3", 1, silver.outputs).await?;
+    shop.run(Stage::Gold, "gold-3", 1, inputs(&silver)).await?;
     let (days, value) = gold(&shop).await?;
     assert_eq!(days, ["2010-12-01 1", "2010-12-02 1", "2010-12-03 1", "2010-12-06 1"]);
     assert_eq!(value, ["4 25.00"]);
@@ -200,12 +197,10 @@ async fn a_retry_after_a_new_table_was_published_gives_its_readers_all_of_it() -
     shop.remove("gold/customer_days")?;
     shop.set_aside("gold/customer_value")?;
     shop.foreign_table("gold/customer_value").await?;
-    shop.run(Stage::Gold, "gold-2", 1, silver.outputs.clone())
-        .await
-        .unwrap_err();
+    shop.run(Stage::Gold, "gold-2", 1, inputs(&silver)).await.unwrap_err();
     shop.remove("gold/customer_value")?;
     shop.put_back("gold/customer_value")?;
-    shop.run(Stage::Gold, "gold-2", 2, silver.outputs).await?;
+    shop.run(Stage::Gold, "gold-2", 2, inputs(&silver)).await?;
     assert_eq!(gold(&shop).await?.1, ["4 25.00"]);
     Ok(())
 }
@@ -223,7 +218,7 @@ async fn an_input_that_was_made_anew_is_followed_and_nothing_of_the_old_one_stay
                 shop.bronze_version().await?,
             )
             .await?;
-        shop.run(Stage::Gold, &format!("gold-{number}"), 1, silver.outputs)
+        shop.run(Stage::Gold, &format!("gold-{number}"), 1, inputs(&silver))
             .await?;
         shop.bronze(&[]).await?;
     }
@@ -234,7 +229,7 @@ async fn an_input_that_was_made_anew_is_followed_and_nothing_of_the_old_one_stay
         .run(Stage::Silver, "silver-4", 1, shop.bronze_version().await?)
         .await?;
     assert_eq!(silver.outputs[0].version, 1);
-    let report = shop.run(Stage::Gold, "gold-4", 1, silver.outputs).await?;
+    let report = shop.run(Stage::Gold, "gold-4", 1, inputs(&silver)).await?;
     assert!(!report.already_committed);
     let (days, value) = gold(&shop).await?;
     assert_eq!(days, ["2010-12-02 1", "2010-12-03 1", "2010-12-07 1"]);
@@ -262,7 +257,7 @@ async fn another_pipelines_tables_are_refused_before_anything_is_built() -> anyh
     let other = shop.of_pipeline("copy");
     for (stage, inputs) in [
         (Stage::Silver, shop.bronze_version().await?),
-        (Stage::Gold, silver.outputs.clone()),
+        (Stage::Gold, inputs(&silver)),
     ] {
         let error = other.run(stage, "run-of-copy", 1, inputs).await.unwrap_err();
         assert!(
@@ -307,7 +302,7 @@ async fn a_changed_project_is_told_from_the_one_whose_rows_still_stand() -> anyh
     assert!(now.is_some() && now != before);
     assert_eq!(silver.outputs[0].oldest_project, before, "two days are of the old one");
 
-    let gold = changed.run(Stage::Gold, "gold-2", 1, silver.outputs.clone()).await?;
+    let gold = changed.run(Stage::Gold, "gold-2", 1, inputs(&silver)).await?;
     for table in &gold.outputs {
         let oldest = if table.name == "customer_value" {
             None
@@ -321,7 +316,7 @@ async fn a_changed_project_is_told_from_the_one_whose_rows_still_stand() -> anyh
             table.name
         );
     }
-    let again = changed.run(Stage::Gold, "gold-3", 1, silver.outputs).await?;
+    let again = changed.run(Stage::Gold, "gold-3", 1, inputs(&silver)).await?;
     assert!(again.already_committed);
     assert_eq!(again.outputs, gold.outputs, "what the logs say, not what the run did");
     Ok(())

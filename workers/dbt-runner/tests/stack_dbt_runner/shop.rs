@@ -22,7 +22,7 @@ use medallion_crds::launch::{
     ContractSettings, ContractVersionSettings, DbtRunnerSettings, LakeSettings, PipelineIdentity, RunSettings, Settings,
 };
 use medallion_crds::progress::Identity;
-use medallion_crds::stage_run::TableVersion;
+use medallion_crds::stage_run::{OutputTable, TableVersion};
 use medallion_lake::{Change, Claim, LakeStore, Outcome, OwnedTable, PartitionValues};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use serde_json::json;
@@ -124,9 +124,9 @@ impl Shop {
     async fn start() -> Result<Started> {
         let shop = Self::open().await?;
         shop.bronze(&three_days()).await?;
-        let inputs = shop.bronze_version().await?;
-        let silver = shop.run(Stage::Silver, "silver-1", 1, inputs).await?;
-        let gold = shop.run(Stage::Gold, "gold-1", 1, silver.outputs.clone()).await?;
+        let bronze = shop.bronze_version().await?;
+        let silver = shop.run(Stage::Silver, "silver-1", 1, bronze).await?;
+        let gold = shop.run(Stage::Gold, "gold-1", 1, inputs(&silver)).await?;
         let folder = tempfile::tempdir_in(&warm()?.folder)?;
         copy(shop.folder.path(), folder.path())?;
         Ok(Started { folder, silver, gold })
@@ -448,4 +448,9 @@ fn copy(from: &Path, to: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// What the next stage takes in after this run.
+pub fn inputs(run: &RunReport) -> Vec<TableVersion> {
+    run.outputs.iter().map(OutputTable::as_input).collect()
 }
