@@ -80,7 +80,8 @@ async fn a_broker_that_is_down_makes_events_unknown_within_their_time() {
     let begun = Instant::now();
     let outcome = publisher.publish("k", b"{}").expect("queued").await;
     assert!(matches!(outcome, Err(PublishError::Unknown(_))), "{outcome:?}");
-    assert!(begun.elapsed() < Duration::from_secs(10));
+    // By itself librdkafka tries for five minutes; a machine that does other things too may be some seconds late.
+    assert!(begun.elapsed() < Duration::from_secs(30));
     assert!(publisher.probe(Duration::from_millis(500)).is_err());
     cluster.broker_up(1).expect("up");
     publisher
