@@ -550,21 +550,7 @@ fn a_run_by_hand_that_ended_before_the_pipeline_was_made_counts_for_nothing() {
     happens(&mut world, attempt(Stage::Silver, Outcome::Succeeded));
     happens(&mut world, attempt(Stage::Silver, Outcome::Succeeded));
 
-    // The pipeline is deleted and made again; what it owned goes with it, the person's run stays.
-    let mut again = World::new(YAML);
-    let kept = world
-        .observed
-        .runs
-        .iter()
-        .filter(|run| run.name_any() == "silver-once-more");
-    again.observed.runs = kept.cloned().collect();
-    assert_eq!(again.observed.runs.len(), 1);
-    again.now = world
-        .now
-        .checked_add(jiff::SignedDuration::from_secs(60))
-        .expect("a time");
-    again.pipeline.metadata.creation_timestamp = Some(Time(again.now));
-    again.pipeline.metadata.uid = Some("another-uid".to_owned());
+    let mut again = made_anew(&world, "silver-once-more");
     again.settle();
     happens(&mut again, Step::Provisioned);
     happens(&mut again, Step::WorkersReady);
@@ -584,16 +570,8 @@ fn a_run_by_hand_at_work_for_an_earlier_pipeline_ends_and_is_no_success_of_the_n
     let name = "silver-once-more";
     let job = world.observed.job("silver-once-more-1").cloned().expect("a Job");
 
-    let mut again = World::new(YAML);
-    let kept = world.observed.runs.iter().filter(|run| run.name_any() == name);
-    again.observed.runs = kept.cloned().collect();
+    let mut again = made_anew(&world, name);
     again.observed.jobs = vec![job.into()];
-    again.now = world
-        .now
-        .checked_add(jiff::SignedDuration::from_secs(60))
-        .expect("a time");
-    again.pipeline.metadata.creation_timestamp = Some(Time(again.now));
-    again.pipeline.metadata.uid = Some("another-uid".to_owned());
     again.settle();
     let succeeded = succeeded(&again, name);
     assert_eq!(
@@ -715,6 +693,21 @@ fn a_run_of_a_type_of_another_version_holds_its_stage_and_says_so() {
         world.settle();
         assert!(world.active_run(Stage::Silver).is_some(), "once it is deleted");
     }
+}
+
+/// The pipeline is deleted and made again a minute later; what it owned goes with it, the person's run of that name stays.
+fn made_anew(world: &World, run: &str) -> World {
+    let mut again = World::new(YAML);
+    let kept = world.observed.runs.iter().filter(|kept| kept.name_any() == run);
+    again.observed.runs = kept.cloned().collect();
+    assert_eq!(again.observed.runs.len(), 1);
+    again.now = world
+        .now
+        .checked_add(jiff::SignedDuration::from_secs(60))
+        .expect("a time");
+    again.pipeline.metadata.creation_timestamp = Some(Time(again.now));
+    again.pipeline.metadata.uid = Some("another-uid".to_owned());
+    again
 }
 
 /// Status, reason and message of a run's condition.
