@@ -61,18 +61,18 @@ fn without_place(basis: &Basis<'_>) -> impl Iterator<Item = String> {
 fn without_contract(basis: &Basis<'_>) -> impl Iterator<Item = String> {
     let is_gone = matches!(basis.observed.contract, Contract::Missing | Contract::KeyMissing { .. });
     let paused = basis.streaming().filter(move |(place, _)| {
-        let works = standing(basis, *place).is_some_and(|found| !deployment::is_at_rest(found));
+        let works = deployment_of(basis, *place).is_some_and(|found| !deployment::is_at_rest(found));
         is_gone && works && basis.is_suspended(*place) && basis.pipeline.fault(place.entry.stage).is_none()
     });
     paused.map(move |(place, _)| format!("Deployment/{}", name(basis, place)))
 }
 
-/// Whether a stage that stands is to pause.
+/// Whether a stage that has a Deployment is to pause.
 fn pauses(basis: &Basis<'_>, place: Place<'_>) -> bool {
-    basis.is_suspended(place) && standing(basis, place).is_some()
+    basis.is_suspended(place) && deployment_of(basis, place).is_some()
 }
 
-fn standing<'a>(basis: &Basis<'a>, place: Place<'_>) -> Option<&'a Deployment> {
+fn deployment_of<'a>(basis: &Basis<'a>, place: Place<'_>) -> Option<&'a Deployment> {
     basis.observed.deployment(&name(basis, place))
 }
 

@@ -18,8 +18,8 @@ use crate::stages::Basis;
 /// What becomes of them.
 pub(crate) fn plan(basis: &Basis<'_>) -> Plan {
     let all = basis.observed.runs.iter().map(Deref::deref);
-    let standing = all.filter(|run| run.metadata.deletion_timestamp.is_none());
-    standing.filter_map(|run| one(basis, run)).collect()
+    let staying = all.filter(|run| run.metadata.deletion_timestamp.is_none());
+    staying.filter_map(|run| one(basis, run)).collect()
 }
 
 fn one(basis: &Basis<'_>, run: &StageRun) -> Option<Plan> {
