@@ -23,6 +23,8 @@ pub struct Stack {
     pub aws: Aws,
     pub images: Images,
     pub bin: Programs,
+    /// Where a stack without a node has its garbage collector started: by making this file.
+    pub garbage_collector: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -10,6 +10,8 @@ pub fn part(stack: &Stack) -> Part {
         .args(&[
             "--name=local",
             "--unsafe-no-fsync",
+            // A thousand pipelines with their past are more than the two gigabytes that it allows by itself.
+            "--quota-backend-bytes=8589934592",
             "--log-level=warn",
             "--listen-client-urls=http://127.0.0.1:2379",
             "--advertise-client-urls=http://127.0.0.1:2379",

@@ -4,9 +4,9 @@ use super::part::{Part, Run, healthz, kubectl};
 use super::probe::Probe;
 use crate::stack::{Extent, Stack};
 
-/// What workloads need. Endpoints are left out, since those of simulated pods are refused; so is what looks after nodes.
-const OF_CONTROL_PLANE: &str = "--controllers=deployment-controller,replicaset-controller,job-controller,disruption-controller,\
-    garbage-collector-controller,namespace-controller,serviceaccount-controller";
+const NAME: &str = "kube-controller-manager";
+/// A stack without a node simulates the others, and has this one only where it is asked for.
+const COLLECTOR_ALONE: &str = "--controllers=garbage-collector-controller";
 
 pub fn part(stack: &Stack) -> Part {
     let mut command = Run::new(stack.kubernetes("kube-controller-manager"))
@@ -27,13 +27,18 @@ pub fn part(stack: &Stack) -> Part {
         ]);
     if stack.extent == Extent::ControlPlane {
         // Nor may its own modesty be what is measured.
-        command = command.args(&[OF_CONTROL_PLANE, "--kube-api-qps=2000", "--kube-api-burst=4000"]);
+        command = command.args(&[COLLECTOR_ALONE, "--kube-api-qps=2000", "--kube-api-burst=4000"]);
+        return Part {
+            after: &["kube-apiserver"],
+            only_if: Some(stack.garbage_collector()),
+            ..Part::new(NAME, Some(command), healthz(stack, 10257))
+        };
     }
     // Pods are refused before the namespace has its service account.
     let service_account = kubectl(stack, &["get", "--namespace", "default", "serviceaccount", "default"]);
     let probe = Probe::All(vec![healthz(stack, 10257), service_account]);
     Part {
         after: &["kube-apiserver"],
-        ..Part::new("kube-controller-manager", Some(command), probe)
+        ..Part::new(NAME, Some(command), probe)
     }
 }

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{
-    ACCESS_KEY, DATABASE, NODE_NAME, POSTGRES_PASSWORD, POSTGRES_USER, REDSHIFT_PROGRAM, REGION, SECRET_KEY, Stack,
+    ACCESS_KEY, DATABASE, Extent, NODE_NAME, POSTGRES_PASSWORD, POSTGRES_USER, REDSHIFT_PROGRAM, REGION, SECRET_KEY,
+    Stack,
 };
 use crate::run;
 
@@ -54,6 +55,7 @@ pub fn publish(stack: &Stack, images: &Images) -> Result<()> {
             "python": stack.fetched.python.join("bin/python"),
             "dbt": stack.fetched.python.join("bin/dbt"),
         },
+        "garbageCollector": (stack.extent == Extent::ControlPlane).then(|| stack.garbage_collector()),
         "logs": stack.logs(),
         "status": stack.home.join("status.json"),
     });

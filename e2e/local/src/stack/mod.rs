@@ -44,7 +44,7 @@ pub const DATABASE: &str = "analytics";
 pub enum Extent {
     #[default]
     Whole,
-    /// The API server with what it needs and the cluster's own controllers, without a node: pods are simulated.
+    /// The API server with its store, without a node: workloads and their pods are simulated.
     ControlPlane,
 }
 
@@ -125,6 +125,11 @@ impl Stack {
     /// Copies of programs from the tree, so that a rebuild does not pull them away under the stack.
     pub fn own_program(&self, name: &str) -> PathBuf {
         self.home.join("bin").join(name)
+    }
+
+    /// Whoever makes this file has the garbage collector of a stack without a node started.
+    pub fn garbage_collector(&self) -> PathBuf {
+        self.home.join("garbage-collector")
     }
 
     pub fn containerd_socket(&self) -> PathBuf {
