@@ -51,6 +51,9 @@ enum Alone {
         /// Numbers of pipelines, growing
         #[arg(long, value_delimiter = ',', default_values_t = [10, 100, 1000])]
         pipelines: Vec<usize>,
+        /// Folder for profiles of the API server at each size
+        #[arg(long)]
+        profile: Option<PathBuf>,
     },
 }
 
@@ -75,11 +78,11 @@ async fn main() -> ExitCode {
 
 async fn act(command: Command) -> Result<()> {
     if let Command::Bench {
-        alone: Some(Alone::Operator { pipelines }),
+        alone: Some(Alone::Operator { pipelines, profile }),
         ..
     } = command
     {
-        return Box::pin(bench::operator::bench(&pipelines)).await;
+        return Box::pin(bench::operator::bench(&pipelines, profile)).await;
     }
     let world = World::connect().await?;
     match command {

@@ -2,9 +2,12 @@
 
 use std::fmt;
 
+use anyhow::Result;
+
 #[derive(Default)]
 pub struct Table {
     rows: Vec<[String; 3]>,
+    missing: usize,
 }
 
 impl Table {
@@ -12,6 +15,19 @@ impl Table {
         let row = [what.into(), figure.into(), limit.into()];
         println!("  {}: {} ({})", row[0], row[1], row[2]);
         self.rows.push(row);
+    }
+
+    /// A part of the measurements that could not be made: what has been measured so far counts all the same.
+    pub fn note(&mut self, what: impl Into<String>, result: Result<()>) {
+        if let Err(error) = result {
+            self.missing += 1;
+            self.row(what, "missing", format!("{error:#}"));
+        }
+    }
+
+    /// How many parts are missing.
+    pub const fn missing(&self) -> usize {
+        self.missing
     }
 }
 
@@ -81,6 +97,16 @@ pub fn rate(count: usize, seconds: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_missing_is_marked_and_counted() {
+        let mut table = Table::default();
+        table.note("there", Ok(()));
+        table.note("not there", Err(anyhow::anyhow!("gave up")));
+        assert_eq!(table.missing(), 1);
+        let text = table.to_string();
+        assert!(text.contains("not there | missing | gave up"), "{text}");
+    }
 
     #[test]
     fn a_goal_says_whether_it_is_kept() {

@@ -5,7 +5,7 @@ use medallion_crds::{Reason, Stage, Worker, labels};
 use serde_json::{Value, json};
 
 use super::fleet::{FIRST_POSITION, Key};
-use super::pods::{TABLES, outputs};
+use super::reports::{TABLES, outputs};
 
 /// The default of `spec.successfulRunsHistoryLimit`.
 pub const KEPT: i64 = 20;

@@ -1,23 +1,26 @@
 //! The measurements, one after the other on one growing fleet. Touches the API server, loopback and the operator's process.
+//!
+//! A part that fails is marked as missing in the table, and the next one is made all the same.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use futures::{StreamExt, TryStreamExt, stream};
-use k8s_openapi::api::flowcontrol::v1::FlowSchema;
 use kube::api::{Api, DeleteParams};
 use medallion_crds::Pipeline;
-use serde_json::json;
 use tokio::task::JoinHandle;
 
 use super::super::idle;
 use super::super::table::{Goal, Table, rate};
 use super::process::{self, Operator};
+use super::sample::{self, Sample};
 use super::simulator::Simulator;
-use super::{jobs, look, pods, progress, raw, setup};
+use super::statuses::{self, Statuses};
+use super::writer::Writer;
+use super::{collector, deployments, jobs, look, profile, progress, raw, setup};
 use crate::cluster::Cluster;
-use crate::helm::{DEPLOYMENT, NAMESPACE};
 use crate::progress::{Progress, Step};
 use crate::stack::Stack;
 use crate::visibility::quantile;
@@ -31,11 +34,11 @@ const MEASURED: Duration = Duration::from_secs(90);
 const REST: Duration = Duration::from_mins(3);
 /// After everything has come to rest: what has just ended is still reported for a moment.
 const CALM: Duration = Duration::from_secs(20);
+/// What is left of deleted pipelines is counted by lists.
+const COUNTED: Duration = Duration::from_secs(2);
 const DELETED: usize = 200;
 /// At most a fifth of the fleet.
 const DELETED_SHARE: usize = 5;
-/// Marks the operator's requests, so that the API server counts them apart.
-const FLOW: &str = "bench-operator";
 const AT_ONCE: usize = 32;
 
 pub struct Bench {
@@ -43,6 +46,10 @@ pub struct Bench {
     cluster: Cluster,
     progress: Progress,
     simulator: Arc<Simulator>,
+    writer: Arc<Writer>,
+    statuses: Arc<Statuses>,
+    /// Where profiles of the API server are put, if somebody wants them.
+    profiles: Option<PathBuf>,
     operator: Option<Operator>,
     size: usize,
     /// Dead letters that the workers count by now.
@@ -53,7 +60,13 @@ pub struct Bench {
 
 impl Bench {
     /// The charts, the simulator and the raw limit.
-    pub async fn prepare(stack: Stack, cluster: Cluster, progress: Progress, table: &mut Table) -> Result<Self> {
+    pub async fn prepare(
+        stack: Stack,
+        cluster: Cluster,
+        progress: Progress,
+        profiles: Option<PathBuf>,
+        table: &mut Table,
+    ) -> Result<Self> {
         let step = progress.step("raw limit of the API server");
         let writes = raw::writes(&cluster).await?;
         step.done("");
@@ -65,17 +78,23 @@ impl Bench {
         let step = progress.step("helm upgrade --install medallion-crds, medallion-operator");
         setup::charts(&stack, "1").await?;
         step.done("");
-        mark_requests(&cluster).await?;
+        sample::mark_requests(&cluster).await?;
         let simulator = Arc::new(Simulator::default());
+        let writer = Arc::new(Writer::new(cluster.client.clone()));
+        let statuses = Arc::new(Statuses::default());
         progress::serve(simulator.clone()).await?;
-        jobs::follow(cluster.client.clone(), simulator.clone());
-        pods::play(cluster.client.clone(), simulator.clone());
+        jobs::play(cluster.client.clone(), simulator.clone(), writer.clone());
+        deployments::play(cluster.client.clone(), simulator.clone(), writer.clone());
+        statuses::follow(cluster.client.clone(), statuses.clone());
         progress.line(format!("the operator's log is {}", process::log(&stack).display()));
         Ok(Self {
             stack,
             cluster,
             progress,
             simulator,
+            writer,
+            statuses,
+            profiles,
             operator: None,
             size: 0,
             dead_letters: 0,
@@ -88,19 +107,42 @@ impl Bench {
         // The past must stand before the operator looks, else it begins a history of its own.
         self.stop().await?;
         let step = self.progress.step(format!("{size} pipelines with their past runs"));
-        setup::pipelines(&self.cluster, &self.simulator, &step, self.size..size).await?;
+        setup::pipelines(&self.cluster, &self.writer, &self.simulator, &step, self.size..size).await?;
         step.done("");
         self.size = size;
-        let step = self.progress.step(format!("{size} pipelines become ready"));
+        let ready = self.become_ready().await;
+        let ready = ready.map(|took| table.row(self.of("all ready after the first start"), seconds(took), ""));
+        table.note(self.of("all ready after the first start"), ready);
+        let commits = self.commit_once_a_minute();
+        let measured = self.measure_steady(table).await;
+        commits.abort();
+        table.note(self.of("one run a minute each"), measured);
+        let rested = self.rest().await;
+        table.note(self.of("coming to rest"), rested);
+        let raw = self.raw_limit(table).await;
+        table.note(self.of("API server alone"), raw);
+        Ok(())
+    }
+
+    async fn become_ready(&mut self) -> Result<Duration> {
+        let step = self.progress.step(format!("{} pipelines become ready", self.size));
         self.start(&step).await?;
         let took = self.all_reported(&step).await?;
         step.done("");
-        table.row(self.of("all ready after the first start"), seconds(took), "");
-        let commits = self.commit_once_a_minute();
-        let result = self.measure_steady(table).await;
-        commits.abort();
-        result?;
-        self.rest().await
+        Ok(took)
+    }
+
+    /// What the API server can do beside this many objects, while the operator rests.
+    async fn raw_limit(&self, table: &mut Table) -> Result<()> {
+        let step = self.progress.step("raw limit of the API server at this size");
+        let writes = raw::writes(&self.cluster).await?;
+        step.done("");
+        table.row(
+            self.of("API server alone, small patches, 32 at once"),
+            format!("{writes:.0} writes/s"),
+            "the raw limit at this size",
+        );
+        Ok(())
     }
 
     async fn measure_steady(&mut self, table: &mut Table) -> Result<()> {
@@ -108,6 +150,10 @@ impl Bench {
         tokio::time::sleep(WARM).await;
         step.done("");
         self.simulator.fleet.take_delays();
+        let profile = self.profiles.as_ref().map(|folder| {
+            let file = folder.join(format!("api-server-{}.pprof", self.size));
+            tokio::spawn(profile::write(self.cluster.client.clone(), file))
+        });
         let step = self.progress.step(format!("measuring {} s", MEASURED.as_secs()));
         let (before, begun) = (self.sample().await?, Instant::now());
         let mut most = 0;
@@ -120,6 +166,15 @@ impl Bench {
         step.done("");
         let delays = self.simulator.fleet.take_delays();
         self.rows(table, &before, &after, took, most, &delays);
+        for (what, figure, limit) in sample::of_server(&before, &after, took) {
+            table.row(self.of(&what), figure, limit);
+        }
+        for line in sample::by_kind(&before, &after, took) {
+            self.progress.line(format!("  {line}"));
+        }
+        if let Some(profile) = profile {
+            profile.await??;
+        }
         Ok(())
     }
 
@@ -146,11 +201,6 @@ impl Bench {
             self.of("resident memory of the operator"),
             format!("{mebibytes} MiB"),
             Goal::at_most(mebibytes, 400.0, "MiB"),
-        );
-        table.row(
-            self.of("API requests of the operator"),
-            per_second(|sample| sample.requests),
-            "",
         );
         table.row(self.of("status writes"), per_second(|sample| sample.status_writes), "");
         table.row(
@@ -226,13 +276,13 @@ impl Bench {
         setup::charts(&self.stack, "2").await?;
         self.stop().await?;
         self.start(&step).await?;
-        look::all_rolled_out(&self.cluster.client, &step, ":2").await?;
+        look::all_rolled_out(&self.simulator, &step, ":2").await?;
         self.all_reported(&step).await?;
         step.done("");
         table.row(
             self.of("all ready after a Helm upgrade, every pod replaced"),
             seconds(begun.elapsed()),
-            "the controller manager included",
+            "the writes of the simulator included",
         );
         Ok(())
     }
@@ -240,6 +290,9 @@ impl Bench {
     pub async fn delete(&mut self, table: &mut Table) -> Result<()> {
         let count = DELETED.min(self.size.div_ceil(DELETED_SHARE));
         let keys: Vec<_> = self.simulator.fleet.keys().into_iter().rev().take(count).collect();
+        let step = self.progress.step("starting the garbage collector");
+        collector::start(&self.stack, &self.cluster, &step).await?;
+        step.done("");
         let step = self.progress.step(format!("deleting {count} pipelines"));
         let begun = Instant::now();
         let cluster = &self.cluster;
@@ -252,9 +305,8 @@ impl Bench {
             .try_for_each(async |_| Ok(()))
             .await?;
         let left = self.size - count;
-        self.wait_for(&step, async || {
-            let api: Api<Pipeline> = Api::all(self.cluster.client.clone());
-            let there = api.list_metadata(&kube::api::ListParams::default()).await?.items.len();
+        self.wait_for(&step, Duration::from_millis(500), async || {
+            let there = self.statuses.count();
             let watched = self
                 .operator()?
                 .counters()
@@ -274,7 +326,7 @@ impl Bench {
             Goal::at_most(gone.as_secs_f64(), 60.0, "s"),
         );
         let names: Vec<_> = keys.iter().map(|(_, name)| name.clone()).collect();
-        self.wait_for(&step, async || {
+        self.wait_for(&step, COUNTED, async || {
             let there = look::left_of(&self.cluster.client, &names).await?;
             Ok((there == 0, format!("{there} of their children are there")))
         })
@@ -315,7 +367,7 @@ impl Bench {
     }
 
     async fn all_reported(&self, step: &Step) -> Result<Duration> {
-        look::all_reported(&self.cluster.client, step, self.size, self.dead_letters).await
+        look::all_reported(&self.statuses, step, self.size, self.dead_letters).await
     }
 
     /// Every pipeline at its own moment of the minute.
@@ -335,10 +387,7 @@ impl Bench {
     async fn rest(&self) -> Result<()> {
         let step = self.progress.step("coming to rest");
         in_the_end(&step, REST, Duration::from_secs(1), async || {
-            let (waiting, runs) = (
-                self.simulator.fleet.waiting(),
-                look::runs_under_way(&self.cluster.client).await?,
-            );
+            let (waiting, runs) = (self.simulator.fleet.waiting(), self.simulator.jobs_under_way());
             Ok(if waiting == 0 && runs == 0 {
                 Look::Done(())
             } else {
@@ -351,8 +400,13 @@ impl Bench {
         Ok(())
     }
 
-    async fn wait_for(&self, step: &Step, mut look: impl AsyncFnMut() -> Result<(bool, String)>) -> Result<()> {
-        in_the_end(step, REST * 3, Duration::from_millis(500), async || {
+    async fn wait_for(
+        &self,
+        step: &Step,
+        every: Duration,
+        mut look: impl AsyncFnMut() -> Result<(bool, String)>,
+    ) -> Result<()> {
+        in_the_end(step, REST * 3, every, async || {
             let (done, words) = look().await?;
             Ok(if done { Look::Done(()) } else { Look::Waiting(words) })
         })
@@ -360,20 +414,7 @@ impl Bench {
     }
 
     async fn sample(&self) -> Result<Sample> {
-        let server = idle::counters(&self.cluster).await?;
-        let operator = self.operator()?;
-        let own = operator.counters().await?;
-        Ok(Sample {
-            cpu: operator.usage()?.1,
-            requests: server.sum(
-                "apiserver_flowcontrol_dispatched_requests_total",
-                &[("flow_schema", FLOW)],
-            ),
-            status_writes: idle::status_writes(&server),
-            writes: own.sum("medallion_operator_writes_total", &[]),
-            polls: own.sum("medallion_operator_progress_polls_total", &[]),
-            looks: own.sum("medallion_operator_reconciles_total", &[]),
-        })
+        Sample::take(&self.cluster, self.operator()?).await
     }
 
     fn of(&self, what: &str) -> String {
@@ -381,38 +422,6 @@ impl Bench {
     }
 }
 
-/// Counters at one moment.
-struct Sample {
-    cpu: f64,
-    requests: f64,
-    status_writes: f64,
-    writes: f64,
-    polls: f64,
-    looks: f64,
-}
-
 fn seconds(time: Duration) -> String {
     format!("{:.1} s", time.as_secs_f64())
-}
-
-/// The API server counts by flow, not by user: the operator gets one of its own.
-async fn mark_requests(cluster: &Cluster) -> Result<()> {
-    let api: Api<FlowSchema> = Api::all(cluster.client.clone());
-    let object = json!({
-        "apiVersion": "flowcontrol.apiserver.k8s.io/v1",
-        "kind": "FlowSchema",
-        "metadata": {"name": FLOW},
-        "spec": {
-            "priorityLevelConfiguration": {"name": "workload-high"},
-            "matchingPrecedence": 700,
-            "distinguisherMethod": {"type": "ByUser"},
-            "rules": [{
-                "subjects": [{"kind": "ServiceAccount", "serviceAccount": {"name": DEPLOYMENT, "namespace": NAMESPACE}}],
-                "resourceRules": [{
-                    "verbs": ["*"], "apiGroups": ["*"], "resources": ["*"], "namespaces": ["*"], "clusterScope": true,
-                }],
-            }],
-        },
-    });
-    cluster.apply(&api, FLOW, &object).await.map(drop)
 }

@@ -1,26 +1,25 @@
 //! Makes what stands at the beginning: the product's charts, namespaces with a contract, pipelines and their past runs. Talks to the API server, itself and through Helm.
 
-use std::sync::Arc;
-
 use anyhow::{Context, Result};
 use futures::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::ResourceExt;
-use kube::api::{Api, Patch, PatchParams, PostParams};
+use kube::api::Api;
 use medallion_crds::{Pipeline, StageRun};
 use serde_json::{Value, json};
 
 use super::fleet::Key;
 use super::history;
 use super::simulator::Simulator;
+use super::writer::Writer;
 use crate::cluster::Cluster;
 use crate::helm;
 use crate::progress::Step;
 use crate::shop::{CONTRACT, EXAMPLE};
 use crate::stack::Stack;
 
-const AT_ONCE: usize = 48;
+/// How many pipelines are made at once, each run after the other: so that the newest run is the last one made.
+const AT_ONCE: usize = 64;
 const PER_NAMESPACE: usize = 100;
 
 /// Images that nobody pulls.
@@ -38,7 +37,8 @@ pub async fn charts(stack: &Stack, tag: &str) -> Result<()> {
 /// The pipelines from one number up to another, with their past.
 pub async fn pipelines(
     cluster: &Cluster,
-    simulator: &Arc<Simulator>,
+    writer: &Writer,
+    simulator: &Simulator,
     step: &Step,
     numbers: std::ops::Range<usize>,
 ) -> Result<()> {
@@ -51,7 +51,7 @@ pub async fn pipelines(
         contract(cluster, &namespace, &example).await?;
     }
     let mut made =
-        stream::iter(keys.into_iter().map(|key| one(cluster, simulator, &example, key))).buffer_unordered(AT_ONCE);
+        stream::iter(keys.into_iter().map(|key| one(writer, simulator, &example, key))).buffer_unordered(AT_ONCE);
     let mut count = 0;
     while made.try_next().await?.is_some() {
         count += 1;
@@ -77,28 +77,15 @@ async fn contract(cluster: &Cluster, namespace: &str, example: &Value) -> Result
     cluster.apply(&api, &word("name"), &object).await.map(drop)
 }
 
-async fn one(cluster: &Cluster, simulator: &Simulator, example: &Value, key: Key) -> Result<()> {
-    let api: Api<Pipeline> = cluster.api(&key.0);
-    let made = api
-        .create(
-            &PostParams::default(),
-            &serde_json::from_value(pipeline(example, &key))?,
-        )
-        .await;
-    let uid = made
-        .with_context(|| format!("making Pipeline {}/{}", key.0, key.1))?
-        .uid()
-        .context("a Pipeline has a UID")?;
-    let api: Api<StageRun> = cluster.api(&key.0);
-    for past in history::runs(&key, &uid, Timestamp::now()) {
-        let run: StageRun = serde_json::from_value(past.object)?;
-        api.create(&PostParams::default(), &run)
-            .await
-            .with_context(|| format!("making StageRun {}", past.name))?;
-        let status = Patch::Merge(json!({"status": past.status}));
-        api.patch_status(&past.name, &PatchParams::default(), &status).await?;
+async fn one(writer: &Writer, simulator: &Simulator, example: &Value, key: Key) -> Result<()> {
+    let made = writer.create::<Pipeline>(&key.0, &pipeline(example, &key)).await?;
+    let made = made.with_context(|| format!("Pipeline {}/{} is there already", key.0, key.1))?;
+    for past in history::runs(&key, &made.uid, Timestamp::now()) {
+        let run = writer.create::<StageRun>(&key.0, &past.object).await?;
+        let run = run.with_context(|| format!("StageRun {} is there already", past.name))?;
+        writer.status::<StageRun>(&key.0, &run, &past.status).await?;
     }
-    simulator.fleet.add(key, uid);
+    simulator.fleet.add(key, made.uid);
     Ok(())
 }
 
@@ -129,6 +116,8 @@ fn pipeline(example: &Value, (namespace, name): &Key) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use kube::ResourceExt;
+
     use super::*;
 
     #[test]
