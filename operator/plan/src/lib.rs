@@ -31,6 +31,7 @@ pub use model::cluster::{ApplyFailure, Contract, Observed};
 pub use model::conditions;
 pub use model::config::{DbtLimits, Images, Limits, OperatorConfig, Size, WorkerConfig};
 pub use model::job::has_ended as job_has_ended;
+pub use model::kept_pod::{Pod, PodSpec};
 pub use model::names;
 pub use model::past::forget_details;
 pub use model::pipeline::{Fault, ValidateError, ValidatedPipeline, Warehouse};

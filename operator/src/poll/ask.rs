@@ -10,18 +10,19 @@ use hyper::{Request, Uri};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use medallion_crds::labels;
 use medallion_crds::launch::ADMIN_PORT;
 use medallion_crds::progress::{PATH, Progress};
-use medallion_plan::{STAGES, worker_state};
+use medallion_plan::{Pod, STAGES, worker_state};
 use thiserror::Error;
 
 use crate::key::PipelineKey;
 
 const DEADLINE: Duration = Duration::from_secs(2);
 const BODY_BYTES: usize = 64 * 1024;
+/// Every kept connection has a buffer, and most answers are smaller than this.
+const READ_BYTES: usize = 2 * 1024;
 
 /// Why a worker's answer is not taken.
 #[derive(Debug, Error)]
@@ -82,6 +83,7 @@ impl Default for Clients {
             Client::builder(TokioExecutor::new())
                 .pool_idle_timeout(Duration::from_secs(30))
                 .pool_max_idle_per_host(idle)
+                .http1_read_buf_exact_size(READ_BYTES)
                 .build(connector.clone())
         };
         Self {

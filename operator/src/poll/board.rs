@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Pod;
 use medallion_crds::progress::{Progress, Work};
+use medallion_plan::Pod;
 
 use crate::key::PipelineKey;
 use crate::poll::ask::Target;

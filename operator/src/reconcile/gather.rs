@@ -6,13 +6,13 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{ConfigMap, Event, Pod};
+use k8s_openapi::api::core::v1::{ConfigMap, Event};
 use kube::api::ListParams;
 use kube::{Api, Client, Resource, ResourceExt};
 use medallion_crds::launch::schema_digest;
 use medallion_crds::{Pipeline, StageRun};
 use medallion_plan::{
-    Contract, Observed, Shared, ValidatedPipeline, is_over, job_has_ended, pod_has_ended, worker_state,
+    Contract, Observed, Pod, Shared, ValidatedPipeline, is_over, job_has_ended, pod_has_ended, worker_state,
 };
 
 use crate::api::call::{CallError, call};

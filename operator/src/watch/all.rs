@@ -1,11 +1,11 @@
 //! The list of everything that is watched: pipelines, runs, what they are made into, and the table of children. Talks to the Kubernetes API.
 
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::Pod;
 use kube::core::DeserializeGuard;
 use kube::runtime::watcher::{Config, watcher};
 use kube::{Resource, ResourceExt};
 use medallion_crds::{Pipeline, StageRun};
+use medallion_plan::Pod;
 
 use crate::key::PipelineKey;
 use crate::requests::Request;

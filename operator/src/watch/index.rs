@@ -4,10 +4,10 @@ use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Resource, ResourceExt};
 use medallion_crds::Pipeline;
+use medallion_plan::Pod;
 
 use crate::key::PipelineKey;
 use crate::requests::Request;
@@ -84,6 +84,15 @@ impl Index {
         }
         let Some(home) = home else { return news };
         let filed = &mut *filed;
+        // Of tens of thousands of objects, those of one pipeline name it by the same words.
+        let home = filed
+            .rooms
+            .get_key_value(&home)
+            .map_or(home.clone(), |(known, _)| known.clone());
+        let id = ObjectKey {
+            namespace: home.namespace.clone(),
+            ..id
+        };
         let room = filed.rooms.entry(home.clone()).or_default();
         let before = T::shelf(room, kind).get(&id.name).cloned();
         let version = |object: &T| object.metadata().resource_version.clone();

@@ -5,11 +5,10 @@
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
 use medallion_crds::{StageRun, labels};
-use medallion_plan::{is_over, job_has_ended, pod_has_ended, worker_state};
+use medallion_plan::{Pod, is_over, job_has_ended, pod_has_ended, worker_state};
 
 use crate::requests::Urgency;
 use crate::watch::room::{GuardedPipeline, Room};

@@ -2,11 +2,10 @@
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
 use medallion_crds::StageRun;
-use medallion_plan::forget_details;
+use medallion_plan::{Pod, forget_details};
 
 use crate::requests::Urgency;
 use crate::watch::news::{self, Change};

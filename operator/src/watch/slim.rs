@@ -2,10 +2,11 @@
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{Container, Pod, PodSpec, PodTemplateSpec, Volume};
+use k8s_openapi::api::core::v1::PodTemplateSpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
 use medallion_crds::{Pipeline, StageRun, labels};
+use medallion_plan::Pod;
 
 use crate::watch::room::StoredChild;
 
@@ -50,40 +51,7 @@ impl Slim for Job {
 
 impl Slim for Pod {
     fn slim(&mut self) {
-        metadata(&mut self.metadata);
-        self.spec = self.spec.take().map(pod_spec);
-        if let Some(status) = &mut self.status {
-            status.host_ips = None;
-            status.pod_ips = None;
-        }
-    }
-}
-
-/// The names of its containers and the `ConfigMap`s it mounts.
-fn pod_spec(spec: PodSpec) -> PodSpec {
-    let name_of = |container: Container| Container {
-        name: container.name,
-        restart_policy: container.restart_policy,
-        ..Container::default()
-    };
-    let volumes = spec.volumes.map(|volumes| {
-        let mounted = volumes.into_iter().filter(|volume| volume.config_map.is_some());
-        mounted
-            .map(|volume| Volume {
-                name: volume.name,
-                config_map: volume.config_map,
-                ..Volume::default()
-            })
-            .collect()
-    });
-    PodSpec {
-        containers: spec.containers.into_iter().map(name_of).collect(),
-        init_containers: spec
-            .init_containers
-            .map(|containers| containers.into_iter().map(name_of).collect()),
-        node_name: spec.node_name,
-        volumes,
-        ..PodSpec::default()
+        self.forget_unread();
     }
 }
 
@@ -128,33 +96,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-
-    #[test]
-    fn a_pod_keeps_what_is_read_of_it() {
-        let mut pod: Pod = serde_json::from_value(json!({
-            "metadata": {"name": "p", "managedFields": [{"manager": "kubelet"}]},
-            "spec": {
-                "containers": [{"name": "worker", "image": "medallion:1", "env": [{"name": "A", "value": "b"}]}],
-                "volumes": [
-                    {"name": "settings", "configMap": {"name": "shop-gateway-1234"}},
-                    {"name": "scratch", "emptyDir": {}},
-                ],
-            },
-            "status": {"phase": "Running", "podIP": "10.0.0.1"},
-        }))
-        .unwrap();
-        pod.slim();
-        let spec = pod.spec.unwrap();
-        assert!(pod.metadata.managed_fields.is_none());
-        assert_eq!(
-            (spec.containers[0].name.as_str(), &spec.containers[0].env),
-            ("worker", &None)
-        );
-        let volumes = spec.volumes.unwrap();
-        assert_eq!(volumes.len(), 1);
-        assert_eq!(volumes[0].config_map.as_ref().unwrap().name, "shop-gateway-1234");
-        assert_eq!(pod.status.unwrap().pod_ip.as_deref(), Some("10.0.0.1"));
-    }
 
     #[test]
     fn a_change_by_somebody_else_shows_in_who_wrote_what() {

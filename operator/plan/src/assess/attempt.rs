@@ -2,7 +2,6 @@
 
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use medallion_crds::launch::ExitCode;
 use medallion_crds::launch::report::{Report, RunReport};
@@ -10,6 +9,7 @@ use medallion_crds::{Reason, StageRun, StageRunStatus, labels};
 
 use crate::model::cluster::Observed;
 use crate::model::job::{self, JobEnd};
+use crate::model::kept_pod::Pod;
 use crate::model::obstacle::Obstacle;
 use crate::model::{conditions, names, pod, time};
 use crate::runs::RunType;

@@ -2,13 +2,13 @@
 
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::Pod;
 use medallion_crds::launch::ADMIN_PORT;
 use medallion_crds::pipeline::{Retention, StageState, StageStatus};
 use medallion_crds::progress::{Progress, TroubleClass};
 use medallion_crds::{Reason, Stage};
 
 use crate::model::child::Child;
+use crate::model::kept_pod::Pod;
 use crate::model::obstacle::Obstacle;
 use crate::model::time::whole_seconds;
 use crate::model::wish::WorkWish;

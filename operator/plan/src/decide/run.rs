@@ -6,7 +6,6 @@
 use std::ops::Deref;
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 use medallion_crds::launch::report::RunReport;
@@ -19,6 +18,7 @@ use crate::assess::attempt::{self, AttemptState, Ending, EndingClass};
 use crate::model::action::{ObjectId, PlannedEvent};
 use crate::model::cluster::Observed;
 use crate::model::conditions::{self, Wanted};
+use crate::model::kept_pod::Pod;
 use crate::model::obstacle::Obstacle;
 use crate::model::time::{self, whole_seconds};
 use crate::model::wish::BatchRules;

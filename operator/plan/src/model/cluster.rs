@@ -6,12 +6,12 @@ use std::ops::Deref;
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::Pod;
 use kube::{Resource, ResourceExt};
 use medallion_crds::progress::Progress;
 use medallion_crds::{PipelineStatus, Reason, StageRun, Worker, labels};
 use serde::{Deserialize, Serialize};
 
+use super::kept_pod::Pod;
 use super::obstacle::Obstacle;
 use super::shared::Shared;
 use super::{job, pod};
@@ -179,8 +179,8 @@ impl Observed {
     pub(crate) fn mounted_settings(&self) -> impl Iterator<Item = &str> {
         self.pods
             .iter()
-            .filter_map(|pod| pod.spec.as_ref()?.volumes.as_deref())
-            .flatten()
+            .filter_map(|pod| pod.spec.as_ref())
+            .flat_map(|spec| &spec.volumes)
             .filter_map(|volume| volume.config_map.as_ref())
             .map(|source| source.name.as_str())
     }

@@ -7,6 +7,7 @@ pub mod conditions;
 pub(crate) mod config;
 pub(crate) mod deployment;
 pub(crate) mod job;
+pub(crate) mod kept_pod;
 pub mod names;
 pub(crate) mod obstacle;
 pub(crate) mod past;

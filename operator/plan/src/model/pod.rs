@@ -1,10 +1,11 @@
 //! Reads what pods say about themselves. No network.
 
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{ContainerState, ContainerStateTerminated, ContainerStatus, Pod, PodCondition};
+use k8s_openapi::api::core::v1::{ContainerState, ContainerStateTerminated, ContainerStatus, PodCondition};
 use medallion_crds::launch::report::Report;
 use medallion_crds::{Reason, labels};
 
+use super::kept_pod::Pod;
 use super::obstacle::Obstacle;
 use super::time::{self, STARTUP_SECONDS};
 

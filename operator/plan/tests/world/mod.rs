@@ -12,14 +12,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use kube::ResourceExt;
 use medallion_crds::pipeline::StageStatus;
 use medallion_crds::{Pipeline, Stage, StageRun, Worker};
 use medallion_plan::{
-    Child, Contract, Observed, OperatorConfig, Plan, PlannedEvent, PlannedJob, STAGES, StageEntry, ValidatedPipeline,
-    plan,
+    Child, Contract, Observed, OperatorConfig, Plan, PlannedEvent, PlannedJob, Pod, STAGES, StageEntry,
+    ValidatedPipeline, plan,
 };
 
 pub const CONFIG: &str = r#"
@@ -79,10 +79,14 @@ impl World {
 
     /// The plan that follows from a picture that may be old.
     pub fn plan_on(&self, pipeline: &Pipeline, observed: &Observed) -> Plan {
-        let observed = Observed {
+        let mut observed = Observed {
             stored: pipeline.status.clone().unwrap_or_default(),
             ..observed.clone()
         };
+        // An operator keeps no more of them.
+        for pod in &mut observed.pods {
+            pod.forget_unread();
+        }
         let pipeline = ValidatedPipeline::with_stages(&self.table, pipeline, &self.config).expect("a valid pipeline");
         plan(&self.table, &pipeline, &observed, &self.config, self.now).expect("a plan")
     }

@@ -3,9 +3,10 @@
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use k8s_openapi::api::core::v1::ConfigMap;
 use kube::core::DeserializeGuard;
 use medallion_crds::{Pipeline, StageRun, labels};
+use medallion_plan::Pod;
 use serde_json::{Value, json};
 
 use crate::key::PipelineKey;

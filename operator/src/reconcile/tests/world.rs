@@ -6,12 +6,11 @@ use std::time::{Duration, Instant};
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::Pod;
 use kube::api::DynamicObject;
 use kube::core::DeserializeGuard;
 use kube::runtime::events::{Recorder, Reporter};
 use medallion_crds::{Pipeline, StageRun, labels};
-use medallion_plan::{OperatorConfig, ValidatedPipeline};
+use medallion_plan::{OperatorConfig, Pod, ValidatedPipeline};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 

@@ -2,13 +2,13 @@
 
 use k8s_openapi::api::batch::v1::{Job, JobCondition, JobStatus};
 use k8s_openapi::api::core::v1::{
-    ContainerState, ContainerStateRunning, ContainerStateTerminated, ContainerStateWaiting, ContainerStatus, Pod,
-    PodStatus,
+    ContainerState, ContainerStateRunning, ContainerStateTerminated, ContainerStateWaiting, ContainerStatus, PodStatus,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference, Time};
 use kube::ResourceExt;
 use medallion_crds::labels;
 use medallion_crds::launch::report::Report;
+use medallion_plan::{Pod, PodSpec};
 
 use super::super::World;
 
@@ -28,7 +28,7 @@ impl World {
         }]);
         Pod {
             metadata,
-            spec: template.spec,
+            spec: template.spec.map(PodSpec::from),
             status: Some(PodStatus {
                 container_statuses: Some(vec![container(&worker, state)]),
                 ..PodStatus::default()

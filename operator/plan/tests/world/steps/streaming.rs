@@ -1,11 +1,12 @@
 //! What becomes of the pods that work all the time, and what they say.
 
 use k8s_openapi::api::apps::v1::{DeploymentCondition, DeploymentStatus};
-use k8s_openapi::api::core::v1::{Pod, PodCondition, PodStatus};
+use k8s_openapi::api::core::v1::{PodCondition, PodStatus};
 use kube::ResourceExt;
 use medallion_crds::launch::report::{FailureReport, Report};
 use medallion_crds::progress::{Identity, Progress, Work};
 use medallion_crds::{Reason, Stage, labels};
+use medallion_plan::{Pod, PodSpec};
 
 use super::super::World;
 use super::pods::{container, ended, running, waiting};
@@ -29,7 +30,7 @@ impl World {
                 self.born(&mut metadata);
                 let pod = Pod {
                     metadata,
-                    spec: spec.template.spec.clone(),
+                    spec: spec.template.spec.clone().map(PodSpec::from),
                     status: Some(PodStatus {
                         conditions: Some(vec![PodCondition {
                             type_: "Ready".to_owned(),
