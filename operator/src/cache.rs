@@ -34,6 +34,8 @@ pub(crate) struct Cache {
     /// The resource version that was seen when the status was last written, and what the write made of the object.
     pub pipeline: Option<(Option<String>, Arc<Pipeline>)>,
     pub status_written: Option<Instant>,
+    /// When a run was made that no look has seen yet.
+    pub run_made: Option<Instant>,
     /// When a run's status was last written, by the run's UID.
     pub run_written: HashMap<String, Instant>,
     pub contract: Option<KnownContract>,

@@ -21,8 +21,8 @@ use crate::key::PipelineKey;
 
 const DEADLINE: Duration = Duration::from_secs(2);
 const BODY_BYTES: usize = 64 * 1024;
-/// Every kept connection has a buffer, and most answers are smaller than this.
-const READ_BYTES: usize = 2 * 1024;
+/// Every kept connection has a buffer, in which the head of an answer must have room.
+const READ_BYTES: usize = 4 * 1024;
 
 /// Why a worker's answer is not taken.
 #[derive(Debug, Error)]

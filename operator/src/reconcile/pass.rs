@@ -195,7 +195,8 @@ async fn look(
         observed.apply_failure = failure;
         planned = plan(STAGES, &pipeline, &observed, &context.config, now)?;
     }
-    let reported = report::status(context, &seen, &pipeline, cache, &planned)
+    let makes_run = !planned.create_runs.is_empty() && outcome.failures.is_empty();
+    let reported = report::status(context, &seen, &pipeline, cache, &planned, makes_run)
         .await
         .map_err(PassError::Report)?;
     let happened = planned

@@ -19,6 +19,9 @@ use crate::reconcile::apply::MOVED;
 /// How often figures that move with the data are written at most.
 pub(crate) const PROGRESS: Duration = Duration::from_secs(5);
 
+/// A run that has just been made is seen within a moment, and moves the status again: both moves are one write.
+pub(crate) const TOGETHER: Duration = Duration::from_secs(1);
+
 /// What became of the status.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Reported {
@@ -26,7 +29,7 @@ pub(crate) enum Reported {
     Stands,
     /// Written.
     Accepted,
-    /// Only figures have moved: it is written after a while.
+    /// Only figures have moved, or a run was just made: it is written after a while.
     PutOff(Duration),
     /// Decided on an old picture: the next one decides.
     Moved,
@@ -45,14 +48,17 @@ impl Reported {
     }
 }
 
-/// Writes the status, if it differs.
+/// Writes the status, if it differs; `makes_run`: the look that it is the result of has just made a run.
 pub(crate) async fn status(
     context: &Context,
     seen: &Pipeline,
     pipeline: &ValidatedPipeline,
     cache: &mut Cache,
     plan: &Plan,
+    makes_run: bool,
 ) -> Result<Reported, CallError> {
+    // However often the watch does not show it yet, the moment counts from the first time.
+    cache.run_made = makes_run.then(|| cache.run_made.unwrap_or_else(Instant::now));
     let Some(wanted) = &plan.status else {
         return Ok(Reported::Stands);
     };
@@ -68,6 +74,9 @@ pub(crate) async fn status(
             }
         }
         Urgency::Now => {}
+    }
+    if let Some(rest) = rest(cache.run_made, TOGETHER) {
+        return Ok(Reported::PutOff(rest));
     }
     let patch = json!({
         "apiVersion": Pipeline::api_version(&()),

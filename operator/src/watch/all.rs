@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::batch::v1::Job;
 use kube::core::DeserializeGuard;
-use kube::runtime::watcher::{Config, watcher};
+use kube::runtime::watcher::watcher;
 use kube::{Resource, ResourceExt};
 use medallion_crds::{Pipeline, StageRun};
 use medallion_plan::Pod;
@@ -14,7 +14,7 @@ use crate::watch::follow::Filing;
 use crate::watch::index::{Index, POD};
 use crate::watch::room::{GuardedPipeline, GuardedRun};
 use crate::watch::slim::Slim;
-use crate::watch::start::{Start, ours};
+use crate::watch::start::{Start, everything, ours};
 
 /// The kind under which runs are filed that cannot be read.
 const UNREADABLE: &str = "StageRun that cannot be read";
@@ -43,7 +43,7 @@ fn pipelines(start: &Start) {
         remove: |index, object| index.remove_pipeline(object),
         retain: |index, namespace, listed| index.retain_pipelines(namespace, listed),
     };
-    start.follow(watcher(start.api::<GuardedPipeline>(), Config::default()), filing);
+    start.follow(watcher(start.api::<GuardedPipeline>(), everything()), filing);
 }
 
 fn runs(start: &Start) {
@@ -61,7 +61,7 @@ fn runs(start: &Start) {
             news
         },
     };
-    start.follow(watcher(start.api::<GuardedRun>(), Config::default()), filing);
+    start.follow(watcher(start.api::<GuardedRun>(), everything()), filing);
 }
 
 /// A run made by a person has no label, only the reference in its spec. One that cannot be read is filed under no pipeline.

@@ -44,7 +44,15 @@ impl Start {
     }
 }
 
+/// How many objects a listing brings at once: a page of whole ones is in memory as text and as objects, of all kinds together.
+const PAGE: u32 = 250;
+
+/// All objects of a kind.
+pub(crate) fn everything() -> Config {
+    Config::default().page_size(PAGE)
+}
+
 /// What this product's operator has made.
 pub(crate) fn ours() -> Config {
-    Config::default().labels(&format!("{}={}", labels::MANAGED_BY, labels::MANAGER))
+    everything().labels(&format!("{}={}", labels::MANAGED_BY, labels::MANAGER))
 }

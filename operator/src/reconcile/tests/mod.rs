@@ -5,4 +5,5 @@ mod attempt;
 mod gather;
 mod looks;
 mod pass;
+mod report;
 mod world;
