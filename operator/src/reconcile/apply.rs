@@ -25,8 +25,8 @@ use crate::reconcile::children::{self, Step, Wanted, WriteError};
 use crate::reconcile::since::{Since, since_step};
 use crate::watch::room::Room;
 
-/// How often a run's progress is written at most.
-const PROGRESS: Duration = Duration::from_secs(5);
+/// How often a run's progress is written at most: what is two seconds old when it is known is ten seconds old then.
+const PROGRESS: Duration = Duration::from_secs(8);
 
 /// Look again after this long when something was decided on an old picture: the watch shows the new one soon.
 pub(crate) const MOVED: Duration = Duration::from_millis(200);
