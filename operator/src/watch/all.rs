@@ -1,7 +1,6 @@
 //! The list of everything that is watched: pipelines, runs, what they are made into, and the table of children. Talks to the Kubernetes API.
 
 use k8s_openapi::api::batch::v1::Job;
-use kube::core::DeserializeGuard;
 use kube::runtime::watcher::watcher;
 use kube::{Resource, ResourceExt};
 use medallion_crds::{Pipeline, StageRun};
@@ -11,6 +10,7 @@ use crate::key::PipelineKey;
 use crate::requests::Request;
 use crate::watch::child_kinds::KINDS;
 use crate::watch::follow::Filing;
+use crate::watch::guard::Guarded;
 use crate::watch::index::{Index, POD};
 use crate::watch::room::{GuardedPipeline, GuardedRun};
 use crate::watch::slim::Slim;
@@ -80,7 +80,7 @@ pub(crate) fn file_run(index: &Index, object: GuardedRun) -> Vec<Request> {
             invalid.metadata.managed_fields = None;
             let mut news = index.remove::<StageRun>("StageRun", &invalid.metadata);
             let home = invalid.metadata.namespace.as_deref().map(PipelineKey::of_none);
-            news.extend(index.put(UNREADABLE, home, DeserializeGuard(Err(invalid))));
+            news.extend(index.put(UNREADABLE, home, Guarded(Err(invalid))));
             news
         }
     }
@@ -89,7 +89,7 @@ pub(crate) fn file_run(index: &Index, object: GuardedRun) -> Vec<Request> {
 fn jobs(start: &Start) {
     let filing = Filing {
         kind: "Job",
-        put: |index, object: DeserializeGuard<Job>| match object.0 {
+        put: |index, object: Guarded<Job>| match object.0 {
             Ok(mut job) => {
                 job.slim();
                 index.put("Job", PipelineKey::by_label(&job), job)
@@ -99,13 +99,13 @@ fn jobs(start: &Start) {
         remove: |index, object| index.remove::<Job>("Job", object.meta()),
         retain: |index, namespace, listed| index.retain::<Job>("Job", namespace, listed),
     };
-    start.follow(watcher(start.api::<DeserializeGuard<Job>>(), ours()), filing);
+    start.follow(watcher(start.api::<Guarded<Job>>(), ours()), filing);
 }
 
 fn pods(start: &Start) {
     let filing = Filing {
         kind: POD,
-        put: |index, object: DeserializeGuard<Pod>| match object.0 {
+        put: |index, object: Guarded<Pod>| match object.0 {
             Ok(mut pod) => {
                 pod.slim();
                 index.put(POD, PipelineKey::by_label(&pod), pod)
@@ -115,5 +115,5 @@ fn pods(start: &Start) {
         remove: |index, object| index.remove::<Pod>(POD, object.meta()),
         retain: |index, namespace, listed| index.retain::<Pod>(POD, namespace, listed),
     };
-    start.follow(watcher(start.api::<DeserializeGuard<Pod>>(), ours()), filing);
+    start.follow(watcher(start.api::<Guarded<Pod>>(), ours()), filing);
 }

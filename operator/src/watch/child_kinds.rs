@@ -9,12 +9,12 @@ use k8s_openapi::api::core::v1::{ConfigMap, Service, ServiceAccount};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::Resource;
 use kube::api::{ApiResource, PartialObjectMeta};
-use kube::core::DeserializeGuard;
 use kube::runtime::watcher::watcher;
 use serde::de::DeserializeOwned;
 
 use crate::key::PipelineKey;
 use crate::watch::follow::Filing;
+use crate::watch::guard::Guarded;
 use crate::watch::part::Part;
 use crate::watch::room::StoredChild;
 use crate::watch::slim::{self, Slim};
@@ -88,7 +88,7 @@ where
             watch: |start| {
                 let filing = Filing {
                     kind: K::KIND,
-                    put: |index, object: DeserializeGuard<K>| {
+                    put: |index, object: Guarded<K>| {
                         let home = PipelineKey::by_label(&object);
                         let mut news = index.put(K::KIND, home.clone(), slim::child(&object));
                         if let Ok(mut whole) = object.0 {
@@ -106,7 +106,7 @@ where
                         index.retain::<StoredChild>(K::KIND, namespace, listed)
                     },
                 };
-                start.follow(watcher(start.api::<DeserializeGuard<K>>(), ours()), filing);
+                start.follow(watcher(start.api::<Guarded<K>>(), ours()), filing);
             },
         }
     }

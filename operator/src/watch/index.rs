@@ -284,12 +284,12 @@ fn key_of(object: &GuardedPipeline) -> Option<PipelineKey> {
 #[cfg(test)]
 mod tests {
     use k8s_openapi::api::batch::v1::Job;
-    use kube::core::DeserializeGuard;
     use medallion_crds::StageRun;
     use serde_json::json;
 
     use super::*;
     use crate::requests::Urgency;
+    use crate::watch::guard::Guarded;
     use crate::watch::room::StoredChild;
 
     fn key(name: &str) -> PipelineKey {
@@ -339,7 +339,7 @@ mod tests {
         pipeline.metadata.namespace = Some("shop".to_owned());
         pipeline.metadata.uid = Some(format!("uid-{name}"));
         pipeline.metadata.creation_timestamp = Some(serde_json::from_value(json!(created)).unwrap());
-        DeserializeGuard(Ok(pipeline))
+        Guarded(Ok(pipeline))
     }
 
     #[test]

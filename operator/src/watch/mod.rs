@@ -4,6 +4,7 @@ pub(crate) mod all;
 pub(crate) mod child_kinds;
 pub(crate) mod follow;
 pub(crate) mod groups;
+pub(crate) mod guard;
 pub(crate) mod index;
 pub(crate) mod news;
 pub(crate) mod part;

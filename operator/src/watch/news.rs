@@ -129,13 +129,13 @@ fn is_same(before: &ObjectMeta, after: &ObjectMeta) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use kube::core::DeserializeGuard;
     use medallion_crds::Pipeline;
     use rstest::rstest;
     use serde::de::DeserializeOwned;
     use serde_json::{Value, json};
 
     use super::*;
+    use crate::watch::guard::Guarded;
 
     const NOW: Option<Urgency> = Some(Urgency::Now);
     const SOON: Option<Urgency> = Some(Urgency::Soon);
@@ -298,7 +298,7 @@ mod tests {
             let mut pipeline: Pipeline = serde_saphyr::from_str(text).unwrap();
             pipeline.metadata.generation = Some(1);
             change(&mut pipeline);
-            DeserializeGuard(Ok(pipeline))
+            Guarded(Ok(pipeline))
         };
         let before = pipeline(|_| {});
         assert_eq!(of_pipeline(None, &before), Urgency::Now);

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::core::DeserializeGuard;
 use medallion_crds::{Pipeline, StageRun};
 use medallion_plan::Pod;
 
+use crate::watch::guard::Guarded;
+
 /// A pipeline, readable or not.
-pub(crate) type GuardedPipeline = DeserializeGuard<Pipeline>;
+pub(crate) type GuardedPipeline = Guarded<Pipeline>;
 
 /// A run, readable or not.
 pub(crate) type GuardedRun = DeserializeGuard<StageRun>;

@@ -1,6 +1,6 @@
 //! Starts the watches of one namespace, or of the whole cluster. Talks to the Kubernetes API.
 //!
-//! Every full object is watched behind a `DeserializeGuard`, so that one object nobody can read does not stop the others.
+//! Every full object is watched as `Guarded`, so that one object nobody can read does not stop the others.
 
 use std::fmt::Debug;
 

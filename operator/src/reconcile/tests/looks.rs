@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::ConfigMap;
-use kube::core::DeserializeGuard;
 use medallion_crds::{Pipeline, StageRun, labels};
 use medallion_plan::Pod;
 use serde_json::{Value, json};
@@ -12,6 +11,7 @@ use serde_json::{Value, json};
 use crate::key::PipelineKey;
 use crate::reconcile::queue::Queue;
 use crate::requests::{Request, Urgency};
+use crate::watch::guard::Guarded;
 use crate::watch::index::{Index, POD};
 use crate::watch::slim;
 
@@ -44,7 +44,7 @@ fn file(index: &Index, comes: Comes, version: u64) -> Vec<Request> {
             let text = include_str!("../../../../crds/examples/smallest.yaml");
             let mut pipeline: Pipeline = serde_saphyr::from_str(text).unwrap();
             pipeline.metadata = serde_json::from_value(metadata("orders", version)).unwrap();
-            index.put_pipeline(DeserializeGuard(Ok(pipeline)))
+            index.put_pipeline(Guarded(Ok(pipeline)))
         }
         Comes::Run(status) => {
             let run: StageRun = serde_json::from_value(json!({

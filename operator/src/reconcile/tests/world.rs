@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::batch::v1::Job;
 use kube::api::DynamicObject;
-use kube::core::DeserializeGuard;
 use kube::runtime::events::{Recorder, Reporter};
 use medallion_crds::{Pipeline, StageRun, labels};
 use medallion_plan::{OperatorConfig, Pod, ValidatedPipeline};
@@ -24,6 +23,7 @@ use crate::mock::Server;
 use crate::poll::board::Board;
 use crate::reconcile::pass;
 use crate::watch::child_kinds::KINDS;
+use crate::watch::guard::Guarded;
 use crate::watch::index::{Index, POD};
 use crate::watch::part::Part;
 use crate::watch::slim::{self, Slim};
@@ -67,7 +67,7 @@ impl World {
     pub fn watch(&self) {
         let (server, index) = (&self.server, &self.context.index);
         for object in server.all("pipelines") {
-            index.put_pipeline(DeserializeGuard(Ok(serde_json::from_value(object).unwrap())));
+            index.put_pipeline(Guarded(Ok(serde_json::from_value(object).unwrap())));
         }
         let owned = |object: &DynamicObject| PipelineKey::by_label(object);
         for kind in &KINDS {
