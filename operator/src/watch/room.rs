@@ -15,7 +15,7 @@ use crate::watch::guard::Guarded;
 pub(crate) type GuardedPipeline = Guarded<Pipeline>;
 
 /// A run, readable or not.
-pub(crate) type GuardedRun = DeserializeGuard<StageRun>;
+pub(crate) type GuardedRun = Guarded<StageRun>;
 
 /// Objects of one kind by name.
 pub(crate) type Shelf<T> = BTreeMap<Arc<str>, Arc<T>>;

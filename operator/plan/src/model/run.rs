@@ -94,7 +94,10 @@ pub(crate) fn is_made_by_operator(run: &StageRun) -> bool {
         return false;
     };
     let has_lost_them = labels.is_empty() && !has_details(run);
-    has_lost_them || labels.get(labels::MANAGED_BY).is_some_and(|manager| manager == labels::MANAGER)
+    has_lost_them
+        || labels
+            .get(labels::MANAGED_BY)
+            .is_some_and(|manager| manager == labels::MANAGER)
 }
 
 /// Whether a run was made for an earlier generation of the spec.

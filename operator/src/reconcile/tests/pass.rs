@@ -9,6 +9,7 @@ use crate::key::PipelineKey;
 use crate::reconcile::apply::MOVED;
 use crate::reconcile::pass;
 use crate::watch::all::file_run;
+use crate::watch::guard::Guarded;
 
 fn by_hand(pipeline: &str, name: &str) -> Value {
     json!({
@@ -201,10 +202,7 @@ async fn a_run_whose_pipeline_is_deleted_while_it_works_ends_with_its_job() {
     assert!(world.server.get("jobs", "by-hand-1").is_some());
 
     let gone = world.pipeline();
-    world
-        .context
-        .index
-        .remove_pipeline(&kube::core::DeserializeGuard(Ok(gone)));
+    world.context.index.remove_pipeline(&Guarded(Ok(gone)));
     world.server.requests();
     world.look().await;
     assert!(
