@@ -41,9 +41,11 @@ pub(crate) struct Cache {
     pub contract: Option<KnownContract>,
     /// Newest warning events, by the pod's UID.
     pub warnings: HashMap<String, (Instant, Option<String>)>,
-    /// The resource version of an object that could not be read, once that has been told.
+    /// Names of what is not made yet, as `name of Kind/name`, that are nobody else's.
+    pub free: HashSet<String>,
+    /// The resource version of an object that could not be read, once an event has said so.
     pub unreadable: Option<String>,
-    /// What users were last told that could not be applied.
+    /// What could not be applied, as users last read it.
     pub apply_failure: Option<ApplyFailure>,
     /// After looks that failed as a whole.
     pub pause: Option<Pause>,

@@ -1,14 +1,15 @@
 //! Carries a plan out, in the order that is safe to be interrupted anywhere. Talks to the Kubernetes API.
 //!
-//! Children first: what pods mount stands before pods. Then the steps of runs: a status before its Job. Then new runs, and
-//! at the end what is no longer needed. Each write is decided by what stands, so the order of crashes does not matter.
+//! Children first: what pods run as and mount stands before pods, and where it is somebody else's, no pods are made from it. Then the
+//! steps of runs: a status before its Job. Then new runs, and at the end what is no longer needed. Each write is decided by what stands,
+//! so the order of crashes does not matter.
 
 use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::api::{DynamicObject, Patch, PatchParams, PostParams};
+use kube::api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams};
 use kube::{Api, Resource, ResourceExt};
 use medallion_crds::{StageRun, labels};
 use medallion_plan::{Child, Plan, PlannedJob, PlannedRun, ValidatedPipeline};
@@ -23,6 +24,7 @@ use crate::failure::Failure;
 use crate::metrics::Metrics;
 use crate::reconcile::children::{self, Step, Wanted, WriteError};
 use crate::reconcile::since::{Since, since_step};
+use crate::watch::child_kinds::kind;
 use crate::watch::room::Room;
 
 /// How often a run's progress is written at most: what is two seconds old when it is known is ten seconds old then.
@@ -57,6 +59,31 @@ impl Outcome {
     fn look_again(&mut self, after: Duration) {
         self.again = Some(self.again.map_or(after, |other| other.min(after)));
     }
+
+    /// Takes note of a failure, once: an object may be needed in two places.
+    fn failed(&mut self, failure: Failure) {
+        if !self.failures.contains(&failure) {
+            self.failures.push(failure);
+        }
+    }
+
+    /// Whether something that pods are to run as, or to mount, is somebody else's.
+    fn uses_what_is_taken(&self, uses: impl Fn(&str, &str) -> bool) -> bool {
+        self.failures.iter().any(|failure| match failure {
+            Failure::Taken { kind, name } => uses(kind, name),
+            _ => false,
+        })
+    }
+}
+
+/// What stands under the name of a Job's settings before the Job is made, which mounts by name.
+pub(super) enum Before {
+    /// Nothing, or what the Job is to mount.
+    Nothing,
+    /// Settings that an earlier version of the operator made, and gave to the run.
+    OfEarlierVersion(Box<ObjectMeta>),
+    /// What the Job must not find.
+    InTheWay,
 }
 
 /// Whether carrying out the plan makes objects that do not stand yet.
@@ -73,7 +100,14 @@ pub(crate) fn creates(room: &Room, plan: &Plan) -> bool {
 impl Applier<'_> {
     /// Carries out everything but the pipeline's own status. Fails if the server does not work: then nothing else would succeed.
     pub async fn apply(&mut self, plan: &Plan) -> Result<(), CallError> {
-        for child in &plan.children {
+        let (workloads, used): (Vec<_>, Vec<_>) = plan.children.iter().partition(|child| child.is_workload());
+        for child in used {
+            self.child(child).await?;
+        }
+        for child in &plan.later {
+            self.look_at_child(child).await?;
+        }
+        for child in workloads {
             self.child(child).await?;
         }
         for job in &plan.create_jobs {
@@ -106,21 +140,22 @@ impl Applier<'_> {
             self.deleted(kind.name, &id.name, deleted)?;
         }
         self.cache.waits.retain(&self.outcome.tried);
+        self.cache.free.retain(|look| self.outcome.tried.contains(look));
         Ok(())
     }
 
-    /// A child, unless it stands as it was last written.
-    async fn child(&mut self, child: &Child) -> Result<(), CallError> {
+    /// A child, unless it stands as it was last written. Says whether it stands.
+    async fn child(&mut self, child: &Child) -> Result<bool, CallError> {
         let wanted = match Wanted::new(child.kind(), child.metadata(), child) {
             Ok(wanted) => wanted,
             Err(failure) => {
-                self.outcome.failures.push(failure);
-                return Ok(());
+                self.outcome.failed(failure);
+                return Ok(false);
             }
         };
         let id = wanted.id();
         if self.has_to_wait(&id, &wanted.digest) {
-            return Ok(());
+            return Ok(false);
         }
         let stored = self.room.child(child.kind(), child.name()).map(AsRef::as_ref);
         let now = Instant::now();
@@ -129,11 +164,18 @@ impl Applier<'_> {
             Wanted::is_shown(stored, written);
         }
         let step = wanted.step(stored, self.cache.written.get(&id), now);
+        let is_held_back = self.outcome.uses_what_is_taken(|kind, name| child.uses(kind, name));
         let (word, written) = match (step, stored) {
             (Ok(Step::Nothing), _) => {
                 self.cache.waits.done(&id);
-                return Ok(());
+                return Ok(true);
             }
+            (Ok(Step::Create), _) if is_held_back => {
+                self.look_at_child(child).await?;
+                return Ok(false);
+            }
+            // What stands goes on as it is, but may always pause.
+            (Ok(Step::Change), _) if is_held_back && !child.is_pause() => return Ok(false),
             (Ok(Step::Change), Some(stored)) => ("changed", wanted.change(client, stored).await),
             (Ok(_), _) => ("made", wanted.create(client).await),
             (Err(failure), _) => ("", Err(WriteError::Object(failure))),
@@ -146,22 +188,67 @@ impl Applier<'_> {
                 .written
                 .insert(id.clone(), wanted.written(answer, stored, now));
         }
-        self.settle(&id, &wanted.digest, written.map(|_| ()))
+        let stands = written.is_ok();
+        self.settle(&id, &wanted.digest, written.map(|_| ()))?;
+        Ok(stands)
+    }
+
+    /// Looks whose the name of a child is that is not made now.
+    async fn look_at_child(&mut self, child: &Child) -> Result<(), CallError> {
+        match kind(child.kind()) {
+            Some(kind) => self.look_at(kind.name, &(kind.resource)(), child.metadata()).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Looks whose a name is, once and again while it is somebody else's: everything that is in the way is said at once, also of what
+    /// cannot be made yet.
+    async fn look_at(
+        &mut self,
+        kind: &'static str,
+        resource: &ApiResource,
+        wanted: &ObjectMeta,
+    ) -> Result<(), CallError> {
+        let name = wanted.name.clone().unwrap_or_default();
+        let (id, look) = (format!("{kind}/{name}"), format!("name of {kind}/{name}"));
+        if self.outcome.tried.contains(&look) || self.has_to_wait(&look, "") || self.cache.free.contains(&look) {
+            return Ok(());
+        }
+        let namespace = &self.pipeline.namespace;
+        let api: Api<DynamicObject> = Api::namespaced_with(self.context.client.clone(), namespace, resource);
+        let found = match self.room.child(kind, &name) {
+            Some(stored) => Some(stored.metadata.clone()),
+            None => match call(|| format!("get {id}"), api.get_metadata_opt(&name)).await {
+                Ok(found) => found.map(|found| found.metadata),
+                Err(error) if error.is_refusal() || error.is_of_one_object() => None,
+                Err(error) => return Err(error),
+            },
+        };
+        let owner = found.map_or(Ok(()), |found| children::same_owner(&found, wanted, kind));
+        match owner {
+            Err(failure @ Failure::Taken { .. }) => self.settle(&look, "", Err(WriteError::Object(failure))),
+            // What is about to go is in the way only when it is still there at the time.
+            _ => {
+                self.cache.waits.done(&look);
+                self.cache.free.insert(look);
+                Ok(())
+            }
+        }
     }
 
     /// Whether an object has failed a moment ago; then it counts as failing still.
-    fn has_to_wait(&mut self, id: &str, digest: &str) -> bool {
+    pub(super) fn has_to_wait(&mut self, id: &str, digest: &str) -> bool {
         self.outcome.tried.insert(id.to_owned());
         let Some((failure, rest)) = self.cache.waits.rest(id, digest, Instant::now()) else {
             return false;
         };
-        self.outcome.failures.push(failure);
+        self.outcome.failed(failure);
         self.outcome.look_again(rest);
         true
     }
 
     /// Takes note of how a write has ended.
-    fn settle(&mut self, id: &str, digest: &str, result: Result<(), WriteError>) -> Result<(), CallError> {
+    pub(super) fn settle(&mut self, id: &str, digest: &str, result: Result<(), WriteError>) -> Result<(), CallError> {
         match result {
             Ok(()) => self.cache.waits.done(id),
             Err(WriteError::Moved) => self.outcome.look_again(MOVED),
@@ -169,7 +256,7 @@ impl Applier<'_> {
             Err(WriteError::Object(failure)) => {
                 Metrics::count(&self.context.metrics.failures, failure.word());
                 let rest = self.cache.waits.failed(id, digest, failure.clone(), Instant::now());
-                self.outcome.failures.push(failure);
+                self.outcome.failed(failure);
                 self.outcome.look_again(rest);
             }
         }
@@ -240,25 +327,35 @@ impl Applier<'_> {
         Ok(())
     }
 
-    /// A Job and what it mounts.
+    /// A Job and what it mounts, unless something that it would run as or mount is somebody else's.
     async fn job(&mut self, planned: &PlannedJob) -> Result<(), CallError> {
         let name = planned.job.name_any();
         let id = format!("Job/{name}");
         if self.has_to_wait(&id, "") {
             return Ok(());
         }
-        let made = if planned.shares_settings() {
-            self.job_of_many(planned).await
+        let before = if planned.shares_settings() {
+            // Settings that are of other Jobs too stand before them.
+            let settings = Child::ConfigMap(planned.settings.clone());
+            if self.child(&settings).await? {
+                Before::Nothing
+            } else {
+                Before::InTheWay
+            }
         } else {
-            self.attempt(planned).await
+            self.before_attempt(planned).await?
+        };
+        let is_held_back = self.outcome.uses_what_is_taken(|kind, name| planned.uses(kind, name));
+        if is_held_back || matches!(before, Before::InTheWay) {
+            let resource = ApiResource::erase::<Job>(&());
+            return self.look_at("Job", &resource, &planned.job.metadata).await;
+        }
+        let made = match before {
+            Before::OfEarlierVersion(settings) => self.attempt(planned, Some(*settings)).await,
+            _ if planned.shares_settings() => self.create("Job", planned.job.as_ref()).await.map(|_| ()),
+            _ => self.attempt(planned, None).await,
         };
         self.settle(&id, "", made)
-    }
-
-    /// A Job whose settings are of others too: they stand before it.
-    async fn job_of_many(&mut self, planned: &PlannedJob) -> Result<(), WriteError> {
-        self.settings(&planned.settings, None).await?;
-        self.create("Job", planned.job.as_ref()).await.map(|_| ())
     }
 
     async fn run(&mut self, run: &StageRun) -> Result<(), CallError> {

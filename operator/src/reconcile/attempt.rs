@@ -10,20 +10,44 @@ use kube::{Api, ResourceExt};
 use medallion_crds::labels;
 use medallion_plan::PlannedJob;
 
-use crate::api::call::call;
+use crate::api::call::{CallError, call};
 use crate::failure::Failure;
 use crate::metrics::Metrics;
-use crate::reconcile::apply::Applier;
+use crate::reconcile::apply::{Applier, Before};
 use crate::reconcile::children::{Wanted, WriteError, same_owner};
 use crate::watch::room::StoredChild;
 
 const KIND: &str = "ConfigMap";
 
 impl Applier<'_> {
+    /// What stands under the name of an attempt's settings.
+    pub(super) async fn before_attempt(&mut self, planned: &PlannedJob) -> Result<Before, CallError> {
+        let id = format!("{KIND}/{}", planned.settings.name_any());
+        if self.has_to_wait(&id, "") {
+            return Ok(Before::InTheWay);
+        }
+        let found = match self.settings_before(planned).await {
+            Ok(found) => of_earlier_version(found, planned).map_err(WriteError::Object),
+            Err(error) => Err(error),
+        };
+        match found {
+            Ok(found) => {
+                self.settle(&id, "", Ok(()))?;
+                Ok(found.map_or(Before::Nothing, |found| Before::OfEarlierVersion(Box::new(found))))
+            }
+            Err(error) => {
+                self.settle(&id, "", Err(error))?;
+                Ok(Before::InTheWay)
+            }
+        }
+    }
+
     /// The Job, and its settings after it.
-    pub(super) async fn attempt(&mut self, planned: &PlannedJob) -> Result<(), WriteError> {
-        let found = self.settings_before(planned).await?;
-        let of_earlier_version = of_earlier_version(found, planned).map_err(WriteError::Object)?;
+    pub(super) async fn attempt(
+        &mut self,
+        planned: &PlannedJob,
+        of_earlier_version: Option<ObjectMeta>,
+    ) -> Result<(), WriteError> {
         let job = self.create("Job", planned.job.as_ref()).await?;
         let hash = |metadata: &ObjectMeta| metadata.annotations.as_ref()?.get(labels::SETTINGS_HASH).cloned();
         if hash(&job) != hash(&planned.job.metadata) {
@@ -35,7 +59,7 @@ impl Applier<'_> {
     }
 
     /// The settings of a Job, over those of an earlier version if there are any.
-    pub(super) async fn settings(
+    async fn settings(
         &mut self,
         settings: &ConfigMap,
         of_earlier_version: Option<ObjectMeta>,

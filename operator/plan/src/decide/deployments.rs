@@ -15,9 +15,11 @@ use crate::stages::{Basis, Place, StageEntry, Work};
 /// then what stands of it goes on as it is. To pause, a stage needs nothing.
 pub(crate) fn plan(basis: &Basis<'_>, provisioning: &Provisioning) -> Plan {
     let mut children = Vec::new();
+    let mut later = Vec::new();
     let mut accounts: Vec<Worker> = Vec::new();
     for place in basis.places() {
         if provisioning.hinders_change(place).is_some() && !pauses(basis, place) {
+            later.extend(first_children(basis, place));
             continue;
         }
         let worker = place.entry.worker();
@@ -37,9 +39,30 @@ pub(crate) fn plan(basis: &Basis<'_>, provisioning: &Provisioning) -> Plan {
     }
     Plan {
         children,
+        later,
         remove: without_place(basis).chain(without_contract(basis)).collect(),
         ..Plan::default()
     }
+}
+
+/// What a stage that has never stood begins with: users read of all names that somebody else has at once, and not of one after the other
+/// as their stages' turns come.
+fn first_children<'a>(basis: &Basis<'a>, place: Place<'a>) -> Vec<Child> {
+    if basis.pipeline.refusal().is_some() || deployment_of(basis, place).is_some() {
+        return Vec::new();
+    }
+    let Some(request) = basis.request(place) else {
+        return Vec::new();
+    };
+    let made = match &place.entry.work {
+        Work::Streaming(streaming) => (streaming.children)(&request),
+        Work::Batch(_) => Vec::new(),
+    };
+    basis
+        .service_account(place.entry.worker())
+        .into_iter()
+        .chain(made)
+        .collect()
 }
 
 /// What works for stages that the pipeline does without: whoever takes a stage out of the spec waits for no other stage. Settings and

@@ -1,4 +1,4 @@
-//! The plan as data: what is to be done, and what is told. No network.
+//! The plan as data: what is to be done, and what is said. No network.
 
 use std::collections::BTreeSet;
 
@@ -14,6 +14,7 @@ use thiserror::Error;
 
 use super::child::Child;
 use super::time;
+use super::uses::uses;
 
 /// What is to be done, in the order of the fields.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -21,6 +22,9 @@ use super::time;
 pub struct Plan {
     /// Children that must stand, whole.
     pub children: Vec<Child>,
+    /// Children that stand as soon as what their stage waits for is there. They are not made yet, but nobody else may have their names.
+    #[serde(skip)]
+    pub later: Vec<Child>,
     /// `Kind/name` of the children that stay; others of this pipeline go. `None`: nothing goes.
     pub keep: Option<BTreeSet<String>>,
     /// `Kind/name` of children that go at once, whatever else is not well.
@@ -38,7 +42,7 @@ pub struct Plan {
     pub delete_runs: Vec<ObjectId>,
     /// What is true of the pipeline; `None` while it is being deleted.
     pub status: Option<PipelineStatus>,
-    /// What users are told by events, once the writes have succeeded.
+    /// What users read in events, once the writes have succeeded.
     pub events: Vec<PlannedEvent>,
     /// When to plan again without any other reason to; `None` only while the pipeline is being deleted.
     pub wake_at: Option<Timestamp>,
@@ -48,6 +52,7 @@ impl Plan {
     /// This part of a plan, and another part after it.
     fn and(mut self, other: Self) -> Self {
         self.children.extend(other.children);
+        self.later.extend(other.later);
         self.keep = self.keep.or(other.keep);
         self.remove.extend(other.remove);
         self.runs.extend(other.runs);
@@ -76,6 +81,14 @@ pub struct PlannedJob {
     pub settings: ConfigMap,
     /// The Job.
     pub job: Box<Job>,
+}
+
+impl PlannedJob {
+    /// Whether its pods run as the account, or mount the `ConfigMap`, of that name.
+    pub fn uses(&self, kind: &str, name: &str) -> bool {
+        let spec = self.job.spec.as_ref();
+        spec.is_some_and(|spec| uses(&spec.template, kind, name))
+    }
 }
 
 /// The next step of one run: at most one write of its status, then at most one Job.

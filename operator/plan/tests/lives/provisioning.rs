@@ -15,6 +15,42 @@ fn missing(name: &str) -> Step {
     Step::Missing(vec![name.to_owned()])
 }
 
+/// `Kind/name` of what the plan says will stand later.
+fn later(world: &World) -> Vec<String> {
+    let children = world.plan().later;
+    let named = children.iter();
+    named
+        .map(|child| format!("{}/{}", child.kind(), child.name()))
+        .collect()
+}
+
+#[test]
+fn what_a_stage_begins_with_is_known_before_it_may_begin() {
+    let mut world = World::new(YAML);
+    world.settle();
+    let found = later(&world);
+    for child in [
+        "Service/purchase-orders-gateway",
+        "PodDisruptionBudget/purchase-orders-gateway",
+        "Deployment/purchase-orders-exporter",
+        "ServiceAccount/purchase-orders-consumer",
+        "ServiceAccount/purchase-orders-loader",
+    ] {
+        assert!(found.iter().any(|name| name == child), "{child}: {found:?}");
+    }
+    happens(&mut world, Step::Provisioned);
+    assert_eq!(later(&world), [""; 0], "it stands");
+    happens(
+        &mut world,
+        Step::Configured(json!({"images": {"workers": "medallion:2"}})),
+    );
+    let again = later(&world);
+    assert!(
+        again.iter().all(|name| name.starts_with("ServiceAccount/")),
+        "what stands is no beginning: {again:?}"
+    );
+}
+
 #[test]
 fn a_warehouse_that_is_not_there_stops_the_warehouse_alone() {
     let mut world = World::new(YAML);

@@ -83,6 +83,30 @@ impl Operator {
         self.object("Deployment", "apps/v1", &spec)
     }
 
+    /// A Deployment that runs as the account and mounts the settings, before both of them, and a Job that does so too.
+    fn users(&self, replicas: i32) -> Plan {
+        let template = json!({"spec": {
+            "serviceAccountName": "orders-serviceaccount",
+            "containers": [],
+            "volumes": [{"name": "settings", "configMap": {"name": "orders-configmap"}}],
+        }});
+        let spec = json!({"replicas": replicas, "selector": {}, "template": template});
+        let mut children = self.children();
+        children.pop();
+        children.insert(
+            0,
+            Child::Deployment(Box::new(self.object("Deployment", "apps/v1", &spec))),
+        );
+        Plan {
+            children,
+            create_jobs: vec![PlannedJob {
+                job: Box::new(self.object::<Job>("Job", "batch/v1", &json!({"template": template}))),
+                ..self.job()
+            }],
+            ..Plan::default()
+        }
+    }
+
     fn object<K: DeserializeOwned>(&self, kind: &str, version: &str, spec: &Value) -> K {
         let mut object = json!({
             "apiVersion": version, "kind": kind,
@@ -152,7 +176,7 @@ async fn an_operator_that_is_started_anew_writes_nothing_that_stands() {
 }
 
 #[tokio::test]
-async fn objects_of_others_are_never_touched_whatever_their_kind_and_all_are_told_at_once() {
+async fn objects_of_others_are_never_touched_whatever_their_kind_and_all_are_named_at_once() {
     let mut operator = Operator::new();
     let before: Vec<_> = KINDS
         .iter()
@@ -186,7 +210,7 @@ async fn objects_of_others_are_never_touched_whatever_their_kind_and_all_are_tol
     assert_eq!(
         taken.len(),
         6,
-        "each child, and the Job's settings: {:?}",
+        "each child, whose settings are the Job's too, and the Job: {:?}",
         outcome.failures
     );
 }
@@ -209,6 +233,101 @@ async fn settings_of_an_attempt_that_are_somebodys_are_not_taken_over() {
         "no Job mounts them"
     );
     assert!(matches!(outcome.failures[0], Failure::Taken { kind: "ConfigMap", .. }));
+}
+
+#[rstest]
+#[case::account("ServiceAccount", "serviceaccounts")]
+#[case::settings("ConfigMap", "configmaps")]
+#[tokio::test]
+async fn nothing_is_made_that_runs_as_or_mounts_what_is_somebodys(#[case] kind: &'static str, #[case] plural: &str) {
+    let mut operator = Operator::new();
+    let theirs = operator.world.server.put(plural, foreign(kind));
+    let name = theirs["metadata"]["name"].as_str().unwrap().to_owned();
+    let plan = operator.users(1);
+    let workloads = [("deployments", "orders-deployment"), ("jobs", "orders-job")];
+    for _ in 0..3 {
+        let outcome = operator.apply(&plan).await;
+        let taken = Failure::Taken {
+            kind,
+            name: name.clone(),
+        };
+        assert_eq!(outcome.failures, [taken]);
+        assert!(outcome.again.is_some(), "it is looked at again");
+        for (plural, name) in workloads {
+            assert!(operator.world.server.get(plural, name).is_none(), "{name}");
+        }
+    }
+    assert!(operator.world.server.get("services", "orders-service").is_some());
+
+    operator.world.server.remove(plural, &name);
+    tokio::time::sleep(Duration::from_millis(550)).await;
+    assert!(operator.apply(&plan).await.failures.is_empty());
+    for (plural, name) in workloads {
+        assert!(operator.world.server.get(plural, name).is_some(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_made_yet_is_named_too_when_its_name_is_somebodys() {
+    let mut operator = Operator::new();
+    for (plural, kind) in [
+        ("serviceaccounts", "ServiceAccount"),
+        ("deployments", "Deployment"),
+        ("jobs", "Job"),
+        ("services", "Service"),
+    ] {
+        operator.world.server.put(plural, foreign(kind));
+    }
+    let mut plan = operator.users(1);
+    (plan.later, plan.children) = plan.children.into_iter().partition(|child| child.kind() == "Service");
+    let kinds = |outcome: &Outcome| -> Vec<_> {
+        let mut kinds: Vec<_> = outcome
+            .failures
+            .iter()
+            .map(|failure| match failure {
+                Failure::Taken { kind, .. } => *kind,
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        kinds.sort_unstable();
+        kinds
+    };
+    let all = ["Deployment", "Job", "Service", "ServiceAccount"];
+    assert_eq!(kinds(&operator.apply(&plan).await), all);
+    operator.world.server.requests();
+    assert_eq!(kinds(&operator.apply(&plan).await), all, "each time");
+    assert!(operator.world.server.requests().is_empty(), "no hurry");
+
+    operator.world.server.remove("services", "orders-service");
+    tokio::time::sleep(Duration::from_millis(550)).await;
+    assert_eq!(
+        kinds(&operator.apply(&plan).await),
+        ["Deployment", "Job", "ServiceAccount"]
+    );
+    assert!(
+        operator.world.server.get("services", "orders-service").is_none(),
+        "it was only looked at"
+    );
+}
+
+#[tokio::test]
+async fn what_stands_is_not_changed_while_its_account_is_somebodys_but_may_pause() {
+    let mut operator = Operator::new();
+    let plan = operator.users(1);
+    for _ in 0..2 {
+        operator.apply(&plan).await;
+        operator.world.watch();
+    }
+    operator.world.server.remove("serviceaccounts", "orders-serviceaccount");
+    operator.world.server.put("serviceaccounts", foreign("ServiceAccount"));
+    operator.world.watch();
+    for (wanted, stands) in [(2, 1), (0, 0)] {
+        let plan = operator.users(wanted);
+        let outcome = operator.apply(&plan).await;
+        assert!(!outcome.failures.is_empty());
+        let object = operator.world.server.get("deployments", "orders-deployment").unwrap();
+        assert_eq!(object["spec"]["replicas"], stands, "{wanted} are wanted");
+    }
 }
 
 #[tokio::test]
@@ -361,7 +480,7 @@ async fn what_is_refused_is_tried_again_after_its_own_time_however_often_the_pip
     let mut tries = 0;
     for _ in 0..20 {
         let outcome = operator.apply(&plan).await;
-        assert_eq!(outcome.failures.len(), 1, "it is told all the time");
+        assert_eq!(outcome.failures.len(), 1, "it is said all the time");
         let requests = operator.world.server.requests();
         tries += requests.iter().filter(|line| line.starts_with("POST services")).count();
     }

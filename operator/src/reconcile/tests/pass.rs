@@ -1,4 +1,4 @@
-//! Whole looks: what is written, what is told, and what is not. No network.
+//! Whole looks: what is written, what is said, and what is not. No network.
 
 use medallion_crds::Reason;
 use rstest::rstest;
@@ -22,7 +22,7 @@ fn by_hand(pipeline: &str, name: &str) -> Value {
 }
 
 #[tokio::test]
-async fn a_new_pipeline_is_provisioned_told_and_then_left_alone() {
+async fn a_new_pipeline_is_provisioned_reported_and_then_left_alone() {
     let world = World::new();
     let again = world.look().await;
     assert!(again.is_some(), "it is looked at again without any other reason");
@@ -36,7 +36,7 @@ async fn a_new_pipeline_is_provisioned_told_and_then_left_alone() {
 }
 
 #[tokio::test]
-async fn names_that_are_others_are_told_in_the_status_all_in_one_message_with_the_fix() {
+async fn names_that_are_others_stand_in_the_status_all_in_one_message_with_the_fix() {
     // What would be made: from another life of the same pipeline.
     let rehearsal = World::new();
     rehearsal.look().await;
@@ -76,6 +76,57 @@ async fn names_that_are_others_are_told_in_the_status_all_in_one_message_with_th
         assert_eq!(world.server.get("configmaps", name).unwrap()["data"]["theirs"], "yes");
     }
     assert!(world.server.all("jobs").is_empty());
+}
+
+#[tokio::test]
+async fn the_first_look_names_all_that_is_others_also_what_is_made_only_after_provisioning() {
+    let world = World::new();
+    let theirs = [
+        ("serviceaccounts", "ServiceAccount", "orders-provisioner"),
+        ("serviceaccounts", "ServiceAccount", "orders-loader"),
+        ("deployments", "Deployment", "orders-exporter"),
+        ("services", "Service", "orders-gateway"),
+        ("poddisruptionbudgets", "PodDisruptionBudget", "orders-gateway"),
+    ];
+    for (plural, _, name) in theirs {
+        world.server.put(plural, json!({"metadata": {"name": name}}));
+    }
+    world.look().await;
+    let (_, reason, message) = world.condition("Ready");
+    assert_eq!(reason, "Taken", "{message}");
+    for (_, kind, name) in theirs {
+        assert!(message.contains(&format!("{kind} {name}")), "{kind} {name}: {message}");
+    }
+    assert!(
+        world.server.all("jobs").is_empty(),
+        "it would run as somebody's account"
+    );
+    world.server.requests();
+    world.look().await;
+    let requests = world.server.requests();
+    let looked = requests.iter().find(|line| line.starts_with("GET services"));
+    assert_eq!(looked, None, "not at each look");
+}
+
+#[tokio::test]
+async fn an_attempt_does_not_run_as_an_account_that_is_somebodys() {
+    let world = World::new();
+    let account = json!({"metadata": {"name": "orders-dbt-runner"}});
+    world.server.put("serviceaccounts", account);
+    world.server.put("stageruns", by_hand("orders", "by-hand"));
+    world.watch();
+    world.settle().await;
+    let run = world.server.get("stageruns", "by-hand").unwrap();
+    assert_eq!(run["status"]["attempt"], 1, "it is wanted");
+    assert!(world.server.get("jobs", "by-hand-1").is_none());
+    let (_, reason, message) = world.condition("Ready");
+    assert_eq!(reason, "Taken", "{message}");
+    assert!(message.contains("ServiceAccount orders-dbt-runner"), "{message}");
+    assert_eq!(
+        world.server.all("jobs").len(),
+        1,
+        "the provisioner has an account of its own"
+    );
 }
 
 #[rstest]
@@ -135,7 +186,7 @@ async fn a_look_that_failed_waits_whatever_moves_but_not_for_a_changed_wish() {
 }
 
 #[tokio::test]
-async fn one_kind_whose_webhook_fails_is_told_and_runs_and_status_go_on() {
+async fn one_kind_whose_webhook_fails_is_reported_and_runs_and_status_go_on() {
     let world = World::new();
     world.server.put("stageruns", by_hand("orders", "by-hand"));
     world.watch();
@@ -223,7 +274,7 @@ async fn a_run_whose_pipeline_is_deleted_while_it_works_ends_with_its_job() {
 }
 
 #[tokio::test]
-async fn a_run_that_cannot_be_read_is_told_of() {
+async fn a_run_that_cannot_be_read_leads_to_an_event() {
     let world = World::new();
     let run = world.server.put("stageruns", by_hand("orders", "by-hand"));
     let mut broken = run.clone();
