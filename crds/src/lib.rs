@@ -10,6 +10,7 @@
     reason = "the doc comments are the text of kubectl explain, which shows backticks as they stand"
 )]
 
+pub mod hex;
 pub mod labels;
 pub mod launch;
 pub mod manifests;

@@ -1,16 +1,12 @@
 //! By what operator and workers know that they speak of the same text of a contract. No network.
 
-use std::fmt::Write as _;
-
 use sha2::{Digest, Sha256};
+
+use crate::hex::hex;
 
 /// Hex SHA-256 of a schema's text as its `ConfigMap` has it and as it is mounted.
 pub fn schema_digest(text: &str) -> String {
-    let bytes = Sha256::digest(text.as_bytes());
-    bytes.iter().fold(String::new(), |mut hex, byte| {
-        let _ = write!(hex, "{byte:02x}");
-        hex
-    })
+    hex(&Sha256::digest(text.as_bytes()))
 }
 
 #[cfg(test)]

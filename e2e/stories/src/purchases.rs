@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
+use medallion_crds::hex::hex;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
@@ -211,15 +212,6 @@ impl Decimal {
         let sign = if cents < 0 { "-" } else { "" };
         format!("{sign}{}.{:02}", cents.abs() / 100, cents.abs() % 100)
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write as _;
-    let mut text = String::new();
-    for byte in bytes {
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
 }
 
 #[cfg(test)]

@@ -3,8 +3,7 @@
 //! Names are sorted by their UTF-8 bytes, there is no white space, numbers are in their shortest plain decimal text,
 //! strings escape only what JSON demands.
 
-use std::fmt::Write as _;
-
+use medallion_crds::hex::hex;
 use sha2::{Digest as _, Sha256};
 
 use crate::document::Node;
@@ -39,21 +38,12 @@ pub(crate) fn text(node: &Node<'_>) -> String {
 pub(crate) fn digest(node: &Node<'_>) -> String {
     let mut hash = Sha256::new();
     write(node, &mut hash);
-    hex(hash)
+    hex(&hash.finalize())
 }
 
 /// Hex SHA-256 of a text.
 pub(crate) fn digest_of(text: &str) -> String {
-    hex(Sha256::new_with_prefix(text))
-}
-
-fn hex(hash: Sha256) -> String {
-    let mut text = String::with_capacity(64);
-    for byte in hash.finalize() {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-    }
-    text
+    hex(&Sha256::digest(text))
 }
 
 fn write(node: &Node<'_>, sink: &mut impl Sink) {

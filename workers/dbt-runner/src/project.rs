@@ -1,9 +1,9 @@
 //! What tells one dbt project from another: a digest of all that its rows are computed by. Reads the project's folder.
 
-use std::fmt::Write;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use medallion_crds::hex::hex;
 use sha2::{Digest, Sha256};
 
 use crate::error::RunError;
@@ -31,11 +31,8 @@ pub fn digest(folder: &Path) -> Result<String, RunError> {
             digest.update(part);
         }
     }
-    let mut text = String::with_capacity(2 * LENGTH);
-    for byte in digest.finalize().iter().take(LENGTH / 2) {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-    }
+    let mut text = hex(&digest.finalize());
+    text.truncate(LENGTH);
     Ok(text)
 }
 

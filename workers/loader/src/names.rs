@@ -1,7 +1,6 @@
 //! Names made of run, attempt and step: the same work has the same name after a crash. No network.
 
-use std::fmt::Write as _;
-
+use medallion_crds::hex::hex;
 use sha2::{Digest, Sha256};
 
 use crate::identifier::{BadIdentifier, Identifier};
@@ -21,7 +20,7 @@ impl Names {
     /// The names of an attempt.
     pub fn new(pipeline_uid: &str, run_uid: &str, attempt: i32) -> Self {
         Self {
-            pipeline: hex(&[pipeline_uid])[..8].to_owned(),
+            pipeline: digest(&[pipeline_uid])[..8].to_owned(),
             run_uid: run_uid.to_owned(),
             attempt,
         }
@@ -39,7 +38,7 @@ impl Names {
 
     /// Token of a statement: the warehouse runs what has the same token once. 64 characters are its limit.
     pub fn token(&self, step: &str) -> String {
-        hex(&[&self.statement(step)])
+        digest(&[&self.statement(step)])
     }
 
     /// Whether a statement is of this attempt.
@@ -81,7 +80,7 @@ impl Names {
     }
 
     fn run(&self) -> String {
-        hex(&[&self.run_uid])[..12].to_owned()
+        digest(&[&self.run_uid])[..12].to_owned()
     }
 
     fn staging_prefix(&self) -> String {
@@ -91,22 +90,16 @@ impl Names {
 
 /// A few letters that stand for some texts.
 pub fn short_digest(texts: &[&str]) -> String {
-    hex(texts)[..12].to_owned()
+    digest(texts)[..12].to_owned()
 }
 
-fn hex(parts: &[&str]) -> String {
+/// SHA-256 of some texts as one.
+fn digest(parts: &[&str]) -> String {
     let mut digest = Sha256::new();
     for part in parts {
         digest.update(part.as_bytes());
     }
-    digest
-        .finalize()
-        .iter()
-        .fold(String::with_capacity(64), |mut text, byte| {
-            // Writing to a String cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
+    hex(&digest.finalize())
 }
 
 #[cfg(test)]

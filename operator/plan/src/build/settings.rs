@@ -1,8 +1,8 @@
 //! The settings file of a worker: the parts that several share, its text and digest. No network.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
+use medallion_crds::hex::hex;
 use medallion_crds::launch::{
     CONTRACT_PATH, ContractSettings, ContractVersionSettings, KAFKA_CA_PATH, KafkaSettings, KafkaTlsSettings,
     LakeSettings, PipelineIdentity, SETTINGS_PATH, Settings, WarehouseSettings,
@@ -152,8 +152,7 @@ pub fn digest(parts: &[&str]) -> String {
         hasher.update(part.len().to_be_bytes());
         hasher.update(part.as_bytes());
     }
-    hasher.finalize().iter().take(8).fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    let mut text = hex(&hasher.finalize());
+    text.truncate(16);
+    text
 }
