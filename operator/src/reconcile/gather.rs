@@ -49,6 +49,7 @@ pub(crate) async fn gather(
     let mut pods = all(&room.pods);
     confirm_lost_jobs(client, pipeline, &runs, &mut jobs).await?;
     confirm_lost_pods(client, pipeline, &runs, &jobs, &mut pods).await?;
+    let current = current_jobs(&runs);
     let progress = board.of(pods.iter().map(Arc::as_ref), Instant::now());
     let settings = settings(room, &jobs);
     let mut observed = Observed {
@@ -65,7 +66,7 @@ pub(crate) async fn gather(
         apply_failure: cache.apply_failure.clone(),
         pipelines: 0,
     };
-    observed.warnings = warnings(client, pipeline, &observed, cache).await;
+    observed.warnings = warnings(client, pipeline, &observed, &current, cache).await;
     Ok(observed)
 }
 
@@ -208,11 +209,13 @@ async fn contract(client: &Client, pipeline: &ValidatedPipeline, cache: &mut Cac
     answer
 }
 
-/// Why slow pods do not start and Jobs get none: a Secret that cannot be mounted and a quota that is full show in events alone.
+/// Why slow pods do not start and Jobs get none, until they run out of time: a Secret that cannot be mounted and a quota that is full
+/// show in events alone. `current`: names of the Jobs that runs are at.
 async fn warnings(
     client: &Client,
     pipeline: &ValidatedPipeline,
     observed: &Observed,
+    current: &HashSet<String>,
     cache: &mut Cache,
 ) -> BTreeMap<String, String> {
     let now = Timestamp::now();
@@ -225,7 +228,12 @@ async fn warnings(
         .jobs_without_pods()
         .filter(|job| is_slow(*job, now))
         .filter_map(ResourceExt::uid);
-    let slow: Vec<String> = pods.chain(jobs).collect();
+    let ended = observed
+        .jobs
+        .iter()
+        .filter(|job| current.contains(&job.name_any()) && job_has_ended(job) && observed.pods_of_job(job).is_empty())
+        .filter_map(|job| job.uid());
+    let slow: Vec<String> = pods.chain(jobs).chain(ended).collect();
     cache.warnings.retain(|uid, _| slow.contains(uid));
     let api: Api<Event> = Api::namespaced(client.clone(), &pipeline.namespace);
     let mut found = BTreeMap::new();

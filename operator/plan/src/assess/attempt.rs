@@ -17,7 +17,7 @@ use crate::runs::RunType;
 /// How long after its deadline a Job may take to end; then it counts as stuck.
 const STUCK_SECONDS: i32 = 120;
 
-/// What is said of an attempt while nothing is in its way.
+/// The words for an attempt while nothing is in its way.
 const UNHINDERED: [Reason; 3] = [Reason::Pending, Reason::Running, Reason::EarlierPodEnds];
 
 /// Where an attempt stands.
@@ -98,7 +98,7 @@ pub(crate) fn judge(
     let launch_hash = job.annotations().get(labels::LAUNCH_HASH).cloned();
     if let Some(end) = job::end(job) {
         let mut ending = ended(&end, pods.first().copied(), &name, || {
-            timed_out(status, timeout_seconds)
+            timed_out(status, observed.obstacle_of(job, now), timeout_seconds)
         });
         ending.launch_hash = launch_hash;
         return AttemptState::Ended(ending);
@@ -114,7 +114,7 @@ pub(crate) fn judge(
     }
     let stuck_at = stuck_time(status, job, timeout_seconds, now);
     if now >= stuck_at {
-        let mut ending = timed_out(status, timeout_seconds);
+        let mut ending = timed_out(status, observed.obstacle_of(job, now), timeout_seconds);
         ending.launch_hash = launch_hash;
         return AttemptState::Stuck {
             job_uid: job.uid(),
@@ -219,12 +219,17 @@ fn worker_ended(terminated: &k8s_openapi::api::core::v1::ContainerStateTerminate
     }
 }
 
-fn timed_out(status: &StageRunStatus, timeout_seconds: i32) -> Ending {
-    // What was last said of the attempt is the only trace of a pod that never started.
-    let hindered = conditions::find(&status.conditions, "Succeeded")
-        .filter(|last| !UNHINDERED.contains(&Reason::read(&last.reason)));
-    let help = match hindered {
-        Some(last) => format!("its pod did not start: {}: {}", last.reason, last.message),
+/// `obstacle`: what keeps the pod from starting, or kept it from being made, as far as Kubernetes still shows it.
+fn timed_out(status: &StageRunStatus, obstacle: Option<Obstacle>, timeout_seconds: i32) -> Ending {
+    // A pod that runs out of time is deleted: of one that never started no more is left than the word for why.
+    let of_deleted = || {
+        let last = conditions::find(&status.conditions, "Succeeded")?;
+        let reason = Reason::read(&last.reason);
+        let meaning = reason.meaning();
+        (!UNHINDERED.contains(&reason)).then(|| Obstacle::new(reason, meaning))
+    };
+    let help = match obstacle.or_else(of_deleted) {
+        Some(Obstacle { reason, message, .. }) => format!("its pod did not start: {reason}: {message}"),
         None => "raise it, or look at what the worker waited for".to_owned(),
     };
     Ending {

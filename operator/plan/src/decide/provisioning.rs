@@ -10,10 +10,11 @@ use super::retention;
 use crate::build::settings::Launch;
 use crate::model::action::Plan;
 use crate::model::cluster::Contract;
+use crate::model::job::{self, JobEnd};
 use crate::model::obstacle::Obstacle;
 use crate::model::pipeline::ValidatedPipeline;
+use crate::model::pod;
 use crate::model::time::{self, whole_seconds};
-use crate::model::{job, pod};
 use crate::stages::{Basis, Place, provisioner};
 
 const BACK_OFF_SECONDS: i32 = 5;
@@ -31,8 +32,10 @@ const DEPENDENCIES: usize = 30;
 pub(crate) struct Provisioning {
     /// Everything is as it must be for this very spec.
     pub done: bool,
-    /// The provisioner has told what it found for this very spec, image and configuration.
+    /// The provisioner has reported what it found for this very spec, image and configuration.
     reported: bool,
+    /// The last try did not succeed, or something keeps the one under way from starting.
+    in_trouble: bool,
     pub status: Option<ProvisioningStatus>,
     pub dependencies: Vec<Dependency>,
     pub contract: Option<ContractStatus>,
@@ -50,6 +53,7 @@ pub(crate) fn step(basis: &Basis<'_>) -> Provisioning {
     let mut provisioning = Provisioning {
         done: false,
         reported: false,
+        in_trouble: false,
         status: stored.provisioning.clone(),
         dependencies: reported(basis),
         contract: stored.contract.clone(),
@@ -141,6 +145,7 @@ impl Provisioning {
                     status.attempt += 1;
                     status.retry_time = None;
                 } else {
+                    self.in_trouble = true;
                     self.plan.wake_at = Some(retry.0);
                 }
             }
@@ -170,6 +175,8 @@ impl Provisioning {
         self.plan.wake_at = Some(time::later(now, CONTRACT_SECONDS));
         let name = provisioner::name(pipeline, &status.hash, status.attempt);
         let Some(job) = observed.job(&name) else {
+            // Until the next try is seen, what is known is how the last one ended.
+            self.in_trouble = status.attempt > 1;
             let job = provisioner::job(pipeline, basis.config, launch, status.attempt);
             self.plan.create_jobs = vec![job];
             return;
@@ -192,18 +199,25 @@ impl Provisioning {
                     basis,
                 );
             }
-            None if job::end(job).is_some() => {
-                let mut message = "the provisioner ended and left no report".to_owned();
-                if let Some(before) = &status.message {
-                    message = format!("{message}; before that: {before}");
-                }
-                self.failed(status, &message, basis);
-            }
             None => {
-                let message = observed
+                let obstacle = observed
                     .obstacle_of(job, now)
                     .map(|obstacle| format!("{}: {}", obstacle.reason, obstacle.message));
-                status.message = message.map(|message| cut(&message, 1024));
+                match job::end(job) {
+                    None => {
+                        self.in_trouble = obstacle.is_some();
+                        status.message = obstacle.map(|message| cut(&message, 1024));
+                    }
+                    Some(end) => {
+                        let message = "the provisioner ended and left no report";
+                        let message = match (obstacle, end) {
+                            (Some(obstacle), _) => format!("{message}: {obstacle}"),
+                            (None, JobEnd::Failed { reason, message: why }) => format!("{message}: {reason}: {why}"),
+                            (None, JobEnd::Complete) => message.to_owned(),
+                        };
+                        self.failed(status, &message, basis);
+                    }
+                }
             }
         }
     }
@@ -242,6 +256,7 @@ impl Provisioning {
         let seed = format!("{} {}", basis.pipeline.uid, status.attempt);
         let retry = time::after(whole_seconds(basis.now), time::jittered(wait, &seed));
         let retry = whole_seconds(retry);
+        self.in_trouble = true;
         status.message = Some(cut(message, 1024));
         status.retry_time = Some(Time(retry));
         self.plan.wake_at = Some(retry);
@@ -261,8 +276,8 @@ impl Provisioning {
             return missing(&unmet);
         }
         match &status.message {
-            Some(message) => Obstacle::new(Reason::ProvisioningFailed, message),
-            None => Obstacle::new(
+            Some(message) if self.in_trouble => Obstacle::new(Reason::ProvisioningFailed, message),
+            _ => Obstacle::new(
                 Reason::Provisioning,
                 "the provisioner looks at what the pipeline depends on",
             ),

@@ -52,6 +52,18 @@ fn what_a_stage_begins_with_is_known_before_it_may_begin() {
 }
 
 #[test]
+fn whether_the_provisioner_fails_is_not_read_from_words_for_people() {
+    let mut world = World::new(YAML);
+    world.settle();
+    world.observed.jobs.clear();
+    let stored = world.pipeline.status.as_mut().expect("a status");
+    stored.provisioning.as_mut().expect("a try").message = Some("written for people".to_owned());
+    let status = world.plan().status.expect("a status");
+    let ready = medallion_plan::conditions::find(&status.conditions, "Ready").expect("a condition");
+    assert_eq!(ready.reason, "Provisioning", "{}", ready.message);
+}
+
+#[test]
 fn a_warehouse_that_is_not_there_stops_the_warehouse_alone() {
     let mut world = World::new(YAML);
     world.settle();

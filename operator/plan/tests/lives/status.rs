@@ -142,6 +142,24 @@ fn what_keeps_pods_from_being_made_is_said_with_the_fix() {
 }
 
 #[test]
+fn why_the_pod_of_an_attempt_that_ran_out_of_time_did_not_start_is_known_without_reading_messages() {
+    let mut world = started();
+    happens(&mut world, Step::Bronze(3));
+    happens(&mut world, attempt(Stage::Silver, Outcome::ImageNotPulled));
+    world.step(attempt(Stage::Silver, Outcome::TimedOut));
+    for run in &mut world.observed.runs {
+        for condition in &mut run.status.as_mut().expect("a status").conditions {
+            condition.message = "written for people".to_owned();
+        }
+    }
+    world.settle();
+    let failure = world.runs(Stage::Silver)[0].status.clone().unwrap().failures[0].clone();
+    let reason = Reason::ImageNotPulled;
+    let why = format!("its pod did not start: {reason}: {}", reason.meaning());
+    assert!(failure.message.contains(&why), "{}", failure.message);
+}
+
+#[test]
 fn a_worker_that_failed_and_runs_again_is_not_merely_starting() {
     let mut world = started();
     happens(&mut world, Step::Crashed(Stage::Bronze));

@@ -112,6 +112,21 @@ async fn the_pod_with_the_report_of_an_ended_job_is_asked_for() {
 }
 
 #[tokio::test]
+async fn why_a_job_got_no_pod_is_asked_for_also_when_it_has_run_out_of_time() {
+    let world = with_run();
+    let status = json!({"conditions": [{"type": "Failed", "status": "True", "reason": "DeadlineExceeded"}]});
+    world.server.put("jobs", job(&status));
+    let event = json!({
+        "metadata": {"name": "refused"}, "involvedObject": {"uid": "job"},
+        "type": "Warning", "message": "exceeded quota",
+    });
+    world.server.put("events", event);
+    world.watch();
+    let observed = gathered(&world, &mut Cache::default()).await.unwrap();
+    assert_eq!(observed.warnings.get("job").map(String::as_str), Some("exceeded quota"));
+}
+
+#[tokio::test]
 async fn what_is_known_of_the_contract_stays_while_it_cannot_be_read() {
     let (world, mut cache) = (World::new(), Cache::default());
     let found = gathered(&world, &mut cache).await.unwrap().contract;

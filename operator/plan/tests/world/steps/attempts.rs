@@ -27,6 +27,7 @@ impl World {
                 reason,
             })
         };
+        let was_refused = job.uid().is_some_and(|uid| self.observed.warnings.contains_key(&uid));
         let (container_state, end) = match outcome {
             Outcome::Pending => (Some(waiting("ContainerCreating", "")), None),
             Outcome::ImageNotPulled => (Some(waiting("ImagePullBackOff", "no such image")), None),
@@ -56,6 +57,8 @@ impl World {
             Outcome::Evicted => (Some(ended(143, None, None)), Some(("Failed", ""))),
             Outcome::ReportLost => (Some(ended(0, None, None)), Some(("Complete", ""))),
             Outcome::PodLost => (None, Some(("Failed", "BackoffLimitExceeded"))),
+            // It never got a pod.
+            Outcome::TimedOut if was_refused => (None, Some(("Failed", "DeadlineExceeded"))),
             Outcome::TimedOut => (Some(ended(143, None, None)), Some(("Failed", "DeadlineExceeded"))),
             Outcome::JobGone => {
                 self.remove_job(&job.name_any());
