@@ -137,11 +137,15 @@ fn one<'a>(
 
     let active = runs.active().and_then(|run| Some((run, runs::of(run)?)));
     let step = active.map(|(run, kind)| {
+        let is_other = |product: &&Product| runs.product_of(run).is_some_and(|begun| begun != product.digest);
         let context = RunContext {
             kind,
             observed: basis.observed,
             rules,
             launch,
+            upstream_takes_up: product
+                .as_ref()
+                .filter(|product| upstream.outdated && is_other(product)),
             request: trigger::open_request(basis, &runs),
             created: basis.pipeline.created,
             now: basis.now,

@@ -20,6 +20,7 @@ use crate::model::cluster::Observed;
 use crate::model::conditions::{self, Wanted};
 use crate::model::kept_pod::Pod;
 use crate::model::obstacle::Obstacle;
+use crate::model::product::Product;
 use crate::model::time::{self, whole_seconds};
 use crate::model::wish::BatchRules;
 use crate::model::{names, pod, run};
@@ -41,6 +42,8 @@ pub(crate) struct RunContext<'a> {
     pub rules: &'a BatchRules,
     /// What Jobs are made from now.
     pub launch: &'a StageLaunch<'a>,
+    /// What decides the product, where it is another one than the run was begun with and a stage before is to take it up first.
+    pub upstream_takes_up: Option<&'a Product>,
     /// The newest `requested-at`, while no run of the stage answers it: it takes away the wait under way when it came, and no other.
     pub request: Option<&'a str>,
     /// When the pipeline was made, by the server's clock.
@@ -141,6 +144,12 @@ impl Stepper<'_> {
                         pod.name_any()
                     );
                     self.unknown(&Reason::EarlierPodEnds, &message);
+                } else if let Some(product) = self.context.upstream_takes_up {
+                    let message = format!(
+                        "the {} was changed, and a stage before takes it up first: what it makes may be needed; the Job is made when it has",
+                        product.made_by
+                    );
+                    self.unknown(&Reason::RollingOut, &message);
                 } else if let Some(obstacle) = self.context.launch.obstacle() {
                     self.unknown(&obstacle.reason, &obstacle.message);
                 } else if self.context.launch.hash().is_some() {

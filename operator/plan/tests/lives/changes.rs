@@ -48,16 +48,16 @@ fn a_changed_dbt_project_starts_silver_then_gold_once_and_says_so() {
         happens(&mut world, Step::Pass(3600));
     }
     assert_eq!(counts(&world), [2, 2, 1], "a run with nothing to do is not made again");
-    let told = &world.events.last().unwrap().note;
+    let note = &world.events.last().unwrap().note;
     assert!(
-        told.starts_with("purchase-orders-gold-000002 (changed dbt project): "),
-        "{told}"
+        note.starts_with("purchase-orders-gold-000002 (changed dbt project): "),
+        "{note}"
     );
     assert_eq!(world.condition("Healthy").0, "True", "{:?}", world.condition("Healthy"));
 }
 
 #[test]
-fn why_a_run_was_started_is_told_in_a_few_words() {
+fn why_a_run_was_started_is_said_in_a_few_words() {
     let mut world = loaded();
     for stage in Stage::BATCH {
         assert_eq!(started_by(&world, stage), "new data");
@@ -79,11 +79,15 @@ fn why_a_run_was_started_is_told_in_a_few_words() {
     happens(&mut world, attempt(Stage::Silver, Outcome::RecordError));
     happens(&mut world, image("2"));
     assert_eq!(started_by(&world, Stage::Silver), "changed dbt project");
-    let told = world
+    let saying_so = world
         .events
         .iter()
         .filter(|event| event.note.contains(" (requested): "));
-    assert!(told.count() > 1, "each failed attempt says it too: {:?}", world.events);
+    assert!(
+        saying_so.count() > 1,
+        "each failed attempt says it too: {:?}",
+        world.events
+    );
 }
 
 #[test]
@@ -262,4 +266,43 @@ fn after_a_failed_gold_run_a_changed_project_still_goes_through_silver_first() {
     assert_eq!(started_by(&world, Stage::Gold), "changed dbt project");
     happens(&mut world, attempt(Stage::Gold, Outcome::Succeeded));
     assert_eq!(counts(&world), [4, 3, 2]);
+}
+
+#[test]
+fn the_next_attempt_of_a_gold_run_takes_a_change_up_only_after_silver_too() {
+    let mut world = loaded();
+    happens(&mut world, Step::Bronze(4));
+    happens(&mut world, attempt(Stage::Silver, Outcome::Succeeded));
+    happens(&mut world, attempt(Stage::Gold, Outcome::EnvironmentError));
+    happens(&mut world, Step::Pass(1));
+    happens(&mut world, image("2"));
+    happens(&mut world, Step::Pass(300));
+    assert_eq!(counts(&world), [3, 2, 1]);
+    let gold = world.active_run(Stage::Gold).expect("a run").status.clone().unwrap();
+    assert_eq!(gold.attempt, 2, "its turn has come");
+    assert!(
+        world.active_job(Stage::Gold).is_none(),
+        "gold may read what only the new silver has"
+    );
+    let succeeded = &gold.conditions[0];
+    assert_eq!(succeeded.reason, "RollingOut", "{}", succeeded.message);
+    assert!(succeeded.message.contains("dbt project"), "{}", succeeded.message);
+
+    happens(&mut world, attempt(Stage::Silver, Outcome::AlreadyCommitted));
+    assert!(world.active_job(Stage::Gold).is_some());
+    happens(&mut world, attempt(Stage::Gold, Outcome::Succeeded));
+    happens(&mut world, Step::Pass(3600));
+    assert_eq!(counts(&world), [3, 2, 2], "that attempt was made by the new project");
+}
+
+#[test]
+fn the_next_attempt_of_a_gold_run_waits_for_no_silver_that_pauses_alone() {
+    let mut world = loaded();
+    happens(&mut world, Step::Bronze(4));
+    happens(&mut world, attempt(Stage::Silver, Outcome::Succeeded));
+    happens(&mut world, attempt(Stage::Gold, Outcome::EnvironmentError));
+    happens(&mut world, Step::Spec(json!({"stages": {"silver": {"suspend": true}}})));
+    happens(&mut world, image("2"));
+    happens(&mut world, Step::Pass(300));
+    assert!(world.active_job(Stage::Gold).is_some());
 }
