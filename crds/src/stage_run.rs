@@ -98,7 +98,7 @@ pub struct Process {
 /// Whether a run works or only tells what it would do.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
 pub enum RunMode {
-    /// Only what would be done is told.
+    /// Only what would be done is reported.
     Plan,
     /// The work is done.
     #[default]

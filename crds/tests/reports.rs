@@ -113,7 +113,7 @@ fn a_packed_report_that_is_damaged_is_no_report() {
 }
 
 #[test]
-fn findings_of_a_provisioner_without_end_are_told_in_short() {
+fn findings_of_a_provisioner_without_end_are_reported_in_short() {
     let dependency = |number: usize| Dependency {
         kind: DependencyKind::SilverBucket,
         name: format!("Bucket/{}", noise(number, NAME_LETTERS, MAX_NAME)),

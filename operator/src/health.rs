@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn the_lease_is_told_of_in_words_of_its_own() {
+    fn the_lease_is_reported_in_words_of_its_own() {
         let (health, begin) = (Health::default(), Instant::now());
         let lease = health.lease();
         assert_eq!(health.obstacle(begin).unwrap(), "the Lease has not been read yet");

@@ -48,7 +48,7 @@ mount them, the operator never reads them), pod exec and logs, wildcards, Custom
 - apiGroups: [""]
   resources: [events]
   verbs: [list]
-# What happened is told as events on the Pipeline.
+# What happened is published as events on the Pipeline.
 - apiGroups: [events.k8s.io]
   resources: [events]
   verbs: [create, patch]

@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_refusal_is_told_in_the_words_of_the_server_alone() {
+    async fn a_refusal_is_reported_in_the_words_of_the_server_alone() {
         let status = Status::failure("pods \"x\" is forbidden: exceeded quota", "Forbidden").with_code(403);
         let refused = async { Err::<(), _>(kube::Error::Api(status.boxed())) };
         let error = call(|| "create Job x".to_owned(), refused).await.unwrap_err();

@@ -264,7 +264,7 @@ pub(crate) fn same_owner(found: &ObjectMeta, wanted: &ObjectMeta, kind: &'static
     }
 }
 
-/// Children of this pipeline that go, told by `Kind/name`, pods first.
+/// Children of this pipeline that go, known by `Kind/name`, pods first.
 pub(crate) fn leaving<'a>(
     room: &'a Room,
     pipeline: &'a ValidatedPipeline,

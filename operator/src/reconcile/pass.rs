@@ -122,7 +122,7 @@ pub(crate) async fn guarded(context: &Context, key: &PipelineKey) -> Option<Dura
 
 /// Things that name a pipeline that does not exist.
 async fn without_pipeline(context: &Context, key: &PipelineKey, room: &Room) -> Option<Duration> {
-    match unknown::tell(context, key, room).await {
+    match unknown::settle(context, key, room).await {
         Ok(()) => None,
         Err(error) => {
             tracing::warn!(pipeline = %key, %error, "the status of runs of a missing Pipeline could not be written");

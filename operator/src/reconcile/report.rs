@@ -1,4 +1,4 @@
-//! Writes the pipeline's status, when it has changed, and tells what happened by events. Talks to the Kubernetes API.
+//! Writes the pipeline's status, when it has changed, and publishes what happened as events. Talks to the Kubernetes API.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -1,4 +1,4 @@
-//! Tells runs of a pipeline that does not exist what they wait for, and ends those whose pipeline was deleted while they worked. Talks to the Kubernetes API.
+//! Says on runs of a pipeline that does not exist what they wait for, and ends those whose pipeline was deleted while they worked. Talks to the Kubernetes API.
 
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
@@ -17,7 +17,7 @@ use crate::reconcile::{children, report};
 use crate::watch::room::Room;
 
 /// Writes the status of each run that waits for the pipeline, ends each that it has left behind, and says which cannot be read.
-pub(crate) async fn tell(context: &Context, key: &PipelineKey, room: &Room) -> Result<(), CallError> {
+pub(crate) async fn settle(context: &Context, key: &PipelineKey, room: &Room) -> Result<(), CallError> {
     for run in room.unreadable.values() {
         if let Err(invalid) = &run.0 {
             report::unreadable(context, &**run, &invalid.error).await;

@@ -171,6 +171,6 @@ mod tests {
         let now = Instant::now();
         assert_eq!(shared.health.obstacle(now).as_deref(), obstacle);
         let new = shared.health.failed(id, "the next try", now);
-        assert_eq!(new, well, "a trouble that is known is not told again");
+        assert_eq!(new, well, "a trouble that is known is not reported again");
     }
 }

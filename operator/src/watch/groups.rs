@@ -70,7 +70,7 @@ mod tests {
         assert_eq!(groups.other_holder(&key("a")), Some(("g".to_owned(), key("b"))));
         assert_eq!(groups.other_holder(&key("b")), None);
         assert!(groups.set(&key("a"), group("g", 30)).is_empty(), "nothing is new");
-        assert_eq!(groups.set(&key("b"), None), [key("a")], "the next one is told");
+        assert_eq!(groups.set(&key("b"), None), [key("a")], "it is news for the next one");
         assert_eq!(groups.other_holder(&key("a")), None);
     }
 

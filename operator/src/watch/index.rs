@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_is_filed_under_its_pipeline_and_told_once() {
+    fn an_object_is_filed_under_its_pipeline_and_is_news_once() {
         let index = index();
         assert_eq!(keys(&index.put("Job", Some(key("a")), job("j", "1"))), [key("a")]);
         assert!(
@@ -411,7 +411,7 @@ mod tests {
     }
 
     #[test]
-    fn a_consumer_group_has_one_holder_and_the_next_is_told_when_it_goes() {
+    fn a_consumer_group_has_one_holder_and_it_is_news_for_the_next_when_it_goes() {
         let index = index();
         index.put_pipeline(pipeline("old", "2026-01-01T00:00:00Z"));
         let news = index.put_pipeline(pipeline("new", "2026-01-02T00:00:00Z"));

@@ -74,7 +74,7 @@ impl Part for GuardedRun {
         self.meta()
     }
 
-    /// It is told once of each that comes or changes.
+    /// Each that comes or changes is reported once.
     fn urgency(change: &Change<'_, Self>, _: &Room) -> Option<Urgency> {
         change.after.map(|_| Urgency::Now)
     }

@@ -28,9 +28,9 @@ pub(crate) struct Streaming<'a> {
     pub rolled_out: bool,
     /// An autoscaler has changed the number of pods, and as many as before are ready.
     pub scales: bool,
-    /// Why the progress of not all pods is known, of those that have had time to tell.
+    /// Why the progress of not all pods is known, of those that have had time to report it.
     pub unmeasured: Option<Obstacle>,
-    /// When a pod that has not told anything yet should have.
+    /// When a pod that has not reported anything yet should have.
     pub turns_at: Option<Timestamp>,
 }
 
@@ -48,10 +48,10 @@ pub(crate) struct Figures {
     pub topic_id: Option<String>,
 }
 
-/// How long a pod may run before it tells how it is getting on.
+/// How long a pod may run before it reports how it is getting on.
 const FIRST_ANSWER_SECONDS: i32 = 15;
 
-/// In how many steps the use of what a source keeps is told, so that a status does not tick.
+/// In how many steps the use of what a source keeps is reported, so that a status does not tick.
 const RETENTION_STEPS: i64 = 100;
 
 /// All streaming stages. `planned` is what is planned for the cluster; `waits_for` tells why nothing is for a stage, if so.

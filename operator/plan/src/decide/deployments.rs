@@ -103,7 +103,7 @@ fn name(basis: &Basis<'_>, place: Place<'_>) -> String {
     names::child(&basis.pipeline.name, place.entry.worker())
 }
 
-/// What stays, if it can be told: until the new pods stand, an old one that is lost is made again, and mounts what it was made with.
+/// What stays, if it is known: until the new pods stand, an old one that is lost is made again, and mounts what it was made with.
 pub(crate) fn keep(
     basis: &Basis<'_>,
     provisioning: &Provisioning,

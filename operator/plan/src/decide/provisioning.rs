@@ -354,7 +354,7 @@ fn missing(unmet: &[Dependency]) -> Obstacle {
 fn reported(basis: &Basis<'_>) -> Vec<Dependency> {
     let is_own = |dependency: &Dependency| match dependency.kind {
         DependencyKind::Secret => true,
-        // The provisioner tells of the contract in it.
+        // The provisioner reports on the contract in it.
         DependencyKind::Contract => dependency.name.starts_with(CONFIG_MAP),
         _ => false,
     };

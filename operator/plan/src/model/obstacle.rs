@@ -89,7 +89,7 @@ impl Obstacle {
         })
     }
 
-    /// Why no pod is made at all, in the words of what should make it; no pod can tell.
+    /// Why no pod is made at all, in the words of what should make it; there is no pod to say it.
     pub fn refused(message: &str, namespace: &str) -> Self {
         Self::explained(Reason::PodRefused, message, namespace)
     }
@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_quota_on_what_a_pod_does_not_name_is_told_with_the_helm_value() {
+    fn a_quota_on_what_a_pod_does_not_name_is_reported_with_the_helm_value() {
         for (resources, values) in [
             ("limits.cpu for: gateway", "set sizes.<size>.resources.limits.cpu of"),
             ("limits.cpu", "set sizes.<size>.resources.limits.cpu of"),
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_range_of_limits_is_told_with_the_helm_value() {
+    fn a_range_of_limits_is_reported_with_the_helm_value() {
         let message = "pods \"x\" is forbidden: maximum memory usage per Container is 64Mi, but limit is 1Gi";
         let obstacle = Obstacle::refused(message, "shop");
         assert_eq!(obstacle.reason, Reason::QuotaExceeded);

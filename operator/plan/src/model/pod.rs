@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a_worker_of_any_kind_that_needs_more_memory_is_told_by_the_same_word() {
+    fn a_worker_of_any_kind_that_needs_more_memory_is_reported_by_the_same_word() {
         let killed = json!({"terminated": {"exitCode": 137, "reason": "OOMKilled"}});
         let found = obstacle_of(&json!({"state": {"waiting": {"reason": "CrashLoopBackOff"}}, "lastState": killed}));
         assert_eq!(found.reason, Reason::OutOfMemory);

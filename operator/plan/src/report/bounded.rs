@@ -1,4 +1,4 @@
-//! Keeps a status within what an object may hold: words are shortened, what is told elsewhere is left out, positions never. No network.
+//! Keeps a status within what an object may hold: words are shortened, what stands elsewhere is left out, positions never. No network.
 
 use medallion_crds::Stage;
 use medallion_crds::pipeline::PipelineStatus;
@@ -10,7 +10,7 @@ use crate::stages::StageEntry;
 /// A status has at most so many bytes as JSON.
 const STATUS_BYTES: usize = 32 * 1024;
 
-/// The status within its bound. Words are shortened as far as it takes; before they say next to nothing, what the runs tell as well
+/// The status within its bound. Words are shortened as far as it takes; before they say next to nothing, what the runs say as well
 /// is left out.
 pub(crate) fn bounded(status: PipelineStatus, table: &[StageEntry]) -> Result<PipelineStatus, serde_json::Error> {
     let steps: [&dyn Fn(&mut PipelineStatus); 7] = [

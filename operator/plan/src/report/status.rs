@@ -1,4 +1,4 @@
-//! The pipeline's status, put together, and the events that tell of its turns. No network.
+//! The pipeline's status, put together, and the events of its turns. No network.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use medallion_crds::pipeline::{
@@ -60,7 +60,7 @@ pub(crate) fn report(
     };
     let status = bounded::bounded(status, basis.table).map_err(PlanError::Status)?;
     let turns = streaming.iter().filter_map(|stage| stage.turns_at).min();
-    // Why a pod does not start, or is not made, is told by events, which nobody watches.
+    // Why a pod does not start, or is not made, stands in events, which nobody watches.
     let starting =
         observed.pods.iter().any(|pod| pod::is_starting(pod)) || observed.jobs_without_pods().next().is_some();
     let looks = [

@@ -30,7 +30,7 @@ fn the_stage_fails_only_while_its_newest_run_has() {
 }
 
 #[test]
-fn a_time_between_two_seconds_is_told_as_it_is_stored() {
+fn a_time_between_two_seconds_is_reported_as_it_is_stored() {
     let mut world = started();
     happens(&mut world, Step::Bronze(3));
     happens(&mut world, attempt(Stage::Silver, Outcome::Succeeded));
@@ -258,7 +258,7 @@ fn what_a_pod_that_has_just_begun_may_have_to_do_counts_until_it_can_tell() {
     assert_eq!(
         world.stage(Stage::Persist).oldest_pending_time,
         None,
-        "it should have told by now"
+        "it should have reported by now"
     );
 }
 
@@ -324,8 +324,8 @@ fn a_port_that_does_not_answer_is_named_within_half_a_minute_and_a_warning() {
     }
     happens(&mut world, Step::Pass(20));
     assert_eq!(world.condition("Healthy").1, "Unreachable");
-    let told = world.events.iter().find(|event| event.reason == Reason::Unreachable);
-    assert!(told.is_some_and(|event| event.warning));
+    let event = world.events.iter().find(|event| event.reason == Reason::Unreachable);
+    assert!(event.is_some_and(|event| event.warning));
 }
 
 #[test]
@@ -349,11 +349,11 @@ fn a_first_failed_attempt_is_an_event_and_the_second_a_matter_of_health() {
     let mut world = started();
     happens(&mut world, Step::Bronze(3));
     happens(&mut world, attempt(Stage::Silver, Outcome::EnvironmentError));
-    let told = world
+    let said = world
         .events
         .iter()
         .any(|event| event.warning && event.reason.as_str() == "LakeUnavailable");
-    assert!(told, "{:?}", world.events);
+    assert!(said, "{:?}", world.events);
     assert_eq!(world.condition("Healthy").0, "True", "{:?}", world.condition("Healthy"));
     let silver = world.stage(Stage::Silver);
     assert_eq!(
@@ -489,7 +489,7 @@ fn what_an_autoscaler_adds_is_no_reason_to_be_unready() {
     }
     assert!(world.events.iter().all(|event| event.about != "Ready"));
 
-    // What keeps the new pod from starting is told.
+    // What keeps the new pod from starting is reported.
     world
         .observed
         .warnings

@@ -7,7 +7,7 @@ use crate::world::{Outcome, Step, World};
 use crate::{YAML, attempt, happens, started};
 
 #[test]
-fn a_committed_run_whose_job_is_held_open_ends_and_is_told() {
+fn a_committed_run_whose_job_is_held_open_ends_and_is_reported() {
     let mut world = started();
     happens(&mut world, Step::Bronze(3));
     let job = world.active_job(Stage::Silver).unwrap().name_any();
@@ -42,7 +42,7 @@ fn a_failed_attempt_whose_job_is_held_open_is_made_again() {
 }
 
 #[test]
-fn a_provisioner_beside_a_stranger_is_heard() {
+fn the_report_of_a_provisioner_beside_a_stranger_is_read() {
     let mut world = World::new(YAML);
     world.settle();
     world.step(Step::Provisioned);

@@ -135,12 +135,12 @@ async fn settings_that_an_earlier_version_made_for_the_run_become_the_jobs() {
 }
 
 #[tokio::test]
-async fn settings_that_are_refused_are_told_in_words_and_the_job_stands() {
+async fn settings_that_are_refused_are_reported_in_words_and_the_job_stands() {
     let mut operator = Operator::new();
     operator.world.server.refuse("POST configmaps", 403);
     let outcome = operator.apply(&attempt("a")).await;
-    let told = failure::words(&outcome.failures, "shop").expect("words").message;
-    assert!(told.contains(&format!("ConfigMap/{NAME}")), "{told}");
+    let message = failure::words(&outcome.failures, "shop").expect("words").message;
+    assert!(message.contains(&format!("ConfigMap/{NAME}")), "{message}");
     assert!(operator.world.server.get("jobs", NAME).is_some());
     assert!(outcome.again.is_some(), "it is tried again");
 }

@@ -1,4 +1,4 @@
-//! A pipeline, an API server in memory, and an operator that watches it when it is told to. No network.
+//! A pipeline, an API server in memory, and an operator that watches it when a test says so. No network.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
