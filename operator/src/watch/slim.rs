@@ -66,10 +66,13 @@ fn metadata(metadata: &mut ObjectMeta) {
 pub(crate) fn child<K: Resource>(object: &K) -> StoredChild {
     let mut small = object.meta().clone();
     let writers = small.managed_fields.take().unwrap_or_default();
-    // What is written at a subresource (a status, an autoscaler's scale) is not the child as it was planned.
+    // A status is not the child as it was planned; its scale is, although it is written apart.
     let direct = || writers.iter().filter(|writer| writer.subresource.is_none());
+    let of_scale = writers
+        .iter()
+        .filter(|writer| writer.subresource.as_deref() == Some("scale"));
     let stored = StoredChild {
-        has_other_writers: direct().any(|writer| {
+        has_other_writers: direct().chain(of_scale).any(|writer| {
             let fields = writer.fields_v1.as_ref().and_then(|fields| fields.0.as_object());
             writer.manager.as_deref() != Some(labels::MANAGER)
                 && fields.is_some_and(|fields| {
@@ -114,7 +117,12 @@ mod tests {
         assert_eq!(written_by("kubectl-edit", "Update", None, "f:spec"), (true, false));
         assert_eq!(written_by("kubectl-edit", "Update", None, "f:data"), (true, false));
         assert_eq!(
-            written_by("autoscaler", "Update", Some("scale"), "f:spec"),
+            written_by("kubectl", "Update", Some("scale"), "f:spec"),
+            (true, false),
+            "what has been scaled is not as it was planned"
+        );
+        assert_eq!(
+            written_by("controller", "Update", Some("status"), "f:status"),
             (false, false)
         );
         assert_eq!(written_by("controller", "Update", None, "f:metadata"), (false, false));

@@ -391,15 +391,22 @@ async fn a_changed_spec_is_put_right_and_so_is_one_that_was_changed_while_nobody
     let plan = children(operator.children());
     operator.apply(&plan).await;
     operator.world.watch();
-    for started_anew in [false, true] {
+    let ways = [("kubectl-edit", None), ("kubectl", Some("scale"))];
+    for (started_anew, (manager, subresource)) in [false, true].into_iter().flat_map(|anew| ways.map(|way| (anew, way)))
+    {
         operator
             .world
             .server
             .edit("deployments", "orders-deployment", |object| {
                 object["spec"]["replicas"] = json!(7);
                 object["metadata"]["generation"] = json!(object["metadata"]["generation"].as_i64().unwrap() + 1);
+                // By nobody else: each way is enough by itself.
                 let writers = object["metadata"]["managedFields"].as_array_mut().unwrap();
-                writers.push(json!({"manager": "kubectl-edit", "operation": "Update", "fieldsV1": {"f:spec": {}}}));
+                writers.retain(|writer| writer["manager"] == labels::MANAGER);
+                writers.push(json!({
+                    "manager": manager, "operation": "Update", "subresource": subresource,
+                    "fieldsV1": {"f:spec": {"f:replicas": {}}},
+                }));
             });
         operator.world.watch();
         if started_anew {
@@ -408,7 +415,10 @@ async fn a_changed_spec_is_put_right_and_so_is_one_that_was_changed_while_nobody
         operator.apply(&plan).await;
         operator.world.watch();
         let object = operator.world.server.get("deployments", "orders-deployment").unwrap();
-        assert_eq!(object["spec"]["replicas"], 1, "started anew: {started_anew}");
+        assert_eq!(
+            object["spec"]["replicas"], 1,
+            "by {manager}, started anew: {started_anew}"
+        );
         operator.world.server.requests();
         operator.apply(&plan).await;
         assert!(operator.world.server.writes().is_empty(), "once");
