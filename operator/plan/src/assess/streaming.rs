@@ -285,5 +285,6 @@ fn hindered(basis: &Basis<'_>, pods: &[&Pod]) -> Option<Obstacle> {
             basis.now,
         )
         .or_else(|| ended().map(pod::started_again))
+        .or_else(|| pod::held_back(pod))
     })
 }

@@ -118,7 +118,7 @@ fn waiting(container: &ContainerStatus, namespace: &str) -> Option<Obstacle> {
     let reason = waiting.reason.as_deref()?;
     let message = waiting.message.as_deref().unwrap_or_default();
     match reason {
-        "ContainerCreating" | "PodInitializing" => None,
+        BEING_MADE | "PodInitializing" => None,
         "CrashLoopBackOff" => Some(crash(container)),
         "ErrImagePull" | "ImagePullBackOff" | "InvalidImageName" => Some(Obstacle::new(
             Reason::ImageNotPulled,
@@ -190,6 +190,9 @@ pub fn worker_state(pod: &Pod) -> Option<&ContainerState> {
     container(pod)?.state.as_ref()
 }
 
+/// What is said of a container that is on its way up.
+const BEING_MADE: &str = "ContainerCreating";
+
 /// How long the worker may have ended before the pod has: then something else keeps the pod.
 const HELD_SECONDS: i32 = 20;
 
@@ -200,12 +203,35 @@ pub(crate) fn held_by(pod: &Pod, now: Timestamp) -> Option<Vec<&str>> {
         return None;
     }
     let all = pod.status.as_ref()?.container_statuses.as_deref()?;
-    let running = all.iter().filter(|container| {
+    // One that has never come up keeps it as well.
+    let staying = all.iter().filter(|container| {
         let state = container.state.as_ref();
-        state.is_some_and(|state| state.running.is_some())
+        state.is_none_or(|state| state.terminated.is_none())
     });
-    let names: Vec<_> = running.map(|container| container.name.as_str()).collect();
+    let names: Vec<_> = staying.map(|container| container.name.as_str()).collect();
     (!names.is_empty()).then_some(names)
+}
+
+/// The container that keeps a pod from being ready although its worker works: others may have been put beside it.
+pub(crate) fn held_back(pod: &Pod) -> Option<Obstacle> {
+    let worker = container(pod)?;
+    let works = worker.state.as_ref().is_some_and(|state| state.running.is_some());
+    if !works || is_ready(pod) {
+        return None;
+    }
+    let all = pod.status.as_ref()?.container_statuses.as_deref()?;
+    all.iter().filter(|other| other.name != worker.name).find_map(|other| {
+        let waiting = other.state.as_ref()?.waiting.as_ref()?;
+        let reason = waiting.reason.as_deref().filter(|reason| *reason != BEING_MADE)?;
+        Some(Obstacle::new(
+            Reason::PodNotStarting,
+            format!(
+                "the worker runs, but container {}, which is not the product's, keeps its pod from being ready: {reason}: {}; look at what puts it there",
+                other.name,
+                waiting.message.as_deref().unwrap_or_default()
+            ),
+        ))
+    })
 }
 
 /// Whether the pod is ready.

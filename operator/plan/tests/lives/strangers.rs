@@ -1,5 +1,6 @@
 //! Containers that somebody puts into the workers' pods. No network.
 
+use k8s_openapi::api::core::v1::{ContainerState, ContainerStateWaiting};
 use kube::ResourceExt;
 use medallion_crds::{Reason, Stage};
 
@@ -39,6 +40,53 @@ fn a_failed_attempt_whose_job_is_held_open_is_made_again() {
     happens(&mut world, Step::Pass(30));
     happens(&mut world, attempt(Stage::Silver, Outcome::Succeeded));
     assert_eq!(world.runs(Stage::Gold).len(), 1);
+}
+
+/// The stranger's image is not there, so that none of the pods it is in is ready.
+fn never_comes_up(world: &mut World) {
+    world.step(Step::Stranger);
+    for pod in &mut world.observed.pods {
+        let status = pod.status.get_or_insert_default();
+        status.conditions = None;
+        let all = status.container_statuses.iter_mut().flatten();
+        for stranger in all.filter(|container| container.name == "aa-proxy") {
+            stranger.state = Some(ContainerState {
+                waiting: Some(ContainerStateWaiting {
+                    reason: Some("ImagePullBackOff".to_owned()),
+                    message: Some("Back-off pulling image".to_owned()),
+                }),
+                ..ContainerState::default()
+            });
+        }
+    }
+    world.settle();
+}
+
+#[test]
+fn a_stranger_that_never_comes_up_holds_no_attempt_open_either() {
+    let mut world = started();
+    happens(&mut world, Step::Bronze(3));
+    let job = world.active_job(Stage::Silver).unwrap().name_any();
+    world.step(attempt(Stage::Silver, Outcome::EnvironmentError));
+    never_comes_up(&mut world);
+    happens(&mut world, Step::Pass(30));
+    let status = world.runs(Stage::Silver)[0].status.clone().unwrap();
+    let reasons: Vec<_> = status.failures.iter().map(|failure| &failure.reason).collect();
+    assert_eq!(reasons, [&Reason::LakeUnavailable]);
+    assert!(world.observed.job(&job).is_none(), "it is ended");
+}
+
+#[test]
+fn a_stranger_that_keeps_workers_from_being_ready_is_named() {
+    let mut world = started();
+    never_comes_up(&mut world);
+    let ingest = world.stage(Stage::Ingest);
+    assert_eq!(ingest.reason, Some(Reason::PodNotStarting));
+    let message = ingest.message.clone().unwrap_or_default();
+    assert!(
+        message.contains("aa-proxy") && message.contains("ImagePullBackOff"),
+        "{message}"
+    );
 }
 
 #[test]
