@@ -14,6 +14,9 @@ use serde_json::{Map, Value, json};
 /// Under this namespace objects of the cluster are kept.
 const CLUSTER: &str = "cluster";
 
+/// Instead of the code of an answer: there is none, ever.
+pub(crate) const NO_ANSWER: u16 = 1;
+
 /// Plural, namespace and name of an object.
 type Place = (String, String, String);
 
@@ -124,6 +127,9 @@ impl Server {
             kind.as_deref().unwrap_or_default(),
             body,
         );
+        if code == NO_ANSWER {
+            std::future::pending::<()>().await;
+        }
         Response::builder()
             .status(code)
             .header("content-type", "application/json")
@@ -156,6 +162,9 @@ impl State {
                 _ => "Forbidden",
             };
             return failure(*code, reason, &line);
+        }
+        if path == "/version" {
+            return (200, version());
         }
         let Some(namespace) = namespace else {
             return (200, self.list(&plural, None, query));
@@ -329,6 +338,13 @@ fn apply(object: &mut Value, body: Value) {
 fn place(plural: &str, object: &Value) -> Place {
     let text = |field: &str| object["metadata"][field].as_str().expect("a name").to_owned();
     (plural.to_owned(), text("namespace"), text("name"))
+}
+
+fn version() -> Value {
+    json!({
+        "major": "1", "minor": "33", "gitVersion": "v1.33.0", "gitCommit": "", "gitTreeState": "clean",
+        "buildDate": "2026-01-01T00:00:00Z", "goVersion": "go1.24", "compiler": "gc", "platform": "linux/amd64",
+    })
 }
 
 fn failure(code: u16, reason: &str, message: &str) -> (u16, Value) {

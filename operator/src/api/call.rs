@@ -37,6 +37,11 @@ fn said(error: &kube::Error) -> String {
 }
 
 impl CallError {
+    /// Nobody has answered in time.
+    pub const fn is_time_out(&self) -> bool {
+        matches!(self, Self::TimedOut { .. })
+    }
+
     /// The server's answer, if it answered.
     pub fn answer(&self) -> Option<&kube::core::Status> {
         match self {

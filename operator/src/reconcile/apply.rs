@@ -123,12 +123,12 @@ impl Applier<'_> {
         let jobs: Api<Job> = Api::namespaced(self.context.client.clone(), namespace);
         for id in &plan.delete_jobs {
             let deleted = children::delete(&jobs, "Job", id).await;
-            self.deleted("Job", &id.name, deleted)?;
+            self.deleted("Job", &id.name, deleted).await?;
         }
         let runs: Api<StageRun> = Api::namespaced(self.context.client.clone(), namespace);
         for id in &plan.delete_runs {
             let deleted = children::delete(&runs, "StageRun", id).await;
-            self.deleted("StageRun", &id.name, deleted)?;
+            self.deleted("StageRun", &id.name, deleted).await?;
         }
         let keep = plan.keep.as_ref().filter(|_| self.outcome.failures.is_empty());
         let goes = |child: &str| plan.remove.contains(child) || keep.is_some_and(|keep| !keep.contains(child));
@@ -137,7 +137,7 @@ impl Applier<'_> {
             let api: Api<DynamicObject> =
                 Api::namespaced_with(self.context.client.clone(), namespace, &(kind.resource)());
             let deleted = children::delete(&api, kind.name, &id).await;
-            self.deleted(kind.name, &id.name, deleted)?;
+            self.deleted(kind.name, &id.name, deleted).await?;
         }
         self.cache.waits.retain(&self.outcome.tried);
         self.cache.free.retain(|look| self.outcome.tried.contains(look));
@@ -263,7 +263,12 @@ impl Applier<'_> {
         Ok(())
     }
 
-    fn deleted(&mut self, kind: &'static str, name: &str, result: Result<bool, CallError>) -> Result<(), CallError> {
+    async fn deleted(
+        &mut self,
+        kind: &'static str,
+        name: &str,
+        result: Result<bool, CallError>,
+    ) -> Result<(), CallError> {
         match result {
             Ok(true) => {
                 Metrics::count(&self.context.metrics.writes, kind);
@@ -275,7 +280,8 @@ impl Applier<'_> {
             Err(error) => {
                 let id = format!("delete {kind}/{name}");
                 self.outcome.tried.insert(id.clone());
-                self.settle(&id, "", Err(error.into()))
+                let error = WriteError::of(error, &self.context.client).await;
+                self.settle(&id, "", Err(error))
             }
         }
     }
@@ -396,7 +402,7 @@ impl Applier<'_> {
                 children::same_owner(&found.metadata, object.meta(), kind).map_err(WriteError::Object)?;
                 Ok(found.metadata)
             }
-            Err(error) => Err(error.into()),
+            Err(error) => Err(WriteError::of(error, &self.context.client).await),
         }
     }
 }

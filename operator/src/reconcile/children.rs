@@ -65,6 +65,26 @@ impl From<CallError> for WriteError {
     }
 }
 
+impl WriteError {
+    /// What a write that has failed is. A webhook may be asked for as long as a call lasts: one without an answer, from a server that
+    /// answers what it needs nobody else for, is this one object's matter.
+    pub async fn of(error: CallError, client: &Client) -> Self {
+        if error.is_time_out() && answers(client).await {
+            Self::Object(Failure::Refused(format!(
+                "{error}, although the API server works: look at the admission webhooks that it asks about this kind"
+            )))
+        } else {
+            error.into()
+        }
+    }
+}
+
+/// Whether the server answers a question that needs nothing but itself; that somebody may not ask it is an answer.
+async fn answers(client: &Client) -> bool {
+    let asked = call(|| "get the server's version".to_owned(), client.apiserver_version()).await;
+    asked.map_or_else(|error| error.is_refusal(), |_| true)
+}
+
 impl Wanted {
     /// An object of a kind from the table.
     pub fn new(kind_name: &str, metadata: &ObjectMeta, object: &impl Serialize) -> Result<Self, Failure> {
@@ -155,7 +175,7 @@ impl Wanted {
                 }
                 self.change(client, &StoredChild::found(found.metadata)).await
             }
-            Err(error) => Err(error.into()),
+            Err(error) => Err(WriteError::of(error, client).await),
         }
     }
 
@@ -170,8 +190,10 @@ impl Wanted {
         let parameters = PatchParams::apply(labels::MANAGER).force();
         let (api, body) = (self.api(client), Patch::Apply(&body));
         let applied = api.patch_metadata(&self.name, &parameters, &body);
-        let written = call(|| format!("apply {}", self.id()), applied).await?;
-        Ok(written.metadata)
+        match call(|| format!("apply {}", self.id()), applied).await {
+            Ok(written) => Ok(written.metadata),
+            Err(error) => Err(WriteError::of(error, client).await),
+        }
     }
 
     /// Fields that were written by a plain create would stay for ever when an apply no longer names them.
@@ -199,8 +221,10 @@ impl Wanted {
         });
         let (parameters, patch) = (PatchParams::default(), Patch::Merge(&patch));
         let patched = api.patch_metadata(&self.name, &parameters, &patch);
-        call(|| format!("take over the fields of {}", self.id()), patched).await?;
-        Ok(())
+        match call(|| format!("take over the fields of {}", self.id()), patched).await {
+            Ok(_) => Ok(()),
+            Err(error) => Err(WriteError::of(error, client).await),
+        }
     }
 
     /// What is remembered of a write.

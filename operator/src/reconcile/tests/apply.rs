@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use super::world::World;
 use crate::cache::Cache;
 use crate::failure::Failure;
+use crate::mock::NO_ANSWER;
 use crate::reconcile::apply::{Applier, Outcome};
 use crate::reconcile::children::{Step, WRITTEN, Wanted};
 use crate::watch::child_kinds::KINDS;
@@ -504,10 +505,17 @@ async fn what_is_refused_is_tried_again_after_its_own_time_however_often_the_pip
     assert!(operator.apply(&plan).await.failures.is_empty());
 }
 
-#[tokio::test]
-async fn a_server_that_does_not_work_is_not_asked_for_the_rest() {
+#[rstest]
+#[case::too_busy("POST", 503, 1)]
+#[case::silent("", NO_ANSWER, 2)]
+#[tokio::test(start_paused = true)]
+async fn a_server_that_does_not_work_is_not_asked_for_the_rest(
+    #[case] refused: &str,
+    #[case] code: u16,
+    #[case] asked: usize,
+) {
     let operator = Operator::new();
-    operator.world.server.refuse("POST", 503);
+    operator.world.server.refuse(refused, code);
     let pipeline = operator.world.validated();
     let mut cache = Cache::default();
     let room = operator.room();
@@ -519,7 +527,7 @@ async fn a_server_that_does_not_work_is_not_asked_for_the_rest() {
         outcome: Outcome::default(),
     };
     assert!(applier.apply(&children(operator.children())).await.is_err());
-    assert_eq!(operator.world.server.requests().len(), 1);
+    assert_eq!(operator.world.server.requests().len(), asked);
 }
 
 #[tokio::test]
@@ -537,6 +545,26 @@ async fn one_kind_whose_webhook_fails_does_not_keep_the_rest_from_being_made() {
         "{:?}",
         outcome.failures
     );
+    assert!(outcome.again.is_some(), "it is tried again");
+    for (plural, name) in [("deployments", "orders-deployment"), ("jobs", "orders-job")] {
+        assert!(operator.world.server.get(plural, name).is_some(), "{name}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_kind_whose_webhook_never_answers_does_not_keep_the_rest_from_being_made_either() {
+    let mut operator = Operator::new();
+    operator.world.server.refuse("POST services", NO_ANSWER);
+    let plan = Plan {
+        children: operator.children(),
+        create_jobs: vec![operator.job()],
+        ..Plan::default()
+    };
+    let outcome = operator.apply(&plan).await;
+    let [Failure::Refused(words)] = &outcome.failures[..] else {
+        panic!("{:?}", outcome.failures)
+    };
+    assert!(words.contains("no answer") && words.contains("webhooks"), "{words}");
     assert!(outcome.again.is_some(), "it is tried again");
     for (plural, name) in [("deployments", "orders-deployment"), ("jobs", "orders-job")] {
         assert!(operator.world.server.get(plural, name).is_some(), "{name}");
