@@ -24,6 +24,8 @@ pub(crate) struct Health {
 /// Something that the picture of the cluster rests on.
 struct Source {
     kind: SourceKind,
+    /// The namespace that it tells of; `None`: the whole cluster.
+    part: Option<String>,
     filled: bool,
     trouble: Option<Trouble>,
 }
@@ -34,6 +36,14 @@ enum SourceKind {
     Watch(&'static str),
     /// The Lease, which is read and written in turns.
     Lease,
+}
+
+impl Source {
+    /// Where, unless everywhere.
+    fn place(&self) -> String {
+        let part = self.part.as_ref();
+        part.map_or_else(String::new, |namespace| format!(" in namespace {namespace}"))
+    }
 }
 
 struct Trouble {
@@ -47,33 +57,42 @@ struct Trouble {
 pub(crate) struct SourceId(usize);
 
 impl Health {
-    /// Takes note of a watch, which is not filled yet.
-    pub fn watch(&self, kind: &'static str) -> SourceId {
-        self.add(SourceKind::Watch(kind))
+    /// Takes note of a watch of a namespace, or of the whole cluster, which is not filled yet.
+    pub fn watch(&self, kind: &'static str, part: Option<&str>) -> SourceId {
+        self.add(SourceKind::Watch(kind), part)
     }
 
-    /// Takes note of the Lease of a part of the cluster, which has not been read yet.
-    pub fn lease(&self) -> SourceId {
-        self.add(SourceKind::Lease)
+    /// Takes note of the Lease of a namespace, or of the whole cluster, which has not been read yet.
+    pub fn lease(&self, part: Option<&str>) -> SourceId {
+        self.add(SourceKind::Lease, part)
     }
 
-    fn add(&self, kind: SourceKind) -> SourceId {
+    fn add(&self, kind: SourceKind, part: Option<&str>) -> SourceId {
         let mut sources = self.lock();
         sources.push(Source {
             kind,
+            part: part.map(str::to_owned),
             filled: false,
             trouble: None,
         });
         SourceId(sources.len() - 1)
     }
 
-    /// A watch has listed everything there is, or the Lease has been read and, if it is ours, written.
-    pub fn has_filled(&self, id: SourceId) {
-        self.with(id, |source| {
-            source.filled = true;
+    /// A watch has listed everything there is, or the Lease has been read and, if it is ours, written. Tells whether this was the last
+    /// that the picture of its part of the cluster has waited for.
+    pub fn has_filled(&self, id: SourceId) -> bool {
+        let is_last = {
+            let mut sources = self.lock();
+            let Some(source) = sources.get_mut(id.0) else {
+                return false;
+            };
             source.trouble = None;
-        });
+            let was_filled = std::mem::replace(&mut source.filled, true);
+            let part = source.part.clone();
+            !was_filled && is_whole(&sources, part.as_deref())
+        };
         self.filled.notify_waiters();
+        is_last
     }
 
     /// A watch has sent something.
@@ -108,38 +127,51 @@ impl Health {
             let lasts = now.duration_since(trouble.since) >= FAILS_FOR_GOOD && now.duration_since(trouble.last) < APART;
             lasts.then(|| {
                 let seconds = now.duration_since(trouble.since).as_secs();
+                let place = source.place();
                 let what = match source.kind {
-                    SourceKind::Watch(kind) => format!("the watch of {kind} has failed"),
-                    SourceKind::Lease => "the Lease could not be read or written".to_owned(),
+                    SourceKind::Watch(kind) => format!("the watch of {kind}{place} has failed"),
+                    SourceKind::Lease => format!("the Lease{place} could not be read or written"),
                 };
                 format!("{what} for {seconds} s: {}", trouble.error)
             })
         });
         failing.or_else(|| {
-            let unfilled = || sources.iter().filter(|source| !source.filled).map(|source| source.kind);
+            let unfilled = || sources.iter().filter(|source| !source.filled);
             let unlisted: Vec<_> = unfilled()
-                .filter_map(|kind| match kind {
-                    SourceKind::Watch(kind) => Some(kind),
+                .filter_map(|source| match source.kind {
+                    SourceKind::Watch(kind) => Some(format!("{kind}{}", source.place())),
                     SourceKind::Lease => None,
                 })
                 .collect();
             if unlisted.is_empty() {
-                unfilled().next().map(|_| "the Lease has not been read yet".to_owned())
+                let lease = unfilled().next();
+                lease.map(|source| format!("the Lease{} has not been read yet", source.place()))
             } else {
                 Some(format!("not listed yet: {}", unlisted.join(", ")))
             }
         })
     }
 
-    /// Waits until every watch has listed everything once, and the Lease has been read: a decision on half a picture would repeat what stands.
+    /// Waits until all watches of some part of the cluster have listed everything once, and its Lease has been read.
     pub async fn wait_until_filled(&self) {
         loop {
             let changed = self.filled.notified();
-            if self.lock().iter().all(|source| source.filled) {
+            let is_any_whole = {
+                let sources = self.lock();
+                sources.iter().any(|source| is_whole(&sources, source.part.as_deref()))
+            };
+            if is_any_whole {
                 return;
             }
             changed.await;
         }
+    }
+
+    /// Whether everything has been listed once that a look at a namespace's pipelines rests on: a decision on half a picture would repeat
+    /// what stands. Each watched namespace stands for itself: one that is deleted, and the rights in it with it, stops no other.
+    pub fn is_filled(&self, namespace: &str) -> bool {
+        let sources = self.lock();
+        is_whole(&sources, Some(namespace)) && is_whole(&sources, None)
     }
 
     /// Whether only a new process helps.
@@ -172,8 +204,16 @@ impl Health {
     }
 }
 
+/// Whether everything of a part of the cluster has been listed once.
+fn is_whole(sources: &[Source], part: Option<&str>) -> bool {
+    let mut own = sources.iter().filter(|source| source.part.as_deref() == part);
+    own.all(|source| source.filled)
+}
+
 #[cfg(test)]
 mod tests {
+    use futures::FutureExt;
+
     use super::*;
 
     fn seconds(count: u64) -> Duration {
@@ -183,7 +223,7 @@ mod tests {
     #[test]
     fn a_watch_that_fails_for_good_makes_the_operator_not_ready() {
         let (health, begin) = (Health::default(), Instant::now());
-        let jobs = health.watch("Job");
+        let jobs = health.watch("Job", None);
         assert_eq!(health.obstacle(begin).unwrap(), "not listed yet: Job");
         health.has_filled(jobs);
         for try_ in 0..8 {
@@ -200,7 +240,7 @@ mod tests {
     #[test]
     fn a_watch_that_is_renewed_now_and_then_is_no_trouble() {
         let (health, begin) = (Health::default(), Instant::now());
-        let jobs = health.watch("Job");
+        let jobs = health.watch("Job", None);
         health.has_filled(jobs);
         for try_ in 0..8 {
             assert!(health.failed(jobs, "timed out", begin + seconds(try_ * 290)));
@@ -211,7 +251,7 @@ mod tests {
     #[test]
     fn an_idle_watch_that_was_broken_for_long_is_trusted_once_its_tries_end() {
         let (health, begin) = (Health::default(), Instant::now());
-        let jobs = health.watch("Job");
+        let jobs = health.watch("Job", None);
         health.has_filled(jobs);
         for try_ in 0..20 {
             health.failed(jobs, "refused", begin + seconds(try_ * 5));
@@ -227,9 +267,9 @@ mod tests {
     #[test]
     fn the_lease_is_reported_in_words_of_its_own() {
         let (health, begin) = (Health::default(), Instant::now());
-        let lease = health.lease();
+        let lease = health.lease(None);
         assert_eq!(health.obstacle(begin).unwrap(), "the Lease has not been read yet");
-        let jobs = health.watch("Job");
+        let jobs = health.watch("Job", None);
         assert_eq!(health.obstacle(begin).unwrap(), "not listed yet: Job");
         health.has_filled(jobs);
         for try_ in 0..8 {
@@ -237,5 +277,37 @@ mod tests {
         }
         let obstacle = health.obstacle(begin + seconds(36)).unwrap();
         assert_eq!(obstacle, "the Lease could not be read or written for 36 s: forbidden");
+    }
+
+    #[test]
+    fn each_watched_namespace_is_listed_for_itself() {
+        let (health, begin) = (Health::default(), Instant::now());
+        let parts = ["shop", "gone"].map(|part| (health.watch("Job", Some(part)), health.lease(Some(part))));
+        let (jobs, lease) = parts[0];
+        assert!(!health.has_filled(jobs), "the Lease has not been read");
+        assert!(!health.is_filled("shop"));
+        assert!(health.has_filled(lease), "that was all");
+        assert!(!health.has_filled(jobs), "listed again");
+        assert!(health.is_filled("shop") && !health.is_filled("gone"));
+        let obstacle = health.obstacle(begin).unwrap();
+        assert_eq!(obstacle, "not listed yet: Job in namespace gone");
+        for try_ in 0..8 {
+            health.failed(parts[1].0, "forbidden", begin + seconds(try_ * 5));
+        }
+        let obstacle = health.obstacle(begin + seconds(36)).unwrap();
+        assert_eq!(
+            obstacle,
+            "the watch of Job in namespace gone has failed for 36 s: forbidden"
+        );
+    }
+
+    #[tokio::test]
+    async fn the_work_begins_where_everything_is_listed() {
+        let health = Health::default();
+        health.watch("Job", Some("gone"));
+        let jobs = health.watch("Job", Some("shop"));
+        assert!(health.wait_until_filled().now_or_never().is_none());
+        health.has_filled(jobs);
+        assert!(health.wait_until_filled().now_or_never().is_some());
     }
 }

@@ -68,7 +68,7 @@ pub(crate) struct ClaimState {
 impl Claim {
     /// Keeps the claim until asked to stop.
     pub async fn keep_for_ever(mut self, shutdown: CancellationToken) {
-        let lease = self.health.lease();
+        let lease = self.health.lease(self.watched.as_deref());
         while !shutdown.is_cancelled() {
             let begun = Instant::now();
             self.keep(lease, begun).await;
@@ -89,7 +89,10 @@ impl Claim {
         match self.turn(now).await {
             Ok(position) => {
                 self.take_position(position).await;
-                self.health.has_filled(lease);
+                if self.health.has_filled(lease) {
+                    // What was asked for before could not be looked at yet.
+                    self.requests.ask_all(self.index.keys(self.watched.as_deref()));
+                }
             }
             Err(error) if error.is_conflict() => {}
             // While nobody answers, the claim runs out by itself.
@@ -372,7 +375,7 @@ mod tests {
         let (server, begin) = (Server::default(), Instant::now());
         server.refuse("GET leases", 403);
         let mut claim = claim(&server, None, "operators", "one");
-        let watch = claim.health.watch("Lease");
+        let watch = claim.health.watch("Lease", None);
         for turn in 0..8 {
             claim.keep(watch, after(begin, turn * 5)).await;
         }

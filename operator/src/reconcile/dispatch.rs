@@ -23,7 +23,7 @@ pub(crate) async fn dispatch(
         () = context.health.wait_until_filled() => {}
         () = shutdown.cancelled() => return,
     }
-    tracing::info!(pipelines = context.index.count_pipelines(), "everything is listed");
+    tracing::info!(pipelines = context.index.count_pipelines(), "what is watched is listed");
     let mut queue = Queue::default();
     let mut looks = JoinSet::new();
     loop {

@@ -78,6 +78,10 @@ pub(crate) async fn guarded(context: &Context, key: &PipelineKey) -> Option<Dura
     let now = Instant::now();
     // Whoever begins to lead is asked to look at everything.
     let since = context.leadership.leads_since(&key.namespace, now)?;
+    // And so is who has everything listed.
+    if !context.health.is_filled(&key.namespace) {
+        return None;
+    }
     let room = context.index.room(key).unwrap_or_default();
     let Some(object) = room.pipeline.clone() else {
         context.caches.forget(key);

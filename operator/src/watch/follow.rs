@@ -66,7 +66,10 @@ pub(crate) async fn follow<K: Resource<DynamicType = ()>>(
             Event::InitDone => {
                 let news = (filing.retain)(index, namespace.as_deref(), &listed);
                 listed = Names::new();
-                shared.health.has_filled(id);
+                if shared.health.has_filled(id) {
+                    // What was asked for before could not be looked at yet.
+                    shared.requests.ask_all(index.keys(namespace.as_deref()));
+                }
                 news
             }
         };
@@ -127,7 +130,7 @@ mod tests {
     async fn a_listing_replaces_what_was_known_and_each_change_is_asked_about() {
         let (requests, mut asked) = Requests::channel();
         let shared = shared(requests);
-        let id = shared.health.watch("Service");
+        let id = shared.health.watch("Service", None);
         let events = stream::iter(vec![
             Ok(Event::Init),
             Ok(Event::InitApply(service("a"))),
@@ -144,7 +147,10 @@ mod tests {
         while let Ok(Request { .. }) = asked.try_recv() {
             count += 1;
         }
-        assert_eq!(count, 3, "two came, one went, one stayed");
+        assert_eq!(
+            count, 4,
+            "two came, one went, one stayed, and all are looked at once everything is listed"
+        );
     }
 
     #[rstest]
@@ -160,7 +166,7 @@ mod tests {
         #[case] well: bool,
     ) {
         let shared = shared(Requests::channel().0);
-        let id = shared.health.watch("Service");
+        let id = shared.health.watch("Service", None);
         let events = answers.iter().flat_map(|answer| match *answer {
             "lists" => vec![Ok(Event::Init), Ok(Event::InitDone)],
             "sends" => vec![Ok(Event::Apply(service("a")))],

@@ -38,7 +38,7 @@ impl Start {
     where
         K: Resource<DynamicType = ()> + Debug + DeserializeOwned + Send + 'static,
     {
-        let id = self.shared.health.watch(filing.kind);
+        let id = self.shared.health.watch(filing.kind, self.namespace.as_deref());
         let followed = follow(stream, self.namespace.clone(), filing, self.shared.clone(), id);
         self.shared.health.for_ever("watch", followed);
     }

@@ -318,3 +318,24 @@ async fn who_does_not_lead_does_nothing() {
     assert_eq!(world.look().await, None);
     assert!(world.server.requests().is_empty());
 }
+
+#[tokio::test]
+async fn a_namespace_that_cannot_be_listed_does_not_hold_up_another() {
+    let world = World::new();
+    world.context.health.watch("Job", Some("gone"));
+    world.look().await;
+    assert!(!world.server.writes().is_empty(), "this one is listed");
+}
+
+#[tokio::test]
+async fn nothing_is_decided_on_half_a_picture() {
+    for part in [None, Some("shop")] {
+        let world = World::new();
+        let jobs = world.context.health.watch("Job", part);
+        assert_eq!(world.look().await, None);
+        assert!(world.server.requests().is_empty(), "{part:?}");
+        assert!(world.context.health.has_filled(jobs), "then it is asked for");
+        world.look().await;
+        assert!(!world.server.writes().is_empty(), "{part:?}");
+    }
+}
