@@ -37,15 +37,24 @@ app.kubernetes.io/name: {{ include "operator.chartName" . }}
 app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end }}
 
-{{- /* Labels of all objects. Ours win over commonLabels. */}}
-{{- define "operator.labels" -}}
+{{- define "operator.ownLabels" -}}
 {{- $own := include "operator.selectorLabels" . | fromYaml }}
 {{- $_ := set $own "app.kubernetes.io/version" .Chart.AppVersion }}
 {{- $_ := set $own "app.kubernetes.io/component" "operator" }}
 {{- $_ := set $own "app.kubernetes.io/part-of" "medallion" }}
 {{- $_ := set $own "app.kubernetes.io/managed-by" .Release.Service }}
 {{- $_ := set $own "helm.sh/chart" (printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_") }}
-{{- merge $own .Values.commonLabels | toYaml }}
+{{- toYaml $own }}
+{{- end }}
+
+{{- /* Labels of all objects. Ours win over commonLabels. */}}
+{{- define "operator.labels" -}}
+{{- merge (include "operator.ownLabels" . | fromYaml) .Values.commonLabels | toYaml }}
+{{- end }}
+
+{{- /* Labels of an object, given by root, that has some of its own, given by labels: they win over commonLabels, and ours over both. */}}
+{{- define "operator.labelsWith" -}}
+{{- merge (include "operator.ownLabels" .root | fromYaml) .labels .root.Values.commonLabels | toYaml }}
 {{- end }}
 
 {{- /* The helm test's pod is not to be taken for an operator. */}}

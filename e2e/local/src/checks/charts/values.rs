@@ -14,7 +14,8 @@ const WHOLE: [&str; 2] = ["resources", "sizes"];
 
 pub async fn check(helm: &Helm, operator: &Path) -> Result<()> {
     nulls(helm, operator).await?;
-    contents(helm, operator).await
+    contents(helm, operator).await?;
+    labels(helm, operator).await
 }
 
 /// `--set x=null`, and `--reuse-values` from a release that did not know `x` yet.
@@ -127,6 +128,40 @@ async fn contents(helm: &Helm, operator: &Path) -> Result<()> {
         "a quantity is no text: {}",
         config["sizes"]["tiny"]
     );
+    Ok(())
+}
+
+/// What is said of one object wins over what is said of all, and what selectors go by over both.
+async fn labels(helm: &Helm, operator: &Path) -> Result<()> {
+    let given = |value: &str| json!({"release": value, "app.kubernetes.io/name": value});
+    let values = json!({
+        "commonLabels": given("everywhere"),
+        "podLabels": given("pod"),
+        "metrics": {
+            "serviceMonitor": {"enabled": true, "labels": given("service-monitor")},
+            "podMonitor": {"enabled": true, "labels": given("pod-monitor")},
+        },
+    });
+    let objects = helm.objects(&Render::new(operator, values)).await?;
+    let deployment = find(&objects, "Deployment", "medallion-operator")?;
+    for (object, wanted) in [
+        (deployment, "everywhere"),
+        (&deployment["spec"]["template"], "pod"),
+        (
+            find(&objects, "ServiceMonitor", "medallion-operator")?,
+            "service-monitor",
+        ),
+        (
+            find(&objects, "PodMonitor", "medallion-operator-workers")?,
+            "pod-monitor",
+        ),
+    ] {
+        let labels = &object["metadata"]["labels"];
+        ensure!(
+            labels["release"] == wanted && labels["app.kubernetes.io/name"] == "medallion-operator",
+            "labels of the {wanted} are not on it: {labels}"
+        );
+    }
     Ok(())
 }
 
