@@ -47,6 +47,17 @@ pub async fn check(helm: &Helm, operator: &Path) -> Result<()> {
         world.judge(false, &World::stranger_here(), &outside(AWS), tcp(port))?;
         world.judge(false, &outside(AWS), &World::stranger_here(), tcp(port))?;
     }
+    // Ports are of the protocol that they name.
+    let ports = json!({"ports": [{"port": 443}, {"port": 5000, "endPort": 5009, "protocol": "UDP"}]});
+    let values = json!({"watchNamespaces": [SHOP], "networkPolicies": with(json!({"egress": ports}))});
+    let world = World::render(helm, operator, values).await?;
+    let udp = Port {
+        protocol: "UDP",
+        number: 5001,
+    };
+    world.judge(true, &World::worker("loader"), &outside(AWS), udp)?;
+    world.judge(false, &World::worker("loader"), &outside(AWS), tcp(5001))?;
+    world.judge(true, &World::worker("loader"), &outside(AWS), tcp(443))?;
     // Clients of the gateway can be named.
     let clients = json!([{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "edge"}}}]);
     let values = json!({"watchNamespaces": [SHOP], "networkPolicies": with(json!({"gatewayClients": clients}))});
