@@ -41,6 +41,7 @@ pub use model::run::is_over;
 pub use model::shared::Shared;
 pub use model::wish::{BatchRules, StageWish, WorkWish};
 pub use report::{Urgency, urgency};
+pub use stages::provisioner::job_under_way as job_of_provisioner;
 pub use stages::{Batch, STAGES, StageEntry, StageRequest, Streaming, Work};
 
 /// Decides the next step of a pipeline whose stages are those of a table. The same observation gives the same plan.

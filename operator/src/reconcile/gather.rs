@@ -12,7 +12,8 @@ use kube::{Api, Client, Resource, ResourceExt};
 use medallion_crds::launch::schema_digest;
 use medallion_crds::{Pipeline, StageRun};
 use medallion_plan::{
-    Contract, Observed, Pod, Shared, ValidatedPipeline, is_over, job_has_ended, pod_has_ended, worker_state,
+    Contract, Observed, Pod, Shared, ValidatedPipeline, is_over, job_has_ended, job_of_provisioner, job_of_run,
+    pod_has_ended, worker_state,
 };
 
 use crate::api::call::{CallError, call};
@@ -47,9 +48,14 @@ pub(crate) async fn gather(
     let mut jobs = owned(&room.jobs, &owners);
     let deployments = owned(&room.deployments, &owners);
     let mut pods = all(&room.pods);
-    confirm_lost_jobs(client, pipeline, &runs, &mut jobs).await?;
-    confirm_lost_pods(client, pipeline, &runs, &jobs, &mut pods).await?;
-    let current = current_jobs(&runs);
+    let current = current_jobs(&runs, Timestamp::now());
+    let provisioner = stored
+        .status
+        .as_ref()
+        .and_then(|status| job_of_provisioner(pipeline, status));
+    let awaited: HashSet<String> = current.iter().cloned().chain(provisioner).collect();
+    confirm_lost_jobs(client, pipeline, &awaited, &owners, &mut jobs).await?;
+    confirm_lost_pods(client, pipeline, &awaited, &jobs, &mut pods).await?;
     let progress = board.of(pods.iter().map(Arc::as_ref), Instant::now());
     let settings = settings(room, &jobs);
     let mut observed = Observed {
@@ -92,37 +98,43 @@ fn all<T>(shelf: &Shelf<T>) -> Vec<Arc<T>> {
 }
 
 fn owned<T: Resource>(shelf: &Shelf<T>, owners: &HashSet<&str>) -> Vec<Arc<T>> {
-    let is_owned = |object: &T| {
-        let references = object.meta().owner_references.as_deref().unwrap_or_default();
-        references.iter().any(|owner| owners.contains(owner.uid.as_str()))
-    };
-    shelf.values().filter(|object| is_owned(object)).cloned().collect()
+    let all = shelf.values().filter(|object| is_owned(&***object, owners));
+    all.cloned().collect()
 }
 
-/// Names of the Jobs that runs say they are at.
-fn current_jobs(runs: &[Arc<StageRun>]) -> HashSet<String> {
+fn is_owned<T: Resource>(object: &T, owners: &HashSet<&str>) -> bool {
+    let references = object.meta().owner_references.as_deref().unwrap_or_default();
+    references.iter().any(|owner| owners.contains(owner.uid.as_str()))
+}
+
+/// Names of the Jobs that runs say they are at, or should have been given a while ago.
+fn current_jobs(runs: &[Arc<StageRun>], now: Timestamp) -> HashSet<String> {
     let under_way = runs.iter().filter(|run| !is_over(run));
     under_way
         .filter_map(|run| {
             let status = run.status.as_ref().filter(|status| status.retry_time.is_none())?;
-            status.job.clone()
+            let since = status.attempt_time.as_ref().map_or(now, |time| time.0);
+            let is_late = now.as_second() - since.as_second() >= SLOW_START_SECONDS;
+            status.job.clone().or_else(|| job_of_run(run).filter(|_| is_late))
         })
         .collect()
 }
 
-/// A Job that the status names and the watch has not shown may only be late: the server decides.
+/// A Job that the status names and the watch has not shown may only be late, or may have lost the label that it is watched by: the server
+/// decides.
 async fn confirm_lost_jobs(
     client: &Client,
     pipeline: &ValidatedPipeline,
-    runs: &[Arc<StageRun>],
+    awaited: &HashSet<String>,
+    owners: &HashSet<&str>,
     jobs: &mut Vec<Arc<Job>>,
 ) -> Result<(), CallError> {
-    let mut missing = current_jobs(runs);
-    missing.retain(|name| !jobs.iter().any(|job| job.metadata.name.as_ref() == Some(name)));
+    let is_shown = |name: &String| jobs.iter().any(|job| job.metadata.name.as_ref() == Some(name));
+    let missing: Vec<_> = awaited.iter().filter(|name| !is_shown(name)).collect();
     let api: Api<Job> = Api::namespaced(client.clone(), &pipeline.namespace);
     for name in missing {
-        let found = call(|| format!("get Job {name}"), api.get_opt(&name)).await?;
-        jobs.extend(found.map(Arc::new));
+        let found = call(|| format!("get Job {name}"), api.get_opt(name)).await?;
+        jobs.extend(found.filter(|job| is_owned(job, owners)).map(Arc::new));
     }
     Ok(())
 }
@@ -131,15 +143,14 @@ async fn confirm_lost_jobs(
 async fn confirm_lost_pods(
     client: &Client,
     pipeline: &ValidatedPipeline,
-    runs: &[Arc<StageRun>],
+    awaited: &HashSet<String>,
     jobs: &[Arc<Job>],
     pods: &mut Vec<Arc<Pod>>,
 ) -> Result<(), CallError> {
-    let current = current_jobs(runs);
     let api: Api<Pod> = Api::namespaced(client.clone(), &pipeline.namespace);
     for job in jobs
         .iter()
-        .filter(|job| current.contains(&job.name_any()) && job_has_ended(job))
+        .filter(|job| awaited.contains(&job.name_any()) && job_has_ended(job))
     {
         let is_its = |pod: &Pod| {
             let owners = pod.owner_references();

@@ -2,7 +2,7 @@
 
 use k8s_openapi::api::batch::v1::Job;
 use kube::ResourceExt;
-use medallion_crds::{REQUESTED_AT_ANNOTATION, Reason, StageRun, labels};
+use medallion_crds::{REQUESTED_AT_ANNOTATION, Reason, StageRun};
 
 use crate::assess::stage_runs::StageRuns;
 use crate::model::action::{ObjectId, Plan, PlannedEvent};
@@ -23,10 +23,9 @@ pub(super) fn of_stage(basis: &Basis<'_>, runs: &StageRuns<'_>) -> Plan {
 /// Jobs whose worker has ended, and whose result is known, but whose pod something else keeps.
 pub(crate) fn held_open(basis: &Basis<'_>) -> Plan {
     let known = |job: &Job| {
-        let run = job.labels().get(labels::RUN);
         // The provisioner's report is read as soon as it is there.
-        run.is_none_or(|name| {
-            let run = basis.observed.runs.iter().find(|run| run.name_any() == *name);
+        job::run_of(job).is_none_or(|name| {
+            let run = basis.observed.runs.iter().find(|run| run.name_any() == name);
             run.is_none_or(|run| run::is_over(run))
         })
     };
@@ -41,8 +40,8 @@ pub(crate) fn held_open(basis: &Basis<'_>) -> Plan {
             newest.name_any(),
             names.join(", ")
         );
-        let about = job.labels().get(labels::RUN).cloned().unwrap_or_else(|| id.name.clone());
-        Some((id, PlannedEvent::warning(Reason::JobHeldOpen, &about, &note)))
+        let event = PlannedEvent::warning(Reason::JobHeldOpen, job::run_of(job).unwrap_or(&id.name), &note);
+        Some((id, event))
     });
     let (delete_jobs, events) = held.unzip();
     Plan {
@@ -92,16 +91,16 @@ fn jobs_to_delete(observed: &Observed, runs: &StageRuns<'_>) -> Vec<ObjectId> {
         let attempt = run.status.as_ref()?.attempt;
         Some(names::attempt(&run.name_any(), attempt))
     });
-    let is_over = |name: &String| {
-        let named = runs.all.iter().find(|run| run.metadata.name.as_ref() == Some(name));
+    let is_over = |name: &str| {
+        let named = runs.all.iter().find(|run| run.metadata.name.as_deref() == Some(name));
         named.is_some_and(|run| run::is_over(run))
     };
     observed
         .jobs
         .iter()
         .filter(|job| {
-            let run = job.labels().get(labels::RUN);
-            run.is_some_and(is_over) && run != newest.as_ref() && job.metadata.name != last_of_failed
+            let run = job::run_of(job);
+            run.is_some_and(is_over) && run != newest.as_deref() && job.metadata.name != last_of_failed
         })
         .filter_map(|job| living(job))
         .collect()
@@ -112,7 +111,7 @@ pub(super) fn tries_to_delete(observed: &Observed, current: &str) -> Vec<ObjectI
     observed
         .jobs
         .iter()
-        .filter(|job| job.labels().get(labels::RUN).is_none() && job.metadata.name.as_deref() != Some(current))
+        .filter(|job| job::run_of(job).is_none() && job.metadata.name.as_deref() != Some(current))
         .filter_map(|job| living(job))
         .collect()
 }

@@ -1,11 +1,21 @@
 //! Reads what Jobs say about themselves. No network.
 
 use k8s_openapi::api::batch::v1::Job;
+use kube::Resource;
+use medallion_crds::StageRun;
 
 /// How a Job ended.
 pub(crate) enum JobEnd<'a> {
     Complete,
     Failed { reason: &'a str, message: &'a str },
+}
+
+/// Name of the run that a Job is of; `None` for the provisioner's. Its owner tells, for labels may be taken away.
+pub(crate) fn run_of(job: &Job) -> Option<&str> {
+    let mut owners = job.metadata.owner_references.iter().flatten();
+    owners
+        .find(|owner| owner.kind == StageRun::kind(&()))
+        .map(|owner| owner.name.as_str())
 }
 
 /// Whether a Job has ended; its pods are gone or done then.

@@ -6,7 +6,7 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use medallion_crds::launch::{LayerBuckets, ProvisionerSettings};
-use medallion_crds::{Worker, labels};
+use medallion_crds::{PipelineStatus, Worker, labels};
 
 use super::basis::Basis;
 use super::entry::{StageEntry, Work};
@@ -110,6 +110,13 @@ pub(crate) fn settings_name(pipeline: &ValidatedPipeline, hash: &str) -> String 
 /// Name of the Job of a try.
 pub(crate) fn name(pipeline: &ValidatedPipeline, hash: &str, attempt: i32) -> String {
     names::provisioner(&pipeline.name, &digest(&[hash, &attempt.to_string()]))
+}
+
+/// Name of the Job of the try that a status is at; `None` while it is at none.
+pub fn job_under_way(pipeline: &ValidatedPipeline, status: &PipelineStatus) -> Option<String> {
+    let tries = status.provisioning.as_ref()?;
+    let is_under_way = !tries.succeeded && tries.retry_time.is_none() && tries.attempt > 0;
+    is_under_way.then(|| name(pipeline, &tries.hash, tries.attempt))
 }
 
 /// What the Job needs beforehand.

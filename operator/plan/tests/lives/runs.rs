@@ -718,3 +718,20 @@ fn succeeded(world: &World, name: &str) -> (String, String, String) {
     let found = found.expect("the condition");
     (found.status, found.reason, found.message)
 }
+
+#[test]
+fn a_job_under_way_that_has_lost_its_labels_is_still_its_runs() {
+    let mut world = started();
+    happens(&mut world, Step::Bronze(3));
+    let name = world.active_job(Stage::Silver).unwrap().name_any();
+    for job in world.observed.jobs.iter_mut().filter(|job| job.name_any() == name) {
+        job.metadata.labels = None;
+    }
+    world.settle();
+    assert!(
+        world.observed.job(&name).is_some(),
+        "it is not taken for the provisioner's"
+    );
+    happens(&mut world, attempt(Stage::Silver, Outcome::Succeeded));
+    assert_eq!(world.runs(Stage::Gold).len(), 1);
+}

@@ -83,6 +83,40 @@ async fn a_job_that_only_the_status_names_is_asked_for() {
 }
 
 #[tokio::test]
+async fn a_job_that_has_lost_its_labels_is_asked_for_before_its_status_names_it() {
+    let world = with_run();
+    world.server.edit("stageruns", "by-hand", |run| {
+        run["status"] = json!({"observedGeneration": 1, "attempt": 1, "attemptTime": "2026-01-01T00:00:00Z"});
+    });
+    world.watch();
+    let mut unlabelled = job(&Value::Null);
+    unlabelled["metadata"]["labels"] = json!({});
+    world.server.put("jobs", unlabelled);
+    let observed = gathered(&world, &mut Cache::default()).await.unwrap();
+    assert_eq!(observed.jobs[0].name_any(), "by-hand-1");
+    world.server.edit("jobs", "by-hand-1", |job| {
+        job["metadata"]["ownerReferences"] = json!([]);
+    });
+    let observed = gathered(&world, &mut Cache::default()).await.unwrap();
+    assert!(observed.jobs.is_empty(), "somebody's");
+}
+
+#[tokio::test]
+async fn a_provisioners_job_that_has_lost_its_labels_is_asked_for() {
+    let world = World::new();
+    world.look().await;
+    let jobs = world.server.all("jobs");
+    let name = jobs[0]["metadata"]["name"].as_str().unwrap();
+    world
+        .server
+        .edit("jobs", name, |job| job["metadata"]["labels"] = json!({}));
+    world.watch();
+    let observed = gathered(&world, &mut Cache::default()).await.unwrap();
+    let names: Vec<_> = observed.jobs.iter().map(|job| job.name_any()).collect();
+    assert_eq!(names, [name]);
+}
+
+#[tokio::test]
 async fn nothing_is_decided_on_a_job_that_cannot_be_asked_for() {
     let world = with_run();
     for code in [403, 500] {
