@@ -1,6 +1,8 @@
 //! Why something does not work: the word, and what users read. No network.
 
-use medallion_crds::Reason;
+use std::collections::BTreeSet;
+
+use medallion_crds::{Reason, Worker};
 
 /// Why something does not work.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -35,7 +37,13 @@ impl Obstacle {
     /// What is known to make Kubernetes say this of a pod, with the fix.
     pub fn known(message: &str, namespace: &str) -> Option<Self> {
         let lower = message.to_lowercase();
-        let (reason, fix) = if lower.contains("secret") && lower.contains("not found") {
+        // First, because it names the account after the pipeline, whatever that is called.
+        let (reason, fix) = if lower.contains("serviceaccount \"") && lower.contains("not found") {
+            (
+                Reason::ServiceAccountMissing,
+                format!("create the ServiceAccount in namespace {namespace}"),
+            )
+        } else if lower.contains("secret") && lower.contains("not found") {
             (
                 Reason::SecretMissing,
                 format!("create the Secret in namespace {namespace}; the pod then starts by itself"),
@@ -51,11 +59,6 @@ impl Obstacle {
             (
                 Reason::ConfigMapMissing,
                 format!("create the ConfigMap with this key in namespace {namespace}; the pod then starts by itself"),
-            )
-        } else if lower.contains("serviceaccount") && lower.contains("not found") {
-            (
-                Reason::ServiceAccountMissing,
-                format!("create the ServiceAccount in namespace {namespace}"),
             )
         } else if lower.contains("failed quota") && lower.contains("must specify") {
             (Reason::QuotaExceeded, unspecified(message, namespace))
@@ -103,25 +106,63 @@ fn volume(message: &str) -> Option<String> {
 }
 
 /// A quota on a resource refuses pods that do not say how much of it they want: `must specify limits.cpu for: gateway; cpu for: gateway`.
+/// Containers that somebody puts beside the workers are not given anything by the Helm values.
 fn unspecified(message: &str, namespace: &str) -> String {
     let (_, rest) = message.split_once("must specify").unwrap_or_default();
-    let values: Vec<_> = rest
-        .split([';', ','])
-        .filter_map(|part| part.trim().split([' ', ':']).next())
-        .filter(|resource| resource.contains(['.']) || ["cpu", "memory", "ephemeral-storage"].contains(resource))
-        .map(|resource| {
-            let (kind, name) = resource.split_once('.').unwrap_or(("requests", resource));
-            format!("sizes.<size>.resources.{kind}.{name}")
-        })
-        .collect();
-    let values = if values.is_empty() {
-        "sizes.<size>.resources".to_owned()
-    } else {
-        values.join(" and ")
-    };
+    let (mut values, mut strangers) = (Vec::new(), BTreeSet::new());
+    for part in rest.split(';') {
+        let (resources, containers) = part.split_once(" for:").unwrap_or((part, ""));
+        let (own, others): (Vec<_>, Vec<_>) = words(containers).partition(|name| is_worker(name));
+        if !own.is_empty() || others.is_empty() {
+            values.extend(
+                words(resources)
+                    .filter(|resource| is_resource(resource))
+                    .map(helm_value),
+            );
+        }
+        strangers.extend(others);
+    }
+    let mut fixes = Vec::new();
+    if !values.is_empty() {
+        fixes.push(format!(
+            "set {} of the worker's size in the operator's Helm values",
+            values.join(" and ")
+        ));
+    } else if strangers.is_empty() {
+        fixes.push("set sizes.<size>.resources of the worker's size in the operator's Helm values".to_owned());
+    }
+    if !strangers.is_empty() {
+        let names: Vec<_> = strangers.into_iter().collect();
+        fixes.push(format!(
+            "have what puts container {} there, which is not the product's, name it, or give the namespace a LimitRange with defaults",
+            names.join(", ")
+        ));
+    }
     format!(
-        "the ResourceQuota of namespace {namespace} counts what the pod does not name: set {values} of the worker's size in the operator's Helm values"
+        "the ResourceQuota of namespace {namespace} counts what the pod does not name: {}",
+        fixes.join("; and ")
     )
+}
+
+/// The first word of each entry of a list.
+fn words(list: &str) -> impl Iterator<Item = &str> {
+    let entries = list.split(',').map(str::trim);
+    entries
+        .filter_map(|entry| entry.split(' ').next())
+        .filter(|word| !word.is_empty())
+}
+
+fn is_worker(container: &str) -> bool {
+    Worker::ALL.iter().any(|worker| worker.as_str() == container)
+}
+
+fn is_resource(word: &str) -> bool {
+    word.contains('.') || ["cpu", "memory", "ephemeral-storage"].contains(&word)
+}
+
+fn helm_value(resource: &str) -> String {
+    let (kind, name) = resource.split_once('.').unwrap_or(("requests", resource));
+    format!("sizes.<size>.resources.{kind}.{name}")
 }
 
 #[cfg(test)]
@@ -144,6 +185,32 @@ mod tests {
             assert!(obstacle.message.contains(values), "{}", obstacle.message);
             assert!(obstacle.message.contains("namespace shop"), "{}", obstacle.message);
         }
+    }
+
+    #[test]
+    fn a_quota_on_what_a_stranger_does_not_name_is_not_told_as_the_workers() {
+        let told = |resources: &str| {
+            let message = format!("pods \"p-gateway-x\" is forbidden: failed quota: compute: must specify {resources}");
+            Obstacle::refused(&message, "shop").message
+        };
+        let message = told("limits.cpu for: istio-proxy; limits.memory for: istio-proxy");
+        assert!(
+            message.contains("container istio-proxy there") && !message.contains("sizes.<size>"),
+            "{message}"
+        );
+        let message = told("limits.cpu for: dbt-runner,istio-proxy; limits.memory for: istio-proxy");
+        assert!(message.contains("container istio-proxy there"), "{message}");
+        assert!(
+            message.contains("limits.cpu of the worker's size") && !message.contains("resources.limits.memory"),
+            "{message}"
+        );
+    }
+
+    #[test]
+    fn a_pipeline_may_be_called_what_it_likes() {
+        let message = "error looking up service account shop/secret-orders-gateway: serviceaccount \"secret-orders-gateway\" not found";
+        let obstacle = Obstacle::refused(message, "shop");
+        assert_eq!(obstacle.reason, Reason::ServiceAccountMissing);
     }
 
     #[test]
