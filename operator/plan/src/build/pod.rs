@@ -169,16 +169,18 @@ fn environment_of(pipeline: &ValidatedPipeline, config: &OperatorConfig, request
     values.extend(config.environment.clone());
     values.extend(config.worker(request.pod.worker).environment);
     values.insert(environment::SETTINGS_HASH.to_owned(), request.settings_hash.to_owned());
+    let own = [
+        (environment::POD_NAME, "metadata.name"),
+        (environment::POD_UID, "metadata.uid"),
+    ];
+    // An apply refuses a list that names one twice.
+    values.retain(|name, _| own.iter().all(|(own, _)| *own != name.as_str()));
     let plain = values.into_iter().map(|(name, value)| EnvVar {
         name,
         value: Some(value),
         value_from: None,
     });
-    let own = [
-        (environment::POD_NAME, "metadata.name"),
-        (environment::POD_UID, "metadata.uid"),
-    ]
-    .map(|(name, path)| EnvVar {
+    let own = own.map(|(name, path)| EnvVar {
         name: name.to_owned(),
         value: None,
         value_from: Some(EnvVarSource {
@@ -319,12 +321,13 @@ fn item(key: &str, path: &str) -> KeyToPath {
 }
 
 fn pull_secrets(config: &OperatorConfig, worker: &WorkerConfig) -> Option<Vec<LocalObjectReference>> {
-    let all: Vec<_> = config
-        .image_pull_secrets
-        .iter()
-        .chain(&worker.image_pull_secrets)
-        .map(|name| LocalObjectReference { name: name.clone() })
-        .collect();
+    let mut all: Vec<LocalObjectReference> = Vec::new();
+    for name in config.image_pull_secrets.iter().chain(&worker.image_pull_secrets) {
+        // An apply refuses a list that names one twice.
+        if all.iter().all(|known| known.name != *name) {
+            all.push(LocalObjectReference { name: name.clone() });
+        }
+    }
     Some(all).filter(|all| !all.is_empty())
 }
 

@@ -353,9 +353,10 @@ fn labels_annotations_and_secrets_of_a_worker_reach_its_pods() {
     world.step(Step::Configured(json!({
         "awsCredentialsSecret": "aws",
         "imagePullSecrets": ["pull"],
+        "environment": {"POD_NAME": "mine"},
         "workers": {
             "gateway": {"podLabels": {"mesh": "in", "medallion.dev/worker": "mine"}, "podAnnotations": {"inject": "yes"},
-                "serviceAccountAnnotations": {"role": "arn"}, "imagePullSecrets": ["own"]},
+                "serviceAccountAnnotations": {"role": "arn"}, "imagePullSecrets": ["own", "pull"]},
             "consumer": {"awsCredentialsSecret": "aws-consumer"},
         },
     })));
@@ -382,7 +383,13 @@ fn labels_annotations_and_secrets_of_a_worker_reach_its_pods() {
         .into_iter()
         .map(|secret| secret.name)
         .collect();
-    assert_eq!(pull, ["pull", "own"]);
+    assert_eq!(pull, ["pull", "own"], "each once");
+    let variables = pod.containers[0].env.as_ref().unwrap().iter();
+    let named: Vec<_> = variables.filter(|variable| variable.name == "POD_NAME").collect();
+    assert!(
+        named.len() == 1 && named[0].value.is_none(),
+        "once, and ours: {named:?}"
+    );
     assert_eq!(pod.containers[0].env_from, None);
     let secret = |worker: &str| {
         let pod = template(worker).spec.unwrap();
