@@ -13,8 +13,9 @@ use crate::schema::{locate, required};
 /// Domain of the Bronze table's log with the rules of the contract by which rows are written.
 pub const CONTRACT_DOMAIN: &str = "medallion.contract";
 
-/// Longest text, in bytes, of what stands beside a keyword that is kept as it is; of a longer one its digest is.
-const MAX_TEXT: usize = 2048;
+/// Longest text, in bytes, of what stands beside a keyword that is kept as it is; of a longer one its digest is, and then
+/// nothing may change there. Lists of hundreds of codes and orders with all their lines are shorter.
+const MAX_TEXT: usize = 64 * 1024;
 /// What a schema refers to, beside its keywords.
 const REFERENCES: &str = "$refs";
 
@@ -64,14 +65,15 @@ const SCHEMAS: [&str; 14] = [
     "unevaluatedItems",
     "unevaluatedProperties",
 ];
-/// Keywords beside which schemas stand by names.
-const NAMED: [&str; 3] = ["dependentSchemas", "patternProperties", "properties"];
+/// Keywords beside which schemas stand by names. `dependencies` is of older drafts, and is checked all the same.
+const NAMED: [&str; 4] = ["dependencies", "dependentSchemas", "patternProperties", "properties"];
 /// Keywords of the whole schema that are looked at one by one, or that only hold what others refer to.
 const BESIDE: [&str; 4] = ["$defs", "definitions", "properties", "required"];
 /// Keywords that only ever refuse, each by itself: without them nothing is refused that was not before.
-const LIMITS: [&str; 20] = [
+const LIMITS: [&str; 21] = [
     "additionalProperties",
     "const",
+    "dependencies",
     "dependentRequired",
     "enum",
     "exclusiveMaximum",
@@ -166,7 +168,7 @@ fn checks<'n>(root: &'n Node<'n>, schema: &'n Node<'n>, without: &[&str]) -> Che
     let own = keywords(schema)
         .filter(|(name, _)| !without.contains(name))
         .map(|(name, text)| (name.to_owned(), kept(text)));
-    let others = references(root, schema, without).map(|digest| (REFERENCES.to_owned(), digest));
+    let others = references(root, schema, without).map(|text| (REFERENCES.to_owned(), kept(text)));
     own.chain(others).collect()
 }
 
@@ -222,13 +224,36 @@ fn list(texts: &[String]) -> String {
     format!("[{}]", texts.join(","))
 }
 
-/// Digest of all that a schema refers to, at any remove; none where it refers to nothing.
+/// What may become of a part of a schema, for the whole to let through no less.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Part {
+    /// A schema that may let through more.
+    Grows,
+    /// Such schemas by names.
+    Named,
+    /// Anything else: where less is let through when this lets through more, as beside `not`, it has to stay as it is.
+    Stays,
+}
+
+impl Part {
+    /// What stands beside a name in it.
+    fn beside(self, name: &str) -> Self {
+        match (self, name) {
+            (Self::Named, _) | (Self::Grows, "items") => Self::Grows,
+            (Self::Grows, "properties") => Self::Named,
+            _ => Self::Stays,
+        }
+    }
+}
+
+/// All that a schema refers to, at any remove, by reference: the text of what may let through more, so that a later one can
+/// be held against it, and of anything else the digest. None where it refers to nothing.
 fn references<'n>(root: &'n Node<'n>, schema: &'n Node<'n>, without: &[&str]) -> Option<String> {
-    let mut found: BTreeMap<&'n str, String> = BTreeMap::new();
-    let mut open = vec![schema];
-    while let Some(node) = open.pop() {
+    let mut found: BTreeMap<&'n str, (String, bool)> = BTreeMap::new();
+    let mut open = vec![(schema, Part::Grows)];
+    while let Some((node, part)) = open.pop() {
         if let Node::Array { items, .. } = node {
-            open.extend(items);
+            open.extend(items.iter().map(|item| (item, Part::Stays)));
         }
         for member in node.members() {
             let name: &str = &member.name;
@@ -237,33 +262,64 @@ fn references<'n>(root: &'n Node<'n>, schema: &'n Node<'n>, without: &[&str]) ->
             }
             match member.value.as_str() {
                 Some(reference) if matches!(name, "$ref" | "$dynamicRef") => {
-                    if found.contains_key(reference) {
+                    let target = target(root, name, reference);
+                    let grows = part == Part::Grows && target.is_some();
+                    if found.get(reference).is_some_and(|(_, known)| grows || !known) {
                         continue;
                     }
-                    let target = locate(root, reference.trim_start_matches('#'));
-                    // What no pointer leads to has a name of its own, most likely among the definitions.
-                    let text = target.map(schema_text);
-                    let target = target.or_else(|| root.member("$defs"));
-                    let text = text.or_else(|| target.map(canonical::text)).unwrap_or_default();
-                    found.insert(reference, text);
-                    open.extend(target);
+                    // What no name leads to may be anything in the schema.
+                    let text = target.map_or_else(|| canonical::text(root), schema_text);
+                    found.insert(reference, (text, grows));
+                    open.extend(target.map(|target| (target, if grows { Part::Grows } else { Part::Stays })));
                 }
-                _ => open.push(&member.value),
+                // What is only defined checks nothing.
+                None if part == Part::Grows && matches!(name, "$defs" | "definitions") => {}
+                _ => open.push((&member.value, part.beside(name))),
             }
         }
     }
-    (!found.is_empty()).then(|| digest_of(&object(found.into_iter())))
+    let texts = found.into_iter().map(|(reference, (text, grows))| {
+        let text = if grows {
+            text
+        } else {
+            Value::from(digest_of(&text)).to_string()
+        };
+        (reference, text)
+    });
+    let texts: Vec<(&str, String)> = texts.collect();
+    (!texts.is_empty()).then(|| object(texts.into_iter()))
 }
 
-/// Whether everything that passed the earlier checks passes these, as far as their keywords tell.
+/// The schema that a reference leads to, by its place or, of those that always lead to the same, by its name.
+fn target<'n>(root: &'n Node<'n>, keyword: &str, reference: &str) -> Option<&'n Node<'n>> {
+    let name = reference.strip_prefix('#')?;
+    locate(root, name).or_else(|| if keyword == "$ref" { anchored(root, name) } else { None })
+}
+
+/// The schema that calls itself so.
+fn anchored<'n>(node: &'n Node<'n>, anchor: &str) -> Option<&'n Node<'n>> {
+    let own = ["$anchor", "$dynamicAnchor"].map(|keyword| node.member(keyword).and_then(Node::as_str));
+    if own.contains(&Some(anchor)) {
+        return Some(node);
+    }
+    let items: &[Node<'_>] = match node {
+        Node::Array { items, .. } => items,
+        _ => &[],
+    };
+    let mut inner = items.iter().chain(node.members().iter().map(|member| &member.value));
+    inner.find_map(|inner| anchored(inner, anchor))
+}
+
+/// Whether everything that passed the earlier checks passes these, as far as their keywords tell. That something is
+/// referred to at all is told by the keyword that does.
 fn ask_no_more(earlier: &Checks, later: &Checks) -> bool {
     let same_or_wider = |keyword: &str, was: &str, now: &str| was == now || is_wider(keyword, was, now);
-    later
-        .iter()
-        .all(|(keyword, now)| earlier.get(keyword).is_some_and(|was| same_or_wider(keyword, was, now)))
-        && earlier
-            .keys()
-            .all(|keyword| later.contains_key(keyword) || LIMITS.contains(&keyword.as_str()))
+    later.iter().all(|(keyword, now)| match earlier.get(keyword) {
+        Some(was) => same_or_wider(keyword, was, now),
+        None => keyword == REFERENCES,
+    }) && earlier
+        .keys()
+        .all(|keyword| later.contains_key(keyword) || keyword == REFERENCES || LIMITS.contains(&keyword.as_str()))
 }
 
 fn is_wider(keyword: &str, was: &str, now: &str) -> bool {
@@ -278,6 +334,13 @@ fn is_wider(keyword: &str, was: &str, now: &str) -> bool {
             now.is_superset(&was) && now.difference(&was).all(|name| *name == r#""null""#)
         }
         "items" => is_wider_schema(was, now),
+        // A reference that is new, or gone, is in something that has changed and is judged there.
+        REFERENCES => match (members(was), members(now)) {
+            (Some(was), Some(now)) => now
+                .iter()
+                .all(|(name, now)| was.get(name).is_none_or(|was| was == now || is_wider_schema(was, now))),
+            _ => false,
+        },
         // As at the top: names may be new, none may have gone.
         "properties" => match (members(was), members(now)) {
             (Some(was), Some(now)) => was

@@ -181,6 +181,7 @@ fn against_rules(before: (&str, &str, &str), after: (&str, &str, &str)) -> Vec<D
     r#"{"type":"array","items":{"type":"object","minProperties":1}}"#
 )]
 #[case::never(r#"{"type":"array","items":true}"#, r#"{"type":"array","items":false}"#)]
+#[case::dependencies(r#"{"type":"object"}"#, r#"{"type":"object","dependencies":{"a":["b"]}}"#)]
 fn a_property_of_which_more_is_asked_is_refused(#[case] before: &str, #[case] after: &str) {
     let property = "count".to_owned();
     assert_eq!(
@@ -207,6 +208,7 @@ fn a_property_of_which_more_is_asked_is_refused(#[case] before: &str, #[case] af
     r#"{"type":"array","items":{"type":"object","properties":{}}}"#,
     r#"{"type":"array","items":{"type":"object","properties":{"a":{"type":"string"}}}}"#
 )]
+#[case::no_dependencies(r#"{"type":"object","dependencies":{"a":["b"]}}"#, r#"{"type":"object"}"#)]
 fn a_property_of_which_no_more_is_asked_goes_on(#[case] before: &str, #[case] after: &str) {
     assert_eq!(against_rules(("", before, ""), ("", after, "")), NOTHING);
 }
@@ -229,6 +231,8 @@ fn what_becomes_required_is_refused_and_what_becomes_optional_goes_on() {
 #[case::closed(r#","additionalProperties":false"#)]
 #[case::a_condition(r#","if":{"required":["count"]},"then":{"required":["note"]}"#)]
 #[case::dependent(r#","dependentRequired":{"count":["note"]}"#)]
+#[case::dependencies(r#","dependencies":{"count":["note"]}"#)]
+#[case::a_dependency_on_a_schema(r#","dependencies":{"count":{"required":["note"]}}"#)]
 fn what_is_asked_of_whole_events_is_held_against_what_was(#[case] after: &str) {
     let with = |beside| against_rules(("", PLAIN, ""), ("", PLAIN, beside));
     assert_eq!(with(after), [Difference::EventsNarrowed]);
@@ -257,6 +261,88 @@ fn what_a_property_refers_to_is_part_of_it() {
     );
     let titled = defined(r#","title":"How many""#);
     assert_eq!(against_rules(("", reference, &open), ("", reference, &titled)), NOTHING);
+    assert_eq!(
+        against_rules(("", reference, &narrow), ("", reference, &open)),
+        NOTHING,
+        "what it refers to may ask for less"
+    );
+}
+
+#[test]
+fn what_is_defined_may_grow_where_more_is_let_through_by_it() {
+    let address = |more: &str| {
+        format!(
+            r#","$defs":{{"address":{{"type":"object","required":["city"],"properties":{{"city":{{"type":"string"}}{more}}}}}}}"#
+        )
+    };
+    let (before, after) = (address(""), address(r#","street":{"type":"string"}"#));
+    let goes_on = |property: &str| against_rules(("", property, &before), ("", property, &after));
+    let nested = r##"{"type":"array","items":{"type":"object","properties":{"to":{"$ref":"#/$defs/address"}}}}"##;
+    assert_eq!(goes_on(nested), NOTHING);
+    let more = r##"{"type":"object","properties":{"to":{"type":"string"},"from":{"$ref":"#/$defs/address"}}}"##;
+    let fewer = r#"{"type":"object","properties":{"to":{"type":"string"}}}"#;
+    assert_eq!(against_rules(("", fewer, &before), ("", more, &before)), NOTHING);
+    // What asks for less there asks for more here.
+    let excluded = r##"{"type":"object","not":{"$ref":"#/$defs/address"}}"##;
+    let bound = address("").replace(r#""required":["city"],"#, "");
+    let property = "count".to_owned();
+    assert_eq!(
+        against_rules(("", excluded, &before), ("", excluded, &bound)),
+        [Difference::Narrowed { property }]
+    );
+}
+
+#[test]
+fn an_event_that_holds_events_may_get_a_new_property() {
+    let children = r##"{"type":"array","items":{"$ref":"#"}}"##;
+    let more = format!(r#"{children},"extra":{{"type":"string"}}"#);
+    assert_eq!(against_rules(("", children, ""), ("", &more, "")), NOTHING);
+    let narrow = format!(r#"{children},"extra":{{"type":"string"}}"#);
+    let narrower = format!(r#"{children},"extra":{{"type":"string","maxLength":3}}"#);
+    assert_eq!(
+        against_rules(("", &narrow, ""), ("", &narrower, "")),
+        ["count", "extra"].map(|property| Difference::Narrowed {
+            property: property.to_owned()
+        })
+    );
+}
+
+#[test]
+fn what_is_referred_to_by_its_name_is_found_wherever_it_stands() {
+    let named = |asked: &str| {
+        format!(
+            r##"{{"type":"object","properties":{{"a":{{"$anchor":"piece","type":"string"{asked}}},"b":{{"$ref":"#piece"}}}}}}"##
+        )
+    };
+    let moved = |asked: &str| {
+        let list = r##"{"type":"array","items":{"$ref":"#piece"}}"##;
+        (list, format!(r#","if":{{"$anchor":"piece","type":"object"{asked}}}"#))
+    };
+    let property = "count".to_owned();
+    assert_eq!(
+        against_rules(("", &named(""), ""), ("", &named(r#","maxLength":3"#), "")),
+        [Difference::Narrowed {
+            property: property.clone()
+        }]
+    );
+    let ((list, before), (_, after)) = (moved(""), moved(r#","minProperties":1"#));
+    let found = against_rules(("", list, &before), ("", list, &after));
+    assert!(found.contains(&Difference::Narrowed { property }), "{found:?}");
+}
+
+#[test]
+fn a_long_list_may_become_longer() {
+    let codes = |count: usize| {
+        let codes: Vec<String> = (0..count).map(|number| format!(r#""code-{number:05}""#)).collect();
+        format!(r#"{{"type":"string","enum":[{}]}}"#, codes.join(","))
+    };
+    let (few, many) = (codes(400), codes(401));
+    assert_eq!(against_rules(("", &few, ""), ("", &many, "")), NOTHING);
+    let property = "count".to_owned();
+    assert_eq!(
+        against_rules(("", &many, ""), ("", &few, "")),
+        [Difference::Narrowed { property }]
+    );
 }
 
 #[test]
