@@ -19,7 +19,7 @@ const NOT: [&str; 4] = ["target", "logs", "tests", "analyses"];
 pub fn digest(folder: &Path) -> Result<String, RunError> {
     let unreadable = |error: io::Error| RunError::Settings(format!("worker.projectPath {}: {error}", folder.display()));
     let mut paths = Vec::new();
-    list(folder, Path::new(""), &mut paths).map_err(unreadable)?;
+    list(folder, Path::new(""), &mut Vec::new(), &mut paths).map_err(unreadable)?;
     paths.sort();
     let mut digest = Sha256::new();
     for path in paths {
@@ -36,25 +36,33 @@ pub fn digest(folder: &Path) -> Result<String, RunError> {
     Ok(text)
 }
 
-fn list(root: &Path, folder: &Path, paths: &mut Vec<PathBuf>) -> io::Result<()> {
+/// Links are followed: dbt links the folders of local packages, and reads them as any other. `above`: the folders that this one
+/// is looked at in, so that a link to one of them does not lead in a circle.
+fn list(root: &Path, folder: &Path, above: &mut Vec<PathBuf>, paths: &mut Vec<PathBuf>) -> io::Result<()> {
+    let place = std::fs::canonicalize(root.join(folder))?;
+    if above.contains(&place) {
+        return Ok(());
+    }
+    above.push(place);
     for entry in std::fs::read_dir(root.join(folder))? {
-        let entry = entry?;
-        let (name, path) = (entry.file_name(), folder.join(entry.file_name()));
+        let name = entry?.file_name();
+        let path = folder.join(&name);
         let name = name.to_string_lossy();
         if name.starts_with('.') || (folder.as_os_str().is_empty() && NOT.contains(&name.as_ref())) {
             continue;
         }
-        // A link to a folder could lead in a circle; one to a file is the file.
-        if entry.file_type()?.is_dir() {
-            list(root, &path, paths)?;
+        let place = root.join(&path);
+        if place.is_dir() {
+            list(root, &path, above, paths)?;
         } else if path
             .extension()
             .is_some_and(|found| FILES.iter().any(|known| found == *known))
-            && root.join(&path).is_file()
+            && place.is_file()
         {
             paths.push(path);
         }
     }
+    above.pop();
     Ok(())
 }
 
@@ -118,6 +126,30 @@ mod tests {
             of(&[("a.sql", "b"), ("c.sql", "")]),
             of(&[("a.sql", ""), ("c.sql", "b")])
         );
+    }
+
+    #[test]
+    fn a_local_package_is_part_of_it_though_dbt_only_links_its_folder() {
+        let shared = project(&[("macros/fee.sql", "one")]);
+        let shop = project(&FILES);
+        let packages = shop.path().join("dbt_packages");
+        fs::create_dir(&packages).expect("folder");
+        let without = digest(shop.path()).expect("a digest");
+        std::os::unix::fs::symlink(shared.path(), packages.join("shared")).expect("linked");
+        let with = digest(shop.path()).expect("a digest");
+        assert_ne!(with, without);
+        fs::write(shared.path().join("macros/fee.sql"), "two").expect("written");
+        assert_ne!(digest(shop.path()).expect("a digest"), with);
+    }
+
+    #[test]
+    fn links_that_lead_in_a_circle_or_nowhere_are_passed_over() {
+        let shop = project(&FILES);
+        let link = |to: &Path, from: &str| std::os::unix::fs::symlink(to, shop.path().join(from)).expect("linked");
+        link(shop.path(), "models/again");
+        link(&shop.path().join("models"), "models/marts/above");
+        link(Path::new("/nowhere/at/all"), "models/lost.sql");
+        assert_eq!(digest(shop.path()).expect("a digest"), of(&FILES));
     }
 
     #[test]
