@@ -70,7 +70,7 @@ class Project:
         """Builds and tests a layer. Unit tests are for whoever changes the project: they prove nothing about the data. What
         does not need the failed node goes on: stopping at once closes the connection under the others, and dbt then reports
         of that instead of the failure."""
-        return self.timed("build", "--select", f"tag:{layer}", "--exclude-resource-type", "unit_test")
+        return self.timed("build", *selected(f"tag:{layer}"), "--exclude-resource-type", "unit_test", "--no-fail-fast")
 
     def timed(self, command: str, *arguments: str) -> list[dict]:
         """How long each node took."""
@@ -95,6 +95,11 @@ class Project:
         if event.info.name == "LogStartLine":
             node = event.data.node_info.node_name
             self.progress({"done": event.data.index - 1, "total": event.data.total, "node": node})
+
+
+def selected(*tags: str) -> list[str]:
+    """The models of these tags with all of their tests, whatever the flags of the project say: what is published is tested."""
+    return ["--select", *tags, "--indirect-selection", "eager"]
 
 
 def failure(outcome: dbtRunnerResult, project: str) -> Failure:

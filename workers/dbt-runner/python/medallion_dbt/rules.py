@@ -47,6 +47,7 @@ def findings(manifest, project_file: dict | None = None) -> list[str]:
             found += [said_of(node, words) for words in of_node(node, node.name in helpers)]
         if node.resource_type in (*BUILT, "test"):
             found += [said_of(node, words) for words in of_parents(node, manifest)]
+    found += of_sources(nodes, manifest)
     for layer in LAYERS:
         published = [node for node in nodes if settings(node).get("publish") and layer in node.config.tags]
         if len(published) > MAX_TABLES:
@@ -140,6 +141,24 @@ def of_parents(node, manifest) -> list[str]:
         for parent in parents
         if layer not in layers(parent)
     ]
+
+
+def of_sources(nodes: list, manifest) -> list[str]:
+    """A layer reads what the run pins to versions. dbt-duckdb can put anything else in a source's place."""
+    read = {parent for node in nodes if layers(node) for parent in getattr(node.depends_on, "nodes", [])}
+    found = []
+    for unique_id, source in manifest.sources.items():
+        # The places where dbt-duckdb looks.
+        config = getattr(getattr(source, "config", None), "extra", None) or {}
+        known = {**(getattr(source, "meta", None) or {}), **config}
+        elsewhere = [key for key in ("external_location", "plugin") if key in known]
+        if unique_id in read and elsewhere:
+            found.append(said_of(
+                source,
+                f"{' and '.join(elsewhere)} lets it read what no run knows of: nothing tells when rows come or change there; "
+                "leave it out, and bring those rows in as events, or as a seed"
+            ))
+    return found
 
 
 def way_to_read(parent, layer: str) -> str:

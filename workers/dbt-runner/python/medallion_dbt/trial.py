@@ -8,7 +8,7 @@ import sys
 import tempfile
 
 from . import engine, views
-from .invoke import Failure, Project
+from .invoke import Failure, Project, selected
 from .project import ProjectError, describe
 from .rules import LAYERS
 
@@ -44,7 +44,7 @@ def try_out(project_path: str, scratch: str) -> None:
     with engine.connect() as connection:
         views.create(connection, empty_views(manifest))
         views.create_context(connection, {"as_of": "2000-01-01T00:00:00Z", "run_uid": "trial"})
-    project.invoke("build", "--select", "tag:silver", "tag:gold")
+    project.invoke("build", *selected("tag:silver", "tag:gold"))
 
 
 def main() -> int:

@@ -132,6 +132,26 @@ class Refusals(unittest.TestCase):
         found = self.refused(model("days"), model("other", layer=""))
         self.assertIn("other (models/other.sql): is to be published but has neither of the tags", found[0])
 
+    def test_a_source_that_reads_something_else_is_refused(self):
+        def read(**change):
+            shown = manifest(model("days", ["source.shop.silver.other"]))
+            for name, source in shown.sources.items():
+                about = {"name": name.rsplit(".", 1)[1], "original_file_path": "models/sources.yml", "meta": {}}
+                vars(source).update({**about, **(change if name.endswith(".other") else {})})
+            return shown
+
+        describe(read(), "gold")
+        for change in [
+            {"meta": {"external_location": "s3://elsewhere/{name}.parquet"}},
+            {"config": SimpleNamespace(extra={"plugin": "excel"})},
+        ]:
+            with self.subTest(change), self.assertRaises(ProjectError) as caught:
+                describe(read(**change), "gold")
+            self.assertRegex(caught.exception.findings[0], r"^other \(models/sources.yml\): (external_location|plugin) lets")
+        unread = manifest(model("days"))
+        vars(unread.sources["source.shop.silver.other"]).update(meta={"plugin": "x"}, original_file_path="x", name="other")
+        describe(unread, "gold")
+
     def test_hooks_of_the_whole_run_are_refused(self):
         operation = model("shop-on-run-start-0", publish=False, layer="", node={"resource_type": "operation"})
         self.assertIn("on-run-start", self.refused(model("days"), operation)[0])

@@ -14,6 +14,21 @@ from medallion_dbt.__main__ import Session
 from medallion_dbt.invoke import Failure, Project
 
 
+class Asked(unittest.TestCase):
+    def test_a_layer_is_built_with_all_its_tests_whatever_the_projects_flags_say(self):
+        asked = []
+
+        class Noted(Project):
+            def invoke(self, command, *arguments):
+                asked.extend([command, *arguments])
+                return SimpleNamespace(result=SimpleNamespace(results=[]))
+
+        Noted("project", print).build("gold")
+        self.assertEqual(asked[:3], ["build", "--select", "tag:gold"])
+        self.assertEqual(asked[asked.index("--indirect-selection") + 1], "eager")
+        self.assertIn("--no-fail-fast", asked)
+
+
 class Failed(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
