@@ -10,6 +10,8 @@ use crate::statements::{Statements, Trouble, text};
 
 /// The loader's table of what it has loaded for whom.
 const LEDGER: &str = "medallion_ledger";
+/// What the loader does with it. Each is a right of its own: who may write it need not be let read it.
+const ON_LEDGER: [&str; 4] = ["SELECT", "INSERT", "UPDATE", "DELETE"];
 
 /// For whom the schema is looked at.
 #[derive(Clone, Debug)]
@@ -227,12 +229,13 @@ fn rights(schema: &str, user: &str, has_ledger: bool) -> Vec<Right> {
     }];
     // A ledger that is there may have been made by the loader of another pipeline.
     if has_ledger {
+        let has = ON_LEDGER.map(|right| format!("HAS_TABLE_PRIVILEGE('{user}', '{schema}.{LEDGER}', '{right}')"));
         rights.push(Right {
-            question: format!(
-                "SELECT HAS_TABLE_PRIVILEGE('{user}', '{schema}.{LEDGER}', 'INSERT') AND HAS_TABLE_PRIVILEGE('{user}', \
-                 '{schema}.{LEDGER}', 'DELETE')"
+            question: format!("SELECT {}", has.join(" AND ")),
+            grant: format!(
+                "GRANT {} ON \"{schema}\".\"{LEDGER}\" TO \"{user}\"",
+                ON_LEDGER.join(", ")
             ),
-            grant: format!("GRANT SELECT, INSERT, UPDATE, DELETE ON \"{schema}\".\"{LEDGER}\" TO \"{user}\""),
         });
     }
     rights
@@ -297,6 +300,27 @@ mod tests {
             grants(false),
             [r#"GRANT USAGE, CREATE ON SCHEMA "gold" TO "IAMR:shop-loader""#]
         );
-        assert!(grants(true)[1].contains(r#"ON "gold"."medallion_ledger" TO "IAMR:shop-loader""#));
+        assert_eq!(
+            grants(true)[1],
+            r#"GRANT SELECT, INSERT, UPDATE, DELETE ON "gold"."medallion_ledger" TO "IAMR:shop-loader""#
+        );
+    }
+
+    #[test]
+    fn every_right_that_is_granted_is_asked_for() {
+        for right in rights("gold", "IAMR:shop-loader", true) {
+            let (granted, _) = right
+                .grant
+                .strip_prefix("GRANT ")
+                .and_then(|rest| rest.split_once(" ON "))
+                .expect("rights");
+            for one in granted.split(", ") {
+                assert!(
+                    right.question.contains(&format!("'{one}')")),
+                    "{one}: {}",
+                    right.question
+                );
+            }
+        }
     }
 }
