@@ -141,7 +141,7 @@ pub enum Management {
 #[serde(rename_all = "camelCase")]
 pub struct Aws {
     /// AWS region of the table, the buckets and the warehouse, for example eu-west-1. Immutable.
-    #[schemars(length(max = 32), regex(pattern = r"^[a-z]{2}(-[a-z]+)+-[0-9]$"))]
+    #[schemars(length(max = 32), regex(pattern = r"^[a-z]{2,4}(-[a-z]+)+-[0-9]$"))]
     #[x_kube(validation = Rule::new("self == oldSelf").message("is immutable: the table and the buckets live in one region; make a new Pipeline for another"))]
     pub region: String,
 }

@@ -130,6 +130,7 @@ mod tests {
         "https://s3.cn-northwest-1.amazonaws.com.cn/shop.gold"
     )]
     #[case::government("us-gov-west-1", "shop-gold", "https://shop-gold.s3.us-gov-west-1.amazonaws.com")]
+    #[case::sovereign("eusc-de-east-1", "shop-gold", "https://shop-gold.s3.eusc-de-east-1.amazonaws.eu")]
     fn a_bucket_has_the_url_of_its_region(#[case] region: &'static str, #[case] bucket: &str, #[case] url: &str) {
         let addressing = addressing(&aws(region), &[]);
         assert_eq!(addressing.bucket_url(bucket).expect("a URL"), url);
