@@ -10,8 +10,8 @@ use crate::statements::{Statements, Trouble, text};
 
 /// The loader's table of what it has loaded for whom.
 const LEDGER: &str = "medallion_ledger";
-/// What the loader does with it. Each is a right of its own: who may write it need not be let read it.
-const ON_LEDGER: [&str; 4] = ["SELECT", "INSERT", "UPDATE", "DELETE"];
+/// What the loader does with tables. Each is a right of its own: who may write one need not be let read it.
+const ON_TABLE: [&str; 4] = ["SELECT", "INSERT", "UPDATE", "DELETE"];
 
 /// For whom the schema is looked at.
 #[derive(Clone, Debug)]
@@ -32,9 +32,9 @@ pub struct Schemas {
     claimant: Claimant,
 }
 
-/// A right that the loader's user must have: the question whether it has it, and the statement that gives it.
+/// A right that the loader's user must have: the condition that it has it, and the statement that gives it.
 struct Right {
-    question: String,
+    condition: String,
     grant: String,
 }
 
@@ -96,15 +96,19 @@ impl Schemas {
             }
         }
         let ledger = self.ledger_columns().await?;
-        if ledger.iter().any(|column| column == "owner")
-            && let Some(difference) = self.owned_by_others().await?
-        {
+        let names_owners = ledger.iter().any(|column| column == "owner");
+        if names_owners && let Some(difference) = self.owned_by_others().await? {
             return Ok(Finding::Differs(difference));
         }
-        if let Some(user) = &self.warehouse.loader_user
-            && let Err(difference) = self.permit(user, !ledger.is_empty(), &mut done).await?
-        {
-            return Ok(Finding::Differs(difference));
+        if let Some(user) = &self.warehouse.loader_user {
+            let mut tables = self.tables_to_load(names_owners).await?;
+            // A ledger that is there may have been made by the loader of another pipeline.
+            if !ledger.is_empty() {
+                tables.insert(0, LEDGER.to_owned());
+            }
+            if let Err(difference) = self.permit(user, &tables, &mut done).await? {
+                return Ok(Finding::Differs(difference));
+            }
         }
         Ok(if done.is_empty() {
             Finding::Exists
@@ -140,11 +144,37 @@ impl Schemas {
         }
     }
 
+    /// The tables that are there and the pipeline's to load: those that the ledger says are its own or that its annotation
+    /// names. Another user may have made them: an earlier one of the pipeline's, that of a pipeline that is displaced, a person.
+    async fn tables_to_load(&self, ledger_names_owners: bool) -> Result<Vec<String>, Trouble> {
+        let schema = &self.warehouse.schema;
+        let mut ours = self.claimant.named(schema);
+        if let Some(sql) = self.claimant.own(schema).filter(|_| ledger_names_owners) {
+            match self.statements.texts(&sql).await {
+                Ok(tables) => ours.extend(tables),
+                Err(Trouble::Refused(message)) => {
+                    tracing::info!(detail = message, "the warehouse's ledger could not be read");
+                }
+                Err(trouble) => return Err(trouble),
+            }
+        }
+        if ours.is_empty() {
+            return Ok(ours);
+        }
+        let names: Vec<String> = ours.iter().map(|table| literal(table)).collect();
+        let there = format!(
+            "SELECT relname FROM pg_catalog.pg_class JOIN pg_catalog.pg_namespace ON pg_namespace.oid = relnamespace \
+             WHERE nspname = '{schema}' AND relname IN ({}) ORDER BY relname",
+            names.join(", ")
+        );
+        self.statements.texts(&there).await
+    }
+
     /// Gives the loader's user what it needs, or says what it lacks.
     async fn permit(
         &self,
         user: &str,
-        has_ledger: bool,
+        tables: &[String],
         done: &mut Vec<String>,
     ) -> Result<Result<(), String>, Trouble> {
         if user.contains(['\'', '\\', '"']) {
@@ -158,15 +188,25 @@ impl Schemas {
         {
             return Ok(Err(difference));
         }
-        for right in rights(&self.warehouse.schema, user, has_ledger) {
-            let has = self.statements.rows(&right.question).await?;
-            if has.first().and_then(|row| row.first()) != Some(&Field::BooleanValue(true))
+        let rights = rights(&self.warehouse.schema, user, tables);
+        // As it is nearly always; every statement takes its time.
+        let conditions: Vec<&str> = rights.iter().map(|right| right.condition.as_str()).collect();
+        if self.holds(&conditions.join(" AND ")).await? {
+            return Ok(Ok(()));
+        }
+        for right in rights {
+            if !self.holds(&right.condition).await?
                 && let Err(difference) = self.mend(user, &right.grant, done).await?
             {
                 return Ok(Err(difference));
             }
         }
         Ok(Ok(()))
+    }
+
+    async fn holds(&self, condition: &str) -> Result<bool, Trouble> {
+        let rows = self.statements.rows(&format!("SELECT {condition}")).await?;
+        Ok(rows.first().and_then(|row| row.first()) == Some(&Field::BooleanValue(true)))
     }
 
     async fn mend(&self, user: &str, sql: &str, done: &mut Vec<String>) -> Result<Result<(), String>, Trouble> {
@@ -191,6 +231,29 @@ impl Schemas {
 }
 
 impl Claimant {
+    /// The pipeline's tables that its annotation names, because nobody owns them.
+    fn named(&self, schema: &str) -> Vec<String> {
+        let named = |table: &&String| self.adopt.contains(&format!("{schema}.{table}"));
+        self.tables.iter().filter(named).cloned().collect()
+    }
+
+    /// Asks the ledger for the tables that are the pipeline's own or given up to it; `None`: there are no tables to ask for.
+    fn own(&self, schema: &str) -> Option<String> {
+        let owners: Vec<String> = [&self.owner]
+            .into_iter()
+            .chain(&self.adopt)
+            .map(|owner| literal(owner))
+            .collect();
+        let tables: Vec<String> = self.tables.iter().map(|table| literal(table)).collect();
+        (!tables.is_empty()).then(|| {
+            format!(
+                "SELECT table_name FROM \"{schema}\".\"{LEDGER}\" WHERE owner IN ({}) AND table_name IN ({}) ORDER BY table_name",
+                owners.join(", "),
+                tables.join(", ")
+            )
+        })
+    }
+
     /// Asks the ledger for the tables that are another's; `None`: there are no tables to ask for.
     fn question(&self, schema: &str) -> Option<String> {
         let tables: Vec<String> = self.tables.iter().map(|table| literal(table)).collect();
@@ -220,25 +283,24 @@ impl Claimant {
     }
 }
 
-fn rights(schema: &str, user: &str, has_ledger: bool) -> Vec<Right> {
-    let mut rights = vec![Right {
-        question: format!(
-            "SELECT HAS_SCHEMA_PRIVILEGE('{user}', '{schema}', 'USAGE') AND HAS_SCHEMA_PRIVILEGE('{user}', '{schema}', 'CREATE')"
+fn rights(schema: &str, user: &str, tables: &[String]) -> Vec<Right> {
+    let in_schema = Right {
+        condition: format!(
+            "HAS_SCHEMA_PRIVILEGE('{user}', '{schema}', 'USAGE') AND HAS_SCHEMA_PRIVILEGE('{user}', '{schema}', 'CREATE')"
         ),
         grant: format!("GRANT USAGE, CREATE ON SCHEMA \"{schema}\" TO \"{user}\""),
-    }];
-    // A ledger that is there may have been made by the loader of another pipeline.
-    if has_ledger {
-        let has = ON_LEDGER.map(|right| format!("HAS_TABLE_PRIVILEGE('{user}', '{schema}.{LEDGER}', '{right}')"));
-        rights.push(Right {
-            question: format!("SELECT {}", has.join(" AND ")),
+    };
+    let on_tables = tables.iter().map(|table| {
+        let has = ON_TABLE.map(|right| format!("HAS_TABLE_PRIVILEGE('{user}', '{schema}.{table}', '{right}')"));
+        Right {
+            condition: has.join(" AND "),
             grant: format!(
-                "GRANT {} ON \"{schema}\".\"{LEDGER}\" TO \"{user}\"",
-                ON_LEDGER.join(", ")
+                "GRANT {} ON \"{schema}\".\"{table}\" TO \"{user}\"",
+                ON_TABLE.join(", ")
             ),
-        });
-    }
-    rights
+        }
+    });
+    [in_schema].into_iter().chain(on_tables).collect()
 }
 
 fn literal(text: &str) -> String {
@@ -291,24 +353,46 @@ mod tests {
     }
 
     #[test]
-    fn a_ledger_that_is_there_is_granted_too() {
-        let grants = |has_ledger| {
-            let rights = rights("gold", "IAMR:shop-loader", has_ledger);
+    fn tables_that_are_there_are_granted_too() {
+        let grants = |tables: &[&str]| {
+            let tables: Vec<String> = tables.iter().map(|table| (*table).to_owned()).collect();
+            let rights = rights("gold", "IAMR:shop-loader", &tables);
             rights.into_iter().map(|right| right.grant).collect::<Vec<_>>()
         };
         assert_eq!(
-            grants(false),
+            grants(&[]),
             [r#"GRANT USAGE, CREATE ON SCHEMA "gold" TO "IAMR:shop-loader""#]
         );
         assert_eq!(
-            grants(true)[1],
-            r#"GRANT SELECT, INSERT, UPDATE, DELETE ON "gold"."medallion_ledger" TO "IAMR:shop-loader""#
+            grants(&["medallion_ledger", "orders"])[1..],
+            [
+                r#"GRANT SELECT, INSERT, UPDATE, DELETE ON "gold"."medallion_ledger" TO "IAMR:shop-loader""#,
+                r#"GRANT SELECT, INSERT, UPDATE, DELETE ON "gold"."orders" TO "IAMR:shop-loader""#,
+            ]
         );
     }
 
     #[test]
+    fn rights_are_given_only_on_what_is_the_pipelines_to_load() {
+        let claimant = claimant(&["here/shop/other", "gold.daily_sales", "gold.customers"]);
+        assert_eq!(
+            claimant.named("gold"),
+            ["daily_sales"],
+            "another's table is not ours by a name"
+        );
+        assert!(claimant.named("silver").is_empty());
+        let sql = claimant.own("gold").expect("a question");
+        for part in [
+            "owner IN ('here/shop/orders', 'here/shop/other', ",
+            "table_name IN ('orders', 'daily_sales')",
+        ] {
+            assert!(sql.contains(part), "{sql}");
+        }
+    }
+
+    #[test]
     fn every_right_that_is_granted_is_asked_for() {
-        for right in rights("gold", "IAMR:shop-loader", true) {
+        for right in rights("gold", "IAMR:shop-loader", &["orders".to_owned()]) {
             let (granted, _) = right
                 .grant
                 .strip_prefix("GRANT ")
@@ -316,9 +400,9 @@ mod tests {
                 .expect("rights");
             for one in granted.split(", ") {
                 assert!(
-                    right.question.contains(&format!("'{one}')")),
+                    right.condition.contains(&format!("'{one}')")),
                     "{one}: {}",
-                    right.question
+                    right.condition
                 );
             }
         }

@@ -106,6 +106,24 @@ async fn a_managed_schema_is_one_that_the_loaders_user_may_use() -> Result<()> {
     );
     let insert = format!("INSERT INTO {schema}.medallion_ledger VALUES ('customers', 'here/shop/other')");
     place.sql(Some(&second), &insert).await?;
+
+    // A table that another user has loaded before, for this pipeline; one of another pipeline is left alone.
+    for table in ["orders", "customers"] {
+        let create = format!("CREATE TABLE {schema}.{table} (id BIGINT)");
+        place.sql(Some(&identity), &create).await?;
+    }
+    let insert = format!("INSERT INTO {schema}.medallion_ledger VALUES ('orders', 'here/shop/orders')");
+    place.sql(Some(&second), &insert).await?;
+    let (state, words) = place
+        .look(&[], place.with(Management::Managed, Some(&second_user)))
+        .await;
+    assert!(
+        state == Created && words.contains("\"orders\"") && !words.contains("customers"),
+        "{state:?} {words}"
+    );
+    place
+        .sql(Some(&second), &format!("DELETE FROM {schema}.orders"))
+        .await?;
     Ok(())
 }
 
