@@ -314,12 +314,25 @@ fn anchored<'n>(node: &'n Node<'n>, anchor: &str) -> Option<&'n Node<'n>> {
 /// referred to at all is told by the keyword that does.
 fn ask_no_more(earlier: &Checks, later: &Checks) -> bool {
     let same_or_wider = |keyword: &str, was: &str, now: &str| was == now || is_wider(keyword, was, now);
+    let was_one_of = |values: &str| {
+        earlier
+            .get("const")
+            .is_some_and(|was| items(values).contains(was.as_str()))
+    };
     later.iter().all(|(keyword, now)| match earlier.get(keyword) {
         Some(was) => same_or_wider(keyword, was, now),
-        None => keyword == REFERENCES,
+        None => keyword == REFERENCES || asks_nothing(keyword, now) || (keyword == "enum" && was_one_of(now)),
     }) && earlier
         .keys()
         .all(|keyword| later.contains_key(keyword) || keyword == REFERENCES || LIMITS.contains(&keyword.as_str()))
+}
+
+/// Whether a keyword refuses nothing with what stands beside it.
+fn asks_nothing(keyword: &str, text: &str) -> bool {
+    matches!(
+        (keyword, text),
+        ("additionalProperties" | "propertyNames", "true" | "{}") | ("uniqueItems", "false") | ("required", "[]")
+    )
 }
 
 fn is_wider(keyword: &str, was: &str, now: &str) -> bool {
@@ -334,6 +347,10 @@ fn is_wider(keyword: &str, was: &str, now: &str) -> bool {
             now.is_superset(&was) && now.difference(&was).all(|name| *name == r#""null""#)
         }
         "items" => is_wider_schema(was, now),
+        "additionalProperties" | "propertyNames" => {
+            was == "false" || asks_nothing(keyword, now) || is_wider_schema(was, now)
+        }
+        "uniqueItems" => asks_nothing(keyword, now),
         // A reference that is new, or gone, is in something that has changed and is judged there.
         REFERENCES => match (members(was), members(now)) {
             (Some(was), Some(now)) => now

@@ -162,6 +162,7 @@ fn against_rules(before: (&str, &str, &str), after: (&str, &str, &str)) -> Vec<D
 #[rstest]
 #[case::an_enum(r#"{"type":"string","enum":["a","b"]}"#, r#"{"type":"string","enum":["a"]}"#)]
 #[case::a_new_enum(r#"{"type":"string"}"#, r#"{"type":"string","enum":["a"]}"#)]
+#[case::another_value(r#"{"type":"string","const":"a"}"#, r#"{"type":"string","enum":["b","c"]}"#)]
 #[case::a_pattern(r#"{"type":"string"}"#, r#"{"type":"string","pattern":"^a"}"#)]
 #[case::another_pattern(r#"{"type":"string","pattern":"^b"}"#, r#"{"type":"string","pattern":"^a"}"#)]
 #[case::a_maximum(r#"{"type":"integer","maximum":10}"#, r#"{"type":"integer","maximum":9}"#)]
@@ -182,6 +183,14 @@ fn against_rules(before: (&str, &str, &str), after: (&str, &str, &str)) -> Vec<D
 )]
 #[case::never(r#"{"type":"array","items":true}"#, r#"{"type":"array","items":false}"#)]
 #[case::dependencies(r#"{"type":"object"}"#, r#"{"type":"object","dependencies":{"a":["b"]}}"#)]
+#[case::others_of_a_type(
+    r#"{"type":"object","additionalProperties":true}"#,
+    r#"{"type":"object","additionalProperties":{"type":"string"}}"#
+)]
+#[case::others_of_another_type(
+    r#"{"type":"object","additionalProperties":{"type":"string"}}"#,
+    r#"{"type":"object","additionalProperties":{"type":"integer"}}"#
+)]
 fn a_property_of_which_more_is_asked_is_refused(#[case] before: &str, #[case] after: &str) {
     let property = "count".to_owned();
     assert_eq!(
@@ -196,6 +205,7 @@ fn a_property_of_which_more_is_asked_is_refused(#[case] before: &str, #[case] af
     r#"{"type":"string","description":"two","examples":["a"],"x-owner":"us"}"#
 )]
 #[case::an_enum(r#"{"type":"string","enum":["a","b"]}"#, r#"{"type":"string","enum":["b","c","a"]}"#)]
+#[case::a_second_value(r#"{"type":"string","const":"a"}"#, r#"{"type":"string","enum":["b","a"]}"#)]
 #[case::no_enum(r#"{"type":"string","enum":["a"]}"#, r#"{"type":"string"}"#)]
 #[case::a_maximum(r#"{"type":"integer","maximum":9}"#, r#"{"type":"integer","maximum":10}"#)]
 #[case::a_minimum(r#"{"type":"integer","minimum":10}"#, r#"{"type":"integer","minimum":9.5}"#)]
@@ -208,6 +218,23 @@ fn a_property_of_which_more_is_asked_is_refused(#[case] before: &str, #[case] af
     r#"{"type":"array","items":{"type":"object","properties":{}}}"#,
     r#"{"type":"array","items":{"type":"object","properties":{"a":{"type":"string"}}}}"#
 )]
+#[case::others(
+    r#"{"type":"object","additionalProperties":false}"#,
+    r#"{"type":"object","additionalProperties":true}"#
+)]
+#[case::others_of_a_type(
+    r#"{"type":"object","additionalProperties":false}"#,
+    r#"{"type":"object","additionalProperties":{"type":"string"}}"#
+)]
+#[case::longer_others(
+    r#"{"type":"object","additionalProperties":{"type":"string","maxLength":3}}"#,
+    r#"{"type":"object","additionalProperties":{"type":"string","maxLength":4}}"#
+)]
+#[case::what_was_so_all_along(
+    r#"{"type":"object"}"#,
+    r#"{"type":"object","additionalProperties":true,"propertyNames":{},"required":[]}"#
+)]
+#[case::repeated_items(r#"{"type":"array","uniqueItems":true}"#, r#"{"type":"array","uniqueItems":false}"#)]
 #[case::no_dependencies(r#"{"type":"object","dependencies":{"a":["b"]}}"#, r#"{"type":"object"}"#)]
 fn a_property_of_which_no_more_is_asked_goes_on(#[case] before: &str, #[case] after: &str) {
     assert_eq!(against_rules(("", before, ""), ("", after, "")), NOTHING);
@@ -243,7 +270,9 @@ fn what_is_asked_of_whole_events_is_held_against_what_was(#[case] after: &str) {
 #[test]
 fn an_opened_contract_goes_on() {
     let closed = r#","additionalProperties":false"#;
-    assert_eq!(against_rules(("", PLAIN, closed), ("", PLAIN, "")), NOTHING);
+    for open in ["", r#","additionalProperties":true"#] {
+        assert_eq!(against_rules(("", PLAIN, closed), ("", PLAIN, open)), NOTHING);
+    }
 }
 
 #[test]
