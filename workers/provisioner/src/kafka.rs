@@ -29,6 +29,7 @@ const PACE: Duration = Duration::from_millis(250);
 const MAX_MESSAGE_BYTES: &str = "max.message.bytes";
 const CLEANUP_POLICY: &str = "cleanup.policy";
 const MIN_IN_SYNC: &str = "min.insync.replicas";
+const UNCLEAN_ELECTION: &str = "unclean.leader.election.enable";
 
 /// What a topic is like.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -366,6 +367,16 @@ fn safety(found: &Topic, replication_factor: i32, alter: &impl Fn(String) -> Str
             alter(format!("{MIN_IN_SYNC}={wanted}"))
         ));
     }
+    if found
+        .settings
+        .get(UNCLEAN_ELECTION)
+        .is_some_and(|value| value == "true")
+    {
+        notes.push(format!(
+            "it lets a broker lead that does not have all records, so what is acknowledged can be lost when others are away: {}",
+            alter(format!("{UNCLEAN_ELECTION}=false"))
+        ));
+    }
     notes
 }
 
@@ -427,6 +438,7 @@ mod tests {
     #[case::acknowledged_by_one(topic(6, &[(MIN_IN_SYNC, "1")]), 3, "--add-config min.insync.replicas=2")]
     #[case::one_copy(Topic { replicas: 1, ..topic(6, &[(MIN_IN_SYNC, "1")]) }, 3, "replicationFactor: 1")]
     #[case::both(topic(7, &[(MIN_IN_SYNC, "1")]), 3, "min.insync.replicas=2")]
+    #[case::led_by_any(topic(6, &[(UNCLEAN_ELECTION, "true")]), 3, "--add-config unclean.leader.election.enable=false")]
     #[case::five_copies(Topic { replicas: 5, ..topic(6, &[(MIN_IN_SYNC, "2")]) }, 5, "min.insync.replicas=4")]
     #[case::three_of_five(topic(6, &[(MIN_IN_SYNC, "1")]), 5, "min.insync.replicas=2")]
     #[case::two_of_three(Topic { replicas: 2, ..topic(6, &[(MIN_IN_SYNC, "1")]) }, 3, "replicationFactor: 2")]
@@ -465,6 +477,8 @@ mod tests {
     #[rstest]
     #[case::two_of_three(topic(6, &[(MIN_IN_SYNC, "2")]), 3)]
     #[case::three_of_three(topic(6, &[(MIN_IN_SYNC, "3")]), 3)]
+    #[case::led_by_who_has_all(topic(6, &[(MIN_IN_SYNC, "2"), (UNCLEAN_ELECTION, "false")]), 3)]
+    #[case::a_single_broker_that_always_leads(Topic { replicas: 1, ..topic(6, &[(UNCLEAN_ELECTION, "true")]) }, 1)]
     #[case::one_of_two(topic(6, &[(MIN_IN_SYNC, "1")]), 2)]
     #[case::a_single_broker_that_is_said(Topic { replicas: 1, ..topic(6, &[(MIN_IN_SYNC, "1")]) }, 1)]
     #[tokio::test]
