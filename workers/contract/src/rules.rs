@@ -15,7 +15,7 @@ pub const CONTRACT_DOMAIN: &str = "medallion.contract";
 
 /// Longest text, in bytes, of what stands beside a keyword that is kept as it is; of a longer one its digest is, and then
 /// nothing may change there. Lists of hundreds of codes and orders with all their lines are shorter.
-const MAX_TEXT: usize = 64 * 1024;
+const MAX_TEXT: usize = 32 * 1024;
 /// What a schema refers to, beside its keywords.
 const REFERENCES: &str = "$refs";
 
