@@ -26,7 +26,7 @@ const CONFLICTS: [&str; 6] = [
 
 /// What no other attempt can make succeed, because the SQL or the data is wrong. Everything else is taken for trouble of
 /// the moment: a mistaken retry costs seconds, a mistaken end costs somebody's attention.
-const HOPELESS: [&str; 13] = [
+const HOPELESS: [&str; 16] = [
     "syntax error",
     "is of type",
     "value too long",
@@ -40,6 +40,10 @@ const HOPELESS: [&str; 13] = [
     "unmatched number of columns",
     "incompatible parquet schema",
     "violates",
+    // Somebody has put a view in the place of the table.
+    "cannot insert into",
+    "cannot delete from",
+    "cannot change materialized view",
 ];
 
 /// What the warehouse says to a user that lacks a right. What S3 says to the role of COPY is worded otherwise.
@@ -113,6 +117,9 @@ mod tests {
         Failure::Statement
     )]
     #[case("ERROR: column \"gift\" of relation \"orders\" does not exist", Failure::Statement)]
+    #[case("ERROR: cannot delete from view \"orders\"", Failure::Statement)]
+    #[case("ERROR: cannot insert into a view", Failure::Statement)]
+    #[case("ERROR: cannot change materialized view \"orders\"", Failure::Statement)]
     #[case("ERROR: permission denied for schema gold", Failure::Permission)]
     #[case("ERROR: permission denied for relation medallion_ledger", Failure::Permission)]
     #[case("ERROR: must be owner of relation orders", Failure::Permission)]
