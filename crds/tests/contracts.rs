@@ -2,8 +2,8 @@
 
 use medallion_crds::Reason;
 use medallion_crds::launch::report::{FailureReport, ProvisionReport, Report, RunReport};
-use medallion_crds::launch::{ExitCode, TERMINATION_BYTES};
-use medallion_crds::pipeline::{ContractVersionStatus, Dependency, DependencyKind, DependencyState};
+use medallion_crds::launch::{ExitCode, KafkaAuthenticationSettings, KafkaSettings, TERMINATION_BYTES};
+use medallion_crds::pipeline::{ContractVersionStatus, Dependency, DependencyKind, DependencyState, ScramMechanism};
 use medallion_crds::progress::Progress;
 use medallion_crds::stage_run::OutputTable;
 
@@ -88,4 +88,46 @@ fn unknown_progress_stays_unknown() {
     assert_eq!(progress.work.lag, None);
     let written = serde_json::to_string(&progress).unwrap();
     assert!(!written.contains("lag"), "{written}");
+}
+
+#[test]
+fn how_to_prove_who_we_are_travels_as_paths_and_old_files_are_read() {
+    let path = |file: &str| format!("/etc/medallion/kafka-credentials/{file}");
+    for authentication in [
+        KafkaAuthenticationSettings::None,
+        KafkaAuthenticationSettings::MutualTls {
+            certificate_path: path("tls.crt"),
+            key_path: path("tls.key"),
+        },
+        KafkaAuthenticationSettings::Plain {
+            username_path: path("username"),
+            password_path: path("password"),
+        },
+        KafkaAuthenticationSettings::Scram {
+            mechanism: ScramMechanism::Sha512,
+            username_path: path("username"),
+            password_path: path("password"),
+        },
+        KafkaAuthenticationSettings::MskIam {
+            region: "eu-west-1".to_owned(),
+        },
+    ] {
+        let settings = KafkaSettings {
+            authentication,
+            ..KafkaSettings::default()
+        };
+        let text = serde_json::to_string(&settings).unwrap();
+        assert_eq!(
+            serde_json::from_str::<KafkaSettings>(&text).unwrap(),
+            settings,
+            "{text}"
+        );
+        assert_eq!(
+            text.contains("authentication"),
+            !settings.authentication.is_none(),
+            "{text}"
+        );
+    }
+    let unknown = r#"{"type": "Plain", "usernamePath": "a", "passwordPath": "b", "password": "c"}"#;
+    serde_json::from_str::<KafkaAuthenticationSettings>(unknown).unwrap_err();
 }

@@ -85,6 +85,94 @@ fn two_certificate_authorities_are_refused() {
         .unwrap();
 }
 
+/// A Pipeline whose Kafka has TLS or not and this authentication.
+fn authenticated(tls: bool, authentication: &Value) -> Pipeline {
+    let tls = if tls { json!({}) } else { Value::Null };
+    pipeline(&[
+        ("/spec/kafka/tls", tls),
+        ("/spec/kafka/authentication", authentication.clone()),
+    ])
+}
+
+/// What each type of authentication needs, under its own name.
+fn part(kind: &str) -> Value {
+    let from = |key: &str| json!({"secretKeyRef": {"name": "shop-kafka", "key": key}});
+    match kind {
+        "MutualTls" => json!({"mutualTls": {"certificate": from("tls.crt"), "key": from("tls.key")}}),
+        "Plain" => json!({"plain": {"username": from("username"), "password": from("password")}}),
+        "Scram" => json!({"scram": {"username": from("username"), "password": from("password")}}),
+        "MskIam" => json!({"mskIam": {"region": "eu-west-1"}}),
+        _ => json!({}),
+    }
+}
+
+fn typed(kind: &str, part: &Value) -> Value {
+    let mut all = part.clone();
+    all["type"] = json!(kind);
+    all
+}
+
+const AUTHENTICATIONS: [&str; 5] = ["None", "MutualTls", "Plain", "Scram", "MskIam"];
+
+#[test]
+fn each_authentication_to_kafka_takes_its_own_part_and_no_other() {
+    for kind in AUTHENTICATIONS {
+        authenticated(true, &typed(kind, &part(kind))).validate_cel().unwrap();
+        for other in AUTHENTICATIONS
+            .into_iter()
+            .filter(|other| *other != kind && *other != "None")
+        {
+            let mut both = typed(kind, &part(kind));
+            let more = part(other);
+            both.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            let error = authenticated(true, &both).validate_cel().unwrap_err().to_string();
+            assert!(error.contains("allowed"), "{kind} with {other}: {error}");
+        }
+    }
+    for kind in ["MutualTls", "Plain", "Scram"] {
+        let error = authenticated(true, &json!({"type": kind}))
+            .validate_cel()
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains(&format!("is required when type is {kind}")), "{error}");
+    }
+    authenticated(true, &json!({"type": "MskIam"})).validate_cel().unwrap();
+}
+
+#[test]
+fn what_others_could_use_is_sent_over_tls_only() {
+    for kind in ["MutualTls", "Plain", "MskIam"] {
+        let error = authenticated(false, &typed(kind, &part(kind)))
+            .validate_cel()
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains(&format!("type {kind}")) && error.contains("spec.kafka.tls is required"),
+            "{error}"
+        );
+    }
+    for kind in ["None", "Scram"] {
+        authenticated(false, &typed(kind, &part(kind))).validate_cel().unwrap();
+    }
+}
+
+#[test]
+fn a_password_never_stands_in_the_pipeline() {
+    let text = json!({"type": "Scram", "scram": {"username": "shop", "password": "secret"}});
+    let mut object = smallest();
+    object["spec"]["kafka"]["authentication"] = text;
+    serde_json::from_value::<Pipeline>(object).expect_err("a Secret is named instead");
+    let scram = authenticated(true, &typed("Scram", &part("Scram")))
+        .spec
+        .kafka
+        .authentication
+        .scram;
+    assert_eq!(
+        scram.unwrap().mechanism,
+        medallion_crds::pipeline::ScramMechanism::Sha512
+    );
+}
+
 #[rstest]
 #[case("/spec/contract/key", json!("/other"))]
 #[case("/spec/contract/eventId", json!("/other"))]
@@ -113,6 +201,8 @@ fn what_positions_rest_on_cannot_change(#[case] pointer: &str, #[case] value: Va
 #[case("/spec/contract/versions", json!([{"name": "v2", "schemaRef": {"name": "purchase-contract-v2", "key": "schema.json"}}]))]
 #[case("/spec/stages/persist", json!({"replicas": 3}))]
 #[case("/spec/dbt/project", json!("other"))]
+#[case("/spec/kafka/tls", json!({}))]
+#[case("/spec/kafka/authentication", typed("Scram", &part("Scram")))]
 fn what_is_meant_to_change_can(#[case] pointer: &str, #[case] value: Value) {
     pipeline(&[(pointer, value)])
         .validate_cel_update(&pipeline(&[]))

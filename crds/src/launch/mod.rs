@@ -14,8 +14,8 @@ pub use exit::ExitCode;
 pub use schema_digest::schema_digest;
 pub use workers::{
     ConsumerSettings, ContractSettings, ContractVersionSettings, DbtRunnerSettings, ExporterSettings, GatewaySettings,
-    KafkaSettings, KafkaTlsSettings, LakeSettings, LayerBuckets, LoaderSettings, ProvisionerSettings, RunSettings,
-    WarehouseSettings,
+    KafkaAuthenticationSettings, KafkaSettings, KafkaTlsSettings, LakeSettings, LayerBuckets, LoaderSettings,
+    ProvisionerSettings, RunSettings, WarehouseSettings,
 };
 
 use serde::{Deserialize, Serialize};
@@ -29,6 +29,14 @@ pub const SETTINGS_PATH: &str = "/etc/medallion/settings/settings.json";
 pub const CONTRACT_PATH: &str = "/etc/medallion/contract/schema.json";
 /// Where the certificates that the brokers' are signed with are mounted.
 pub const KAFKA_CA_PATH: &str = "/etc/medallion/kafka-ca/ca.pem";
+/// Where the name of the user at the brokers is mounted.
+pub const KAFKA_USERNAME_PATH: &str = "/etc/medallion/kafka-credentials/username";
+/// Where the user's password at the brokers is mounted.
+pub const KAFKA_PASSWORD_PATH: &str = "/etc/medallion/kafka-credentials/password";
+/// Where the client certificate for the brokers is mounted.
+pub const KAFKA_CERTIFICATE_PATH: &str = "/etc/medallion/kafka-credentials/tls.crt";
+/// Where the client certificate's private key is mounted.
+pub const KAFKA_KEY_PATH: &str = "/etc/medallion/kafka-credentials/tls.key";
 /// Where the gateway's tokens are mounted.
 pub const TOKENS_PATH: &str = "/etc/medallion/tokens/tokens";
 /// Port of `/livez`, `/readyz`, `/metrics` and `/progress` in every worker.

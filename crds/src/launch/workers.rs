@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::pipeline::{Management, WarehouseTable};
+use crate::pipeline::{Management, ScramMechanism, WarehouseTable};
 use crate::stage_run::TableVersion;
 
 /// One version of the contract as a worker sees it.
@@ -47,7 +47,7 @@ impl ContractSettings {
 }
 
 /// Brokers and topics.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct KafkaSettings {
     /// host:port of the brokers to start from.
@@ -59,6 +59,53 @@ pub struct KafkaSettings {
     /// TLS to the brokers; absent: plain text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<KafkaTlsSettings>,
+    /// How to prove to the brokers who we are.
+    #[serde(default, skip_serializing_if = "KafkaAuthenticationSettings::is_none")]
+    pub authentication: KafkaAuthenticationSettings,
+}
+
+/// How to prove to the brokers who we are: where the mounted files are, never what is in them.
+#[derive(Clone, Debug, Default, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(tag = "type", rename_all_fields = "camelCase", deny_unknown_fields)]
+pub enum KafkaAuthenticationSettings {
+    /// The brokers ask for nothing.
+    #[default]
+    None,
+    /// A client certificate.
+    MutualTls {
+        /// Path of the certificate and those between it and the authority, PEM.
+        certificate_path: String,
+        /// Path of its private key, PEM.
+        key_path: String,
+    },
+    /// SASL/PLAIN.
+    Plain {
+        /// Path of the user's name.
+        username_path: String,
+        /// Path of the password.
+        password_path: String,
+    },
+    /// SASL/SCRAM.
+    Scram {
+        /// The hash function.
+        mechanism: ScramMechanism,
+        /// Path of the user's name.
+        username_path: String,
+        /// Path of the password.
+        password_path: String,
+    },
+    /// IAM access control of Amazon MSK, by the process's own AWS credentials.
+    MskIam {
+        /// AWS region of the brokers.
+        region: String,
+    },
+}
+
+impl KafkaAuthenticationSettings {
+    /// Whether the brokers ask for nothing.
+    pub const fn is_none(&self) -> bool {
+        matches!(self, Self::None)
+    }
 }
 
 /// TLS to the brokers.

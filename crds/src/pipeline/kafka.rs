@@ -11,6 +11,9 @@ use super::{ConfigMapKeyRef, SecretKeyRef};
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("has(self.consumerGroup) == has(oldSelf.consumerGroup)").message("consumerGroup: is immutable: it can be neither added nor removed, because offsets belong to one group; make a new Pipeline"))]
 #[x_kube(validation = Rule::new("self.topic != self.deadLetterTopic").message("deadLetterTopic: must differ from topic, or dead letters would be read again as events"))]
+#[x_kube(validation = Rule::new("self.authentication.type != 'Plain' || has(self.tls)").message("authentication: type Plain sends the password as it is, so spec.kafka.tls is required with it; tls: {} trusts the authorities that the image trusts"))]
+#[x_kube(validation = Rule::new("self.authentication.type != 'MutualTls' || has(self.tls)").message("authentication: type MutualTls shows a certificate over TLS, so spec.kafka.tls is required with it; tls: {} trusts the authorities that the image trusts"))]
+#[x_kube(validation = Rule::new("self.authentication.type != 'MskIam' || has(self.tls)").message("authentication: type MskIam sends a signed token that others could use, so spec.kafka.tls is required with it; tls: {} trusts Amazon's authorities, as the image does"))]
 pub struct Kafka {
     /// Brokers to start from, host:port. Others may be named later, if they lead to the same topic: it is known by its id.
     #[schemars(
@@ -50,7 +53,7 @@ pub struct Kafka {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<KafkaTls>,
 
-    /// How clients prove who they are to the brokers. Left out: not at all.
+    /// How gateway, consumer and provisioner prove to the brokers who they are. Every Secret named here is mounted as files and read again when it changes: rotated passwords and certificates take effect within about a minute and a half (the kubelet's time to remount, then a second), without a restart and without loss.
     #[serde(default)]
     pub authentication: KafkaAuthentication,
 }
@@ -59,11 +62,11 @@ const fn replication_factor() -> i32 {
     3
 }
 
-/// TLS to the brokers.
+/// TLS to the brokers. A broker must show a certificate that an authority has signed, that is not expired, and that names the host by which it was called.
 #[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct KafkaTls {
-    /// Certificates of the authorities that may sign the brokers' certificates, in PEM. Left out: those that the image trusts. They are read when a pod starts.
+    /// Certificates of the authorities that may sign the brokers' certificates, in PEM; several may stand one after another, so that an old and a new one overlap while they change. Left out: those that the image trusts, as is right for Amazon MSK and Confluent Cloud.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca: Option<CertificateAuthority>,
 }
@@ -85,13 +88,29 @@ const fn partitions() -> i32 {
     6
 }
 
-/// How clients prove who they are to the brokers. Left out: not at all.
+/// How clients prove who they are to the brokers: a type, and what that type needs under its own name.
 #[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("(self.type == 'MutualTls') == has(self.mutualTls)").message("mutualTls: is required when type is MutualTls, and only then allowed"))]
+#[x_kube(validation = Rule::new("(self.type == 'Plain') == has(self.plain)").message("plain: is required when type is Plain, and only then allowed"))]
+#[x_kube(validation = Rule::new("(self.type == 'Scram') == has(self.scram)").message("scram: is required when type is Scram, and only then allowed"))]
+#[x_kube(validation = Rule::new("self.type == 'MskIam' || !has(self.mskIam)").message("mskIam: is only allowed when type is MskIam"))]
 pub struct KafkaAuthentication {
-    /// None, the only one that works so far: no authentication.
+    /// None: the brokers ask for nothing, with or without TLS. MutualTls: a client certificate. Plain: SASL/PLAIN, a user and a password, over TLS only. Scram: SASL/SCRAM, a user and a password that is never sent. MskIam: Amazon MSK's IAM access control, by the pods' own AWS identities and without any Secret.
     #[serde(rename = "type")]
     pub kind: KafkaAuthenticationType,
+    /// The client certificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mutual_tls: Option<KafkaMutualTls>,
+    /// User and password for SASL/PLAIN.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub plain: Option<KafkaPlain>,
+    /// User and password for SASL/SCRAM.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scram: Option<KafkaScram>,
+    /// What Amazon MSK's IAM access control needs beside the pods' identities. May be left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub msk_iam: Option<KafkaMskIam>,
 }
 
 /// Kinds of authentication to Kafka.
@@ -100,4 +119,73 @@ pub enum KafkaAuthenticationType {
     /// No authentication.
     #[default]
     None,
+    /// A client certificate.
+    MutualTls,
+    /// SASL/PLAIN.
+    Plain,
+    /// SASL/SCRAM.
+    Scram,
+    /// IAM access control of Amazon MSK.
+    MskIam,
+}
+
+/// The client certificate, in the shape that cert-manager writes: one Secret of type kubernetes.io/tls has both keys.
+#[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KafkaMutualTls {
+    /// Certificate in PEM, followed by those between it and the authority if there are any; often key tls.crt.
+    pub certificate: SecretSource,
+    /// Its private key in PEM, not encrypted; often key tls.key.
+    pub key: SecretSource,
+}
+
+/// User and password for SASL/PLAIN, such as the API key and its secret of Confluent Cloud.
+#[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KafkaPlain {
+    /// The user's name. A line end after it does not count.
+    pub username: SecretSource,
+    /// The password. A line end after it does not count.
+    pub password: SecretSource,
+}
+
+/// User and password for SASL/SCRAM.
+#[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KafkaScram {
+    /// Sha512 (default): SCRAM-SHA-512, as Amazon MSK has it. Sha256: SCRAM-SHA-256.
+    #[serde(default)]
+    pub mechanism: ScramMechanism,
+    /// The user's name. A line end after it does not count.
+    pub username: SecretSource,
+    /// The password. A line end after it does not count.
+    pub password: SecretSource,
+}
+
+/// Hash functions of SASL/SCRAM.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum ScramMechanism {
+    /// SCRAM-SHA-256.
+    Sha256,
+    /// SCRAM-SHA-512.
+    #[default]
+    Sha512,
+}
+
+/// A value from a Secret in the pipeline's namespace.
+#[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SecretSource {
+    /// Secret and key that hold the value.
+    pub secret_key_ref: SecretKeyRef,
+}
+
+/// What Amazon MSK's IAM access control needs beside the pods' identities.
+#[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KafkaMskIam {
+    /// AWS region of the brokers, for example eu-west-1. Left out: the one in the brokers' host names, or else `spec.aws.region`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32), regex(pattern = r"^[a-z]{2}(-[a-z]+)+-[0-9]$"))]
+    pub region: Option<String>,
 }

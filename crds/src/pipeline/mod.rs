@@ -8,7 +8,10 @@ mod status;
 mod warehouse;
 
 pub use contract::{ConfigMapKeyRef, ContractSource, ContractVersion, SecretKeyRef};
-pub use kafka::{CertificateAuthority, Kafka, KafkaAuthentication, KafkaAuthenticationType, KafkaTls};
+pub use kafka::{
+    CertificateAuthority, Kafka, KafkaAuthentication, KafkaAuthenticationType, KafkaMskIam, KafkaMutualTls, KafkaPlain,
+    KafkaScram, KafkaTls, ScramMechanism, SecretSource,
+};
 pub use lake::{Bucket, Lake};
 pub use stages::{
     BearerTokens, BronzeStage, Flush, GoldStage, IngestAuthentication, IngestAuthenticationType, IngestStage,

@@ -4,15 +4,17 @@
 //! which topic. Brokers forget the offsets of a topic that is deleted, and the stamps with them; so one stamp more, the
 //! *anchor*, is committed for the dead-letter topic, which remembers the topic across its deletion.
 
+use std::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use kafka_admin::{Stamp, commit_later};
-use kafka_client::Diagnosis;
+use kafka_client::{KafkaContext, Need};
 use medallion_crds::{Owner, Reason};
 use rdkafka::ClientContext;
+use rdkafka::client::OAuthToken;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, RebalanceProtocol};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
@@ -57,10 +59,11 @@ pub(crate) enum Unanswered {
 }
 
 impl Unanswered {
-    fn denial(&self, needs: &Needs) -> Option<Diagnosis> {
+    /// What they said, and what was needed for the question.
+    fn said<'a>(&'a self, needs: &'a Needs) -> (&'a KafkaError, [Need<'a>; 2]) {
         match self {
-            Self::Topic(error) => needs.to_read(error),
-            Self::Anchor(error) => needs.to_remember(error),
+            Self::Topic(error) => (error, needs.to_read()),
+            Self::Anchor(error) => (error, needs.to_remember()),
         }
     }
 }
@@ -82,6 +85,7 @@ pub(crate) struct Reading {
 /// The consumer's context.
 pub(crate) struct Assignment {
     reading: Reading,
+    client: KafkaContext,
     ledger: Ledger,
     metrics: ConsumerMetrics,
     troubles: Troubles,
@@ -96,6 +100,7 @@ pub(crate) struct Assignment {
 impl Assignment {
     pub(crate) fn new(
         reading: Reading,
+        client: KafkaContext,
         ledger: Ledger,
         metrics: ConsumerMetrics,
         troubles: Troubles,
@@ -103,6 +108,7 @@ impl Assignment {
     ) -> Self {
         Self {
             reading,
+            client,
             ledger,
             metrics,
             troubles,
@@ -111,6 +117,11 @@ impl Assignment {
             anchor: Mutex::default(),
             refused: AtomicBool::default(),
         }
+    }
+
+    /// What every client of ours has.
+    pub(crate) const fn client(&self) -> &KafkaContext {
+        &self.client
     }
 
     /// Why this member must not even join the group, as far as the brokers say: joining takes partitions from the others.
@@ -167,7 +178,7 @@ impl Assignment {
 
     /// Offsets were not committed; the next commit carries the same marks.
     fn note_refused(&self, error: &KafkaError) {
-        match self.reading.needs.to_read(error) {
+        match self.client.denial(error, &self.reading.needs.to_read()) {
             Some(denied) => self.troubles.denied(Place::Committing, denied),
             // One that comes while the group is being balanced is refused.
             None if is_being_balanced(error) => tracing::debug!(%error, "offsets not committed"),
@@ -228,10 +239,9 @@ impl Assignment {
     }
 
     fn note_anchor_refused(&self, error: &KafkaError) {
-        if let Some(denied) = self.reading.needs.to_remember(error) {
-            self.troubles.denied(Place::Anchor, denied);
-        } else {
-            tracing::debug!(%error, "anchor not committed; trying again");
+        match self.client.denial(error, &self.reading.needs.to_remember()) {
+            Some(denied) => self.troubles.denied(Place::Anchor, denied),
+            None => tracing::debug!(%error, "anchor not committed; trying again"),
         }
     }
 
@@ -299,11 +309,12 @@ impl Assignment {
                     return Ok(starts);
                 }
                 Err(error) => {
-                    let why = error.denial(&self.reading.needs).unwrap_or_else(|| {
-                        Diagnosis::unavailable(format!(
+                    let (said, needs) = error.said(&self.reading.needs);
+                    let why = self.client.explain(said, &needs, || {
+                        format!(
                             "topic {}: cannot learn where to begin: {error}; trying again",
                             self.reading.topic
-                        ))
+                        )
                     });
                     if self.shutdown.is_cancelled() || begun.elapsed() > ASK_FOR {
                         return Err(WorkerError::environment(why.reason, why.message));
@@ -396,17 +407,18 @@ impl Assignment {
 }
 
 impl ClientContext for Assignment {
+    const ENABLE_REFRESH_OAUTH_TOKEN: bool = KafkaContext::ENABLE_REFRESH_OAUTH_TOKEN;
+
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        match level {
-            RDKafkaLogLevel::Notice | RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug => {
-                tracing::debug!(target: "librdkafka", facility, "{message}");
-            }
-            _ => tracing::warn!(target: "librdkafka", facility, "{message}"),
-        }
+        self.client.log(level, facility, message);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        tracing::debug!(target: "librdkafka", %error, "{reason}");
+        self.client.error(error, reason);
+    }
+
+    fn generate_oauth_token(&self, configuration: Option<&str>) -> Result<OAuthToken, Box<dyn Error>> {
+        self.client.generate_oauth_token(configuration)
     }
 }
 

@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use kafka_client::{Diagnosis, Renewed, code_of};
-use medallion_crds::launch::KafkaSettings;
+use kafka_client::{Brokers, Diagnosis, Fatal, KafkaContext, KafkaProducer, Need, Renewed, code_of};
 use medallion_crds::{Reason, Stage};
 use rdkafka::Message;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, Headers, OwnedHeaders, OwnedMessage};
-use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
+use rdkafka::producer::{FutureRecord, Producer};
 
 use crate::needs::Needs;
 use crate::verdict::Flaw;
@@ -39,49 +38,47 @@ pub trait DeadLetterSink: Send + Sync + 'static {
 
 /// The dead-letter topic.
 pub struct KafkaDeadLetters {
-    producer: Renewed<FutureProducer>,
+    client: Renewed<KafkaProducer>,
     needs: Needs,
-}
-
-/// Why a producer can never send again.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) enum Fatal {
-    /// The brokers do not let it; the next one may be let.
-    Denied(Diagnosis),
-    /// Something else.
-    Broken(String),
 }
 
 impl KafkaDeadLetters {
     /// A producer for the topic; it connects in the background.
-    pub fn new(kafka: &KafkaSettings, group: &str) -> Result<Self, KafkaError> {
-        let mut configuration = kafka_client::producer(kafka, "consumer");
-        configuration
-            .set("message.timeout.ms", "20000")
-            .set("message.max.bytes", MAX_RECORD_BYTES);
-        Ok(Self {
-            producer: Renewed::new(move || configuration.create())?,
-            needs: Needs::of(kafka, group),
-        })
+    pub fn new(brokers: Brokers, group: &str) -> Self {
+        let needs = Needs::of(brokers.settings(), group);
+        let client = Renewed::new(brokers, |snapshot| {
+            let mut configuration = snapshot.producer("consumer");
+            configuration
+                .set("message.timeout.ms", "20000")
+                .set("message.max.bytes", MAX_RECORD_BYTES);
+            KafkaProducer::create(&configuration, snapshot.context())
+        });
+        Self { client, needs }
     }
 
-    /// Why the producer can never send again, if so.
-    pub(crate) fn fatal(&self) -> Option<Fatal> {
-        let (code, message) = self.producer.get().client().fatal_error()?;
-        let denied = self.needs.to_bury(&KafkaError::Global(code));
-        Some(denied.map_or_else(|| Fatal::Broken(format!("{code}: {message}")), Fatal::Denied))
+    /// Takes up what is mounted for the producer, if that has changed; reads files. Letters under way keep the producer of
+    /// before until they are answered.
+    pub(crate) fn look(&self) {
+        let _ = self.client.look();
+    }
+
+    /// Why the producer can never send again, if so. `may_write`: the brokers say that it may write to the topic, so if a
+    /// right is missing it is one on the cluster.
+    pub(crate) fn fatal(&self, may_write: bool) -> Option<Fatal> {
+        let needs = self.needs.to_bury();
+        let needs: &[Need<'_>] = if may_write { &[] } else { &needs };
+        self.client.get().ok()?.fatal(needs)
     }
 
     /// Makes a new producer in the place of one that was not let.
     pub(crate) fn renew(&self) {
-        if let Err(error) = self.producer.renew() {
-            tracing::warn!(%error, "no other producer of dead letters can be made");
-        }
+        let _ = self.client.renew();
     }
 
     /// Waits until nothing is queued.
     pub(crate) fn flush(&self, timeout: Duration) {
-        if let Err(error) = self.producer.get().flush(timeout) {
+        let flushed = self.client.get().map(|client| client.producer.flush(timeout));
+        if let Ok(Err(error)) = flushed {
             tracing::warn!(%error, "dead letters were not all acknowledged; their records will be read again");
         }
     }
@@ -91,25 +88,22 @@ impl DeadLetterSink for KafkaDeadLetters {
     fn send<'a>(&'a self, letter: DeadLetter<'a>) -> BoxFuture<'a, Result<(), Diagnosis>> {
         let headers = headers(&letter, &self.needs.group);
         async move {
-            let producer = self.producer.get();
+            let client = self.client.get()?;
             let mut record = FutureRecord::<[u8], [u8]>::to(&self.needs.dead_letter_topic).headers(headers);
             record.key = letter.record.key();
             record.payload = letter.record.payload();
             // A full queue is waited for; the message's own time limits the rest.
-            match producer.send(record, Duration::from_secs(20)).await {
+            match client.producer.send(record, Duration::from_secs(20)).await {
                 Ok(_) => Ok(()),
-                Err((error, _)) => Err(match self.fatal() {
-                    Some(Fatal::Denied(why)) => why,
-                    _ => explain(&error, &self.needs),
-                }),
+                Err((error, _)) => Err(explain(&client.behind(error), &client.context, &self.needs)),
             }
         }
         .boxed()
     }
 }
 
-fn explain(error: &KafkaError, needs: &Needs) -> Diagnosis {
-    if let Some(denied) = needs.to_bury(error) {
+fn explain(error: &KafkaError, context: &KafkaContext, needs: &Needs) -> Diagnosis {
+    if let Some(denied) = context.denial(error, &needs.to_bury()) {
         return denied;
     }
     let topic = &needs.dead_letter_topic;
@@ -166,17 +160,17 @@ pub(crate) fn header<'h>(headers: &'h impl Headers, name: &str) -> Option<&'h st
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::needs::tests::needs;
+    use crate::needs::tests::{context, needs};
     use crate::verdict::tests::record;
 
     #[test]
     fn a_topic_that_takes_no_letters_is_told_from_one_that_we_may_not_write_to() {
-        let explained = |code| explain(&KafkaError::MessageProduction(code), &needs());
+        let explained = |code| explain(&KafkaError::MessageProduction(code), &context(), &needs());
         let late = explained(RDKafkaErrorCode::MessageTimedOut);
         assert_eq!(late.reason, Reason::DeadLetterTopicUnavailable);
         assert!(late.message.contains("dlq.orders"), "{late}");
         let denied = explained(RDKafkaErrorCode::TopicAuthorizationFailed);
-        assert_eq!(denied.reason, Reason::KafkaRefuses);
+        assert_eq!(denied.reason, Reason::TopicAccessDenied);
         assert!(
             denied.message.contains("--operation Write --topic dlq.orders"),
             "{denied}"

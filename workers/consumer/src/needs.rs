@@ -1,13 +1,11 @@
-//! What the consumer needs to be allowed by the brokers, and which of it an error says that it lacks. No network.
+//! What the consumer needs to be allowed by the brokers, by what it does. No network.
 
-use kafka_client::{Diagnosis, Need, Operation, Party};
+use kafka_client::{Need, Operation};
 use medallion_crds::launch::KafkaSettings;
-use rdkafka::error::KafkaError;
 
 /// What the consumer works with at the brokers, by name.
 #[derive(Clone, Debug)]
 pub(crate) struct Needs {
-    party: Party,
     pub(crate) topic: String,
     pub(crate) dead_letter_topic: String,
     pub(crate) group: String,
@@ -18,7 +16,6 @@ pub(crate) struct Needs {
 impl Needs {
     pub(crate) fn of(kafka: &KafkaSettings, group: &str) -> Self {
         Self {
-            party: Party::of(kafka),
             topic: kafka.topic.clone(),
             dead_letter_topic: kafka.dead_letter_topic.clone(),
             group: group.to_owned(),
@@ -26,111 +23,133 @@ impl Needs {
         }
     }
 
-    /// What was lacking when the topic was read, the group joined or offsets committed.
-    pub(crate) fn to_read(&self, error: &KafkaError) -> Option<Diagnosis> {
-        let read = &[Operation::Read];
-        let needs = [Need::topic(&self.topic, read), Need::group(&self.group, read)];
-        self.party.denial(error, &needs)
+    /// To read the topic, join the group and commit offsets.
+    pub(crate) fn to_read(&self) -> [Need<'_>; 2] {
+        [
+            Need::topic(&self.topic, &[Operation::Read]),
+            Need::group(&self.group, &[Operation::Read]),
+        ]
     }
 
-    /// What was lacking when the topic was remembered beside the dead-letter topic.
-    pub(crate) fn to_remember(&self, error: &KafkaError) -> Option<Diagnosis> {
-        let read = &[Operation::Read];
-        let needs = [
-            Need::topic(&self.dead_letter_topic, read),
-            Need::group(&self.group, read),
-        ];
-        self.party.denial(error, &needs)
+    /// To remember the topic beside the dead-letter topic.
+    pub(crate) fn to_remember(&self) -> [Need<'_>; 2] {
+        [
+            Need::topic(&self.dead_letter_topic, &[Operation::Read]),
+            Need::group(&self.group, &[Operation::Read]),
+        ]
     }
 
-    /// What was lacking when a dead letter was written.
-    pub(crate) fn to_bury(&self, error: &KafkaError) -> Option<Diagnosis> {
-        let needs = [Need::topic(&self.dead_letter_topic, &[Operation::Write])];
-        self.party.denial(error, &needs)
+    /// To write a dead letter.
+    pub(crate) fn to_bury(&self) -> [Need<'_>; 1] {
+        [Need::topic(&self.dead_letter_topic, &[Operation::Write])]
     }
 
-    /// What was lacking when dead letters were looked at. Whoever may not even see the topic may not write to it either.
-    pub(crate) fn to_show(&self, error: &KafkaError) -> Option<Diagnosis> {
-        let needs = [
+    /// To look at dead letters. Whoever may not even see the topic may not write to it either.
+    pub(crate) fn to_show(&self) -> [Need<'_>; 2] {
+        [
             Need::topic(&self.dead_letter_topic, &[Operation::Read, Operation::Write]),
             Need::group(&self.letters_group, &[Operation::Describe]),
-        ];
-        self.party.denial(error, &needs)
+        ]
+    }
+
+    /// All of it.
+    pub(crate) fn all(&self) -> [Need<'_>; 4] {
+        let [topic, group] = self.to_read();
+        let [dead_letters, letters_group] = self.to_show();
+        [topic, group, dead_letters, letters_group]
     }
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use kafka_client::{Brokers, KafkaContext};
     use medallion_crds::Reason;
-    use rdkafka::error::RDKafkaErrorCode as Code;
-    use rstest::rstest;
+    use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 
     use super::*;
 
-    pub(crate) fn needs() -> Needs {
-        let kafka = KafkaSettings {
+    fn kafka() -> KafkaSettings {
+        KafkaSettings {
             bootstrap_servers: vec!["kafka:9092".to_owned()],
             topic: "orders".to_owned(),
             dead_letter_topic: "dlq.orders".to_owned(),
-            tls: None,
-        };
-        Needs::of(&kafka, "readers")
+            ..KafkaSettings::default()
+        }
     }
 
-    type Ask = fn(&Needs, &KafkaError) -> Option<Diagnosis>;
+    pub(crate) fn needs() -> Needs {
+        Needs::of(&kafka(), "readers")
+    }
 
-    #[rstest]
-    #[case::fetching(
-        Needs::to_read,
-        KafkaError::MessageConsumption(Code::TopicAuthorizationFailed),
-        "--operation Read --topic orders;"
-    )]
-    #[case::joining(
-        Needs::to_read,
-        KafkaError::MessageConsumption(Code::GroupAuthorizationFailed),
-        "--operation Read --group readers;"
-    )]
-    #[case::committing(
-        Needs::to_read,
-        KafkaError::ConsumerCommit(Code::TopicAuthorizationFailed),
-        "--operation Read --topic orders;"
-    )]
-    #[case::remembering(
-        Needs::to_remember,
-        KafkaError::ConsumerCommit(Code::TopicAuthorizationFailed),
-        "--operation Read --topic dlq.orders;"
-    )]
-    #[case::burying(
-        Needs::to_bury,
-        KafkaError::MessageProduction(Code::TopicAuthorizationFailed),
-        "--operation Write --topic dlq.orders;"
-    )]
-    #[case::beginning_to_bury(
-        Needs::to_bury,
-        KafkaError::Global(Code::ClusterAuthorizationFailed),
-        "--operation Write --topic dlq.orders;"
-    )]
-    #[case::seeing(
-        Needs::to_show,
-        KafkaError::MetadataFetch(Code::TopicAuthorizationFailed),
-        "--operation Read --operation Write --topic dlq.orders;"
-    )]
-    #[case::acknowledgements(
-        Needs::to_show,
-        KafkaError::OffsetFetch(Code::GroupAuthorizationFailed),
-        "--operation Describe --group readers.dead-letters;"
-    )]
-    fn the_right_that_is_missing_is_named(#[case] ask: Ask, #[case] error: KafkaError, #[case] right: &str) {
-        let denied = ask(&needs(), &error).expect("a denial");
-        assert_eq!(denied.reason, Reason::KafkaRefuses);
-        assert!(denied.message.contains(right), "{denied}");
+    /// What every client has, of brokers that want no credentials.
+    pub(crate) fn context() -> KafkaContext {
+        let brokers = Brokers::without_tokens(&kafka());
+        brokers.read().expect("nothing is mounted").context()
+    }
+
+    #[test]
+    fn the_right_that_is_missing_is_named() {
+        let needs = needs();
+        let read = needs.to_read().to_vec();
+        for (needs, error, reason, right) in [
+            (
+                read.clone(),
+                KafkaError::MessageConsumption(Code::TopicAuthorizationFailed),
+                Reason::TopicAccessDenied,
+                "--operation Read --topic orders;",
+            ),
+            (
+                read.clone(),
+                KafkaError::MessageConsumption(Code::GroupAuthorizationFailed),
+                Reason::GroupAccessDenied,
+                "--operation Read --group readers;",
+            ),
+            (
+                read,
+                KafkaError::ConsumerCommit(Code::TopicAuthorizationFailed),
+                Reason::TopicAccessDenied,
+                "--operation Read --topic orders;",
+            ),
+            (
+                needs.to_remember().to_vec(),
+                KafkaError::ConsumerCommit(Code::TopicAuthorizationFailed),
+                Reason::TopicAccessDenied,
+                "--operation Read --topic dlq.orders;",
+            ),
+            (
+                needs.to_bury().to_vec(),
+                KafkaError::MessageProduction(Code::TopicAuthorizationFailed),
+                Reason::TopicAccessDenied,
+                "--operation Write --topic dlq.orders;",
+            ),
+            (
+                needs.to_bury().to_vec(),
+                KafkaError::Global(Code::ClusterAuthorizationFailed),
+                Reason::TopicAccessDenied,
+                "--operation Write --topic dlq.orders;",
+            ),
+            (
+                needs.to_show().to_vec(),
+                KafkaError::MetadataFetch(Code::TopicAuthorizationFailed),
+                Reason::TopicAccessDenied,
+                "--operation Read --operation Write --topic dlq.orders;",
+            ),
+            (
+                needs.to_show().to_vec(),
+                KafkaError::OffsetFetch(Code::GroupAuthorizationFailed),
+                Reason::GroupAccessDenied,
+                "--operation Describe --group readers.dead-letters;",
+            ),
+        ] {
+            let denied = context().denial(&error, &needs).expect("a denial");
+            assert_eq!(denied.reason, reason);
+            assert!(denied.message.contains(right), "{denied}");
+        }
     }
 
     #[test]
     fn an_outage_is_no_denial() {
         let error = KafkaError::MetadataFetch(Code::BrokerTransportFailure);
-        for ask in [Needs::to_read, Needs::to_remember, Needs::to_bury, Needs::to_show] {
-            assert_eq!(ask(&needs(), &error), None);
-        }
+        assert_eq!(context().denial(&error, &needs().all()), None);
     }
 }

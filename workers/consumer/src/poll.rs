@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use medallion_crds::launch::KafkaSettings;
+use kafka_client::{Brokers, Diagnosis, Snapshot, serve};
 use medallion_crds::{Owner, Reason};
 use rdkafka::Message;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::{Headers, OwnedMessage};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
@@ -35,6 +35,10 @@ const TRY_AGAIN_EVERY: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// So many looks at the topic to one at the group.
 const LOOKS_AT_GROUP: u64 = 5;
+/// So long a new consumer is served before it asks its first question.
+const SERVE: Duration = Duration::from_millis(50);
+/// How often it is looked whether what is mounted for the brokers is still the same.
+const LOOK_AT_FILES_EVERY: Duration = Duration::from_secs(1);
 /// How long the thread waits for memory before it pauses the partitions, so that it can go on polling.
 const MEMORY_WAIT: Duration = Duration::from_millis(200);
 /// At the end records in flight have so long to be settled; what remains is read again.
@@ -46,7 +50,7 @@ const PARTITION_FETCH_BYTES: &str = "262144";
 #[derive(Clone)]
 pub struct Source {
     /// Brokers and topics.
-    pub kafka: KafkaSettings,
+    pub brokers: Brokers,
     /// Consumer group.
     pub group: String,
     /// Whose the group must be.
@@ -60,8 +64,7 @@ pub struct Source {
 /// What is consumed, and what happens to it.
 #[derive(Clone)]
 pub struct Consumption {
-    /// Brokers and topics.
-    kafka: KafkaSettings,
+    brokers: Brokers,
     reading: Reading,
     names: Arc<dyn Names>,
     /// What bounds work and memory.
@@ -78,23 +81,24 @@ impl Consumption {
     /// Nothing consumed yet.
     pub fn new(source: Source, limits: Limits, settler: Arc<Settler>, shutdown: CancellationToken) -> Self {
         let Source {
-            kafka,
+            brokers,
             group,
             owner,
             adopt,
             names,
         } = source;
+        let kafka = brokers.settings();
         let reading = Reading {
             topic: kafka.topic.clone(),
             dead_letter_topic: kafka.dead_letter_topic.clone(),
-            needs: Needs::of(&kafka, &group),
+            needs: Needs::of(kafka, &group),
             group,
             owner,
             adopt,
             read: ReadTopic::new(kafka.topic.clone(), names.clone()),
         };
         Self {
-            kafka,
+            brokers,
             reading,
             names,
             limits,
@@ -150,16 +154,25 @@ impl Consumption {
         }
     }
 
-    fn consumer(&self) -> Result<BaseConsumer<Assignment>, KafkaError> {
+    /// A consumer of what is mounted now.
+    fn consumer(&self) -> Result<(Snapshot, BaseConsumer<Assignment>), Diagnosis> {
+        let snapshot = self.brokers.read()?;
+        let consumer = self.consumer_of(&snapshot).map_err(|error| snapshot.unusable(&error))?;
+        Ok((snapshot, consumer))
+    }
+
+    fn consumer_of(&self, snapshot: &Snapshot) -> KafkaResult<BaseConsumer<Assignment>> {
         let settler = &self.settler;
         let context = Assignment::new(
             self.reading.clone(),
+            snapshot.context(),
             self.ledger.clone(),
             settler.metrics.clone(),
             settler.troubles.clone(),
             self.shutdown.clone(),
         );
-        kafka_client::consumer(&self.kafka, "consumer", &self.reading.group)
+        snapshot
+            .consumer("consumer", &self.reading.group)
             // Where to begin is decided at assignment; librdkafka must never decide it.
             .set("auto.offset.reset", "error")
             .set("isolation.level", "read_committed")
@@ -184,9 +197,36 @@ impl Consumption {
     }
 }
 
-/// Consumes until shutdown or until something happens that the process cannot heal. Blocks.
+/// Consumes until shutdown or until something happens that the process cannot heal; with a new consumer whenever what is
+/// mounted for it has changed. Blocks.
 pub fn consume(consumption: &Consumption, runtime: &Handle) -> Result<(), WorkerError> {
-    let consumer = consumption.consumer().map_err(|error| bad_client(&error))?;
+    while !consumption.shutdown.is_cancelled() {
+        match consumption.consumer() {
+            Ok((snapshot, consumer)) => consume_by(consumption, &snapshot, consumer, runtime)?,
+            Err(why) if why.reason == Reason::BadSettings => {
+                return Err(WorkerError::settings(why.reason, why.message));
+            }
+            // Somebody corrects what is mounted, at any time.
+            Err(why) => {
+                consumption.settler.progress.beat();
+                consumption.settler.troubles.denied(Place::Kafka, why);
+                let pause = tokio::time::timeout(LOOK_EVERY, consumption.shutdown.cancelled());
+                let _ = runtime.block_on(pause);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Consumes by one consumer, as long as what it was made from is mounted.
+fn consume_by(
+    consumption: &Consumption,
+    snapshot: &Snapshot,
+    consumer: BaseConsumer<Assignment>,
+    runtime: &Handle,
+) -> Result<(), WorkerError> {
+    // A token is given while the consumer is polled, and nothing is answered without one.
+    serve(&consumer, SERVE);
     match consumer.context().refusal(&consumer) {
         Ok(None) => {}
         Ok(Some(error)) => return Err(error),
@@ -196,7 +236,7 @@ pub fn consume(consumption: &Consumption, runtime: &Handle) -> Result<(), Worker
     consumer
         .subscribe(&[&consumption.reading.topic])
         .map_err(|error| bad_client(&error))?;
-    let outcome = poll_until_stopped(consumption, &consumer, runtime);
+    let outcome = poll_until_stopped(consumption, snapshot, &consumer, runtime);
     if !consumption.ledger.wait_settled(None, DRAIN_TIMEOUT) {
         tracing::warn!("stopped with records in flight; they are read again");
     }
@@ -233,14 +273,23 @@ fn bad_client(error: &KafkaError) -> WorkerError {
 
 fn poll_until_stopped(
     consumption: &Consumption,
+    snapshot: &Snapshot,
     consumer: &BaseConsumer<Assignment>,
     runtime: &Handle,
 ) -> Result<(), WorkerError> {
     let mut committed = Instant::now();
     let mut tried = Instant::now();
+    let mut looked = Instant::now();
     let mut pressure = Pressure::default();
     while !consumption.shutdown.is_cancelled() {
         consumption.settler.progress.beat();
+        if looked.elapsed() >= LOOK_AT_FILES_EVERY {
+            looked = Instant::now();
+            if !snapshot.is_current() {
+                tracing::info!("joining the group anew, with what is mounted for the brokers now");
+                return Ok(());
+            }
+        }
         if tried.elapsed() >= TRY_AGAIN_EVERY {
             tried = Instant::now();
             if consumption.settler.troubles.has(Place::Reading) {
@@ -275,7 +324,8 @@ fn poll_until_stopped(
                 {
                     return Err(error);
                 }
-                match reaction(&error, &consumption.reading.needs, &consumption.ledger) {
+                let context = consumer.context().client();
+                match reaction(&error, context, &consumption.reading.needs, &consumption.ledger) {
                     Reaction::Nothing => {}
                     Reaction::Denied(why) => consumption.settler.troubles.denied(Place::Reading, why),
                     Reaction::Wait(reason, message) => consumption.settler.troubles.set(Place::Kafka, reason, message),

@@ -1,6 +1,6 @@
 //! What to do about an error of the client library while it reads. No network.
 
-use kafka_client::Diagnosis;
+use kafka_client::{Diagnosis, KafkaContext};
 use medallion_crds::Reason;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use worker_kit::WorkerError;
@@ -46,10 +46,11 @@ pub(crate) fn hints_at_another_topic(error: &KafkaError) -> bool {
     )
 }
 
-pub(crate) fn reaction(error: &KafkaError, needs: &Needs, ledger: &Ledger) -> Reaction {
+/// `context`: the consumer's.
+pub(crate) fn reaction(error: &KafkaError, context: &KafkaContext, needs: &Needs, ledger: &Ledger) -> Reaction {
     use RDKafkaErrorCode as Code;
 
-    if let Some(denied) = needs.to_read(error) {
+    if let Some(denied) = context.denial(error, &needs.to_read()) {
         return Reaction::Denied(denied);
     }
     let topic = &needs.topic;
@@ -69,8 +70,13 @@ pub(crate) fn reaction(error: &KafkaError, needs: &Needs, ledger: &Ledger) -> Re
     };
     match code {
         // Whether single connections stand is the library's affair, and idle ones are closed every few minutes. The
-        // observer says it when nobody answers.
-        Code::BrokerTransportFailure | Code::AllBrokersDown | Code::Resolve => Reaction::Nothing,
+        // observer says it when nobody answers, and why.
+        Code::BrokerTransportFailure
+        | Code::AllBrokersDown
+        | Code::Resolve
+        | Code::SSL
+        | Code::Authentication
+        | Code::SaslAuthenticationFailed => Reaction::Nothing,
         // The library may go on behind a batch that it cannot read, and the mark would pass over the hole.
         Code::BadMessage | Code::BadCompression | Code::NotImplemented => Reaction::End(WorkerError::loss_risk(
             Reason::RecordsUnreadable,
@@ -107,18 +113,26 @@ mod tests {
     use worker_kit::ErrorClass;
 
     use super::*;
-    use crate::needs::tests::needs;
+    use crate::needs::tests::{context, needs};
 
     #[rstest]
-    #[case(RDKafkaErrorCode::TopicAuthorizationFailed, "topic orders: ")]
-    #[case(RDKafkaErrorCode::GroupAuthorizationFailed, "consumer group readers: ")]
-    #[case(RDKafkaErrorCode::ClusterAuthorizationFailed, "the cluster: ")]
-    fn what_the_brokers_do_not_allow_is_named_and_waited_for(#[case] code: RDKafkaErrorCode, #[case] on: &str) {
+    #[case(RDKafkaErrorCode::TopicAuthorizationFailed, Reason::TopicAccessDenied, "topic orders: ")]
+    #[case(
+        RDKafkaErrorCode::GroupAuthorizationFailed,
+        Reason::GroupAccessDenied,
+        "consumer group readers: "
+    )]
+    #[case(RDKafkaErrorCode::ClusterAuthorizationFailed, Reason::ClusterAccessDenied, "the cluster: ")]
+    fn what_the_brokers_do_not_allow_is_named_and_waited_for(
+        #[case] code: RDKafkaErrorCode,
+        #[case] reason: Reason,
+        #[case] on: &str,
+    ) {
         let error = KafkaError::MessageConsumption(code);
-        let Reaction::Denied(why) = reaction(&error, &needs(), &Ledger::default()) else {
+        let Reaction::Denied(why) = reaction(&error, &context(), &needs(), &Ledger::default()) else {
             panic!("{code} is a denial");
         };
-        assert_eq!(why.reason, Reason::KafkaRefuses);
+        assert_eq!(why.reason, reason);
         assert!(why.message.starts_with(on), "{why}");
     }
 
@@ -153,7 +167,7 @@ mod tests {
     )]
     #[case(KafkaError::MessageConsumption(RDKafkaErrorCode::UnknownTopicOrPartition), None)]
     fn only_what_cannot_heal_ends_the_worker(#[case] error: KafkaError, #[case] class: Option<ErrorClass>) {
-        match reaction(&error, &needs(), &Ledger::default()) {
+        match reaction(&error, &context(), &needs(), &Ledger::default()) {
             Reaction::End(error) => assert_eq!(Some(error.class), class),
             Reaction::Wait(_, message) => assert!(class.is_none() && message.contains("orders"), "{message}"),
             other => panic!("{error}: {other:?}"),
@@ -166,7 +180,7 @@ mod tests {
         ledger.assign(3, 105);
         ledger.assign(7, 20);
         let error = KafkaError::MessageConsumption(RDKafkaErrorCode::BadCompression);
-        let Reaction::End(error) = reaction(&error, &needs(), &ledger) else {
+        let Reaction::End(error) = reaction(&error, &context(), &needs(), &ledger) else {
             panic!("it must halt");
         };
         for words in ["partition 3 offset 105, partition 7 offset 20", GO_ON] {
@@ -178,7 +192,10 @@ mod tests {
     #[case(KafkaError::PartitionEOF(1))]
     #[case(KafkaError::MessageConsumption(RDKafkaErrorCode::AllBrokersDown))]
     #[case(KafkaError::MessageConsumption(RDKafkaErrorCode::BrokerTransportFailure))]
+    #[case(KafkaError::MessageConsumption(RDKafkaErrorCode::Authentication))]
+    #[case(KafkaError::MessageConsumption(RDKafkaErrorCode::SSL))]
     fn a_closed_connection_is_no_trouble(#[case] error: KafkaError) {
-        assert_eq!(reaction(&error, &needs(), &Ledger::default()), Reaction::Nothing);
+        let reaction = reaction(&error, &context(), &needs(), &Ledger::default());
+        assert_eq!(reaction, Reaction::Nothing);
     }
 }

@@ -3,10 +3,9 @@
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use medallion_crds::launch::KafkaSettings;
+use kafka_client::Brokers;
 use medallion_crds::pipeline::Retention;
-use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
-use rdkafka::client::DefaultClientContext;
+use rdkafka::admin::{AdminOptions, ResourceSpecifier};
 use tokio::runtime::Handle;
 
 /// How long a topic keeps records seldom changes.
@@ -18,15 +17,15 @@ const ASK_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How long the topic keeps its records.
 pub(crate) struct Kept {
-    kafka: KafkaSettings,
+    brokers: Brokers,
     /// When to ask again, and what was answered: `None` for ever, or not known.
     answered: Option<(Instant, Option<i64>)>,
 }
 
 impl Kept {
-    pub(crate) fn new(kafka: &KafkaSettings) -> Self {
+    pub(crate) fn new(brokers: Brokers) -> Self {
         Self {
-            kafka: kafka.clone(),
+            brokers,
             answered: None,
         }
     }
@@ -51,10 +50,11 @@ impl Kept {
 
     /// By a client of its own, which lives as long as the question: so seldom asked, it need not hold connections.
     fn ask(&self) -> Result<Option<i64>, String> {
-        let client: AdminClient<DefaultClientContext> = kafka_client::client(&self.kafka, "consumer-observer")
-            .create()
+        let snapshot = self.brokers.read().map_err(|error| error.to_string())?;
+        let client = snapshot
+            .admin(&snapshot.client("consumer-observer"))
             .map_err(|error| error.to_string())?;
-        let topic = [ResourceSpecifier::Topic(&self.kafka.topic)];
+        let topic = [ResourceSpecifier::Topic(&snapshot.settings().topic)];
         let options = AdminOptions::new().request_timeout(Some(ASK_TIMEOUT));
         let asked = async { tokio::time::timeout(ASK_TIMEOUT, client.describe_configs(&topic, &options)).await };
         let answer = Handle::try_current()

@@ -4,21 +4,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
+use kafka_client::{Brokers, Fatal};
 use medallion_contract::Contract;
 use medallion_crds::Reason;
 use medallion_crds::launch::ConsumerSettings;
 use medallion_crds::launch::report::Report;
-use rdkafka::error::KafkaError;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::{JoinError, JoinHandle};
 use tokio_util::sync::CancellationToken;
 use worker_kit::{Context, ProgressHandle, WorkerError, aws};
 
-use crate::dead_letter::{Fatal, KafkaDeadLetters};
+use crate::dead_letter::KafkaDeadLetters;
 use crate::dynamo::DynamoTable;
 use crate::metrics::ConsumerMetrics;
-use crate::observe::{Observation, Observer};
+use crate::observe::{Observation, Observer, Passage};
 use crate::poll::{Consumption, Source, consume, watch_names};
 use crate::settings::Limits;
 use crate::settle::Settler;
@@ -37,9 +37,8 @@ pub async fn run(context: Context<ConsumerSettings>) -> Result<Option<Report>, W
     let limits = Limits::from_settings(settings)?;
     let contract = Contract::mounted(&settings.contract)
         .map_err(|error| WorkerError::settings(Reason::BadContract, error.to_string()))?;
-    let kafka = &settings.kafka;
-    let dead_letters = KafkaDeadLetters::new(kafka, &settings.group).map_err(|error| bad_client(&error))?;
-    let dead_letters = Arc::new(dead_letters);
+    let brokers = Brokers::open(&settings.kafka).await;
+    let dead_letters = Arc::new(KafkaDeadLetters::new(brokers.clone(), &settings.group));
     let client = aws_sdk_dynamodb::Client::new(&aws::configuration(&context.settings.region).await);
     let troubles = Troubles::new(context.progress.clone());
     let settler = Arc::new(Settler {
@@ -51,16 +50,16 @@ pub async fn run(context: Context<ConsumerSettings>) -> Result<Option<Report>, W
         troubles: troubles.clone(),
         progress: context.progress.clone(),
     });
-    let outlook = Observer::new(kafka, &settings.group).map_err(|error| bad_client(&error))?;
+    let outlook = Observer::new(brokers.clone(), &settings.group);
     let source = Source {
-        kafka: kafka.clone(),
+        brokers,
         group: settings.group.clone(),
         owner: context.settings.pipeline.owner(),
         adopt: context.settings.adopt.clone(),
         names: outlook.names(),
     };
     tracing::info!(
-        topic = source.kafka.topic,
+        topic = settings.kafka.topic,
         group = source.group,
         owner = %source.owner,
         table = settings.table,
@@ -114,11 +113,12 @@ fn observe(
 ) -> Result<(), WorkerError> {
     let stop = &consumption.shutdown;
     let troubles = &consumption.settler.troubles;
+    let mut may_write = false;
     for look in 1_u64.. {
         if stop.is_cancelled() {
             break;
         }
-        match dead_letters.fatal() {
+        match dead_letters.fatal(may_write) {
             None => troubles.clear(Place::DeadLetters),
             Some(Fatal::Denied(why)) => {
                 troubles.denied(Place::DeadLetters, why);
@@ -133,14 +133,29 @@ fn observe(
                 return Err(WorkerError::environment(Reason::ProducerFailed, message));
             }
         }
-        match observer.observe(&consumption.ledger.positions(), consumption.is_assigned()) {
+        dead_letters.look();
+        let doubted = [Place::Reading, Place::Committing, Place::Anchor, Place::DeadLetters]
+            .into_iter()
+            .any(|place| troubles.has(place));
+        match observer.observe(&consumption.ledger.positions(), consumption.is_assigned(), doubted) {
             Ok(observation) => {
-                troubles.clear(Place::Kafka);
+                match &observation.fault {
+                    Some(why) => troubles.denied(Place::Kafka, why.clone()),
+                    None => troubles.clear(Place::Kafka),
+                }
+                match &observation.passage {
+                    Some(Passage::Free) => troubles.clear(Place::Rights),
+                    Some(Passage::Barred(why)) => troubles.denied(Place::Rights, why.clone()),
+                    None => {}
+                }
+                if let Some(passage) = &observation.passage {
+                    may_write = *passage == Passage::Free;
+                }
                 report(&observation, consumption, progress);
                 ready.send_replace(true);
             }
-            Err(error) => {
-                troubles.set(Place::Kafka, error.reason(), error.to_string());
+            Err(why) => {
+                troubles.denied(Place::Kafka, why);
                 // What is not known is absent, never the last value for ever.
                 progress.update(|work| {
                     work.lag = None;
@@ -168,10 +183,6 @@ fn report(observation: &Observation, consumption: &Consumption, progress: &Progr
         work.oldest_pending_time = observation.oldest_pending;
         work.dead_letters = Some(observation.dead_letters.clone());
     });
-}
-
-fn bad_client(error: &KafkaError) -> WorkerError {
-    WorkerError::settings(Reason::BadSettings, format!("kafka client: {error}"))
 }
 
 fn ended_badly(error: &JoinError) -> WorkerError {

@@ -68,7 +68,7 @@ mod tests {
                 bootstrap_servers: Vec::new(),
                 topic: String::new(),
                 dead_letter_topic: String::new(),
-                tls: None,
+                ..KafkaSettings::default()
             },
             group: String::new(),
             table: String::new(),

@@ -5,8 +5,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use kafka_admin::{Stamp, group_offsets, topic_id};
+use kafka_client::{Diagnosis, KafkaContext, Renewed};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
-use rdkafka::error::KafkaResult;
+use rdkafka::error::{KafkaError, KafkaResult};
 
 use crate::start::{Halt, is_same};
 
@@ -35,6 +36,21 @@ impl<C: ConsumerContext + 'static> Names for BaseConsumer<C> {
             .map(|stamp| stamp.owner)
             .collect())
     }
+}
+
+/// By whichever client is in use when it is asked.
+impl Names for Renewed<BaseConsumer<KafkaContext>> {
+    fn topic_id(&self, topic: &str) -> KafkaResult<Option<String>> {
+        Names::topic_id(&*self.get().map_err(|why| no_client(&why))?, topic)
+    }
+
+    fn owners(&self, group: &str, topic: &str) -> KafkaResult<BTreeSet<String>> {
+        self.get().map_err(|why| no_client(&why))?.owners(group, topic)
+    }
+}
+
+fn no_client(why: &Diagnosis) -> KafkaError {
+    KafkaError::ClientCreation(why.to_string())
 }
 
 /// A topic and the id that it had when this process began to read it; clones share it.
@@ -92,7 +108,7 @@ impl ReadTopic {
 
 #[cfg(test)]
 mod tests {
-    use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+    use rdkafka::error::RDKafkaErrorCode;
 
     use super::*;
 

@@ -11,8 +11,10 @@ use worker_kit::ProgressHandle;
 /// Where a trouble comes from; each has at most one at a time.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) enum Place {
-    /// The brokers or the topic.
+    /// The brokers or the topic, or what is mounted for them.
     Kafka,
+    /// What the brokers do not allow, as they say when they are asked.
+    Rights,
     /// What the brokers allow of reading and joining.
     Reading,
     /// What they allow of committing. Of its own, because records come also while offsets are refused.
@@ -29,6 +31,7 @@ impl fmt::Display for Place {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Kafka => formatter.write_str("brokers"),
+            Self::Rights => formatter.write_str("rights"),
             Self::Reading => formatter.write_str("reading"),
             Self::Committing => formatter.write_str("committing"),
             Self::Anchor => formatter.write_str("anchor"),

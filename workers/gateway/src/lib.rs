@@ -21,7 +21,7 @@ mod tokens;
 
 pub use metrics::GatewayMetrics;
 pub use pending::Pending;
-pub use publisher::{Delivery, Fatal, KafkaPublisher, PublishError, Publisher};
+pub use publisher::{Delivery, KafkaPublisher, Leftover, PublishError, Publisher};
 pub use router::router;
 pub use run::{run, run_on};
 pub use settings::Limits;

@@ -1,17 +1,19 @@
 //! Hands events to the broker and waits for its acknowledgements. Produces to Kafka.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use kafka_client::{Diagnosis, Need, Operation, Party, Renewed, code_of};
+use kafka_client::{
+    Brokers, Diagnosis, Fatal, KafkaContext, KafkaProducer, Need, Operation, Renewed, Rights, code_of, rights,
+};
 use medallion_contract::VERSION_HEADER;
 use medallion_crds::Reason;
-use medallion_crds::launch::KafkaSettings;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
+use rdkafka::producer::{FutureRecord, Producer};
 use thiserror::Error;
 
 /// Why an event has no acknowledgement.
@@ -40,174 +42,194 @@ pub trait Publisher: Send + Sync + 'static {
     fn publish(&self, key: &str, payload: &[u8]) -> Result<Delivery, PublishError>;
 }
 
-/// Why a producer can never send again.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Fatal {
-    /// The brokers do not let it; the next one may be let.
-    Denied(Diagnosis),
-    /// Something else.
-    Broken(String),
+/// What the brokers must allow on the topic.
+const OPERATIONS: &[Operation] = &[Operation::Write];
+
+/// A producer that another has taken the place of: what it still holds is waited for, and not handed to the other, which could
+/// store it twice.
+#[must_use = "its events are still to be acknowledged"]
+pub struct Leftover {
+    client: Arc<KafkaProducer>,
+    timeout: Duration,
 }
 
-/// The topic and what the brokers must allow on it. Cheap to clone.
-#[derive(Clone)]
-struct Target {
-    party: Arc<Party>,
-    topic: Arc<str>,
+impl Leftover {
+    /// Waits until each event that it holds has its fate. Blocks.
+    pub fn wait(self) {
+        if let Err(error) = self.client.producer.flush(self.timeout) {
+            tracing::debug!(%error, "some events of the producer of before are not acknowledged");
+        }
+    }
 }
 
 /// The Kafka topic.
 pub struct KafkaPublisher {
-    producer: Renewed<FutureProducer>,
-    target: Target,
+    client: Renewed<KafkaProducer>,
+    delivery_timeout: Duration,
+    topic: Arc<str>,
     headers: OwnedHeaders,
+    /// The brokers have said that we may write to the topic.
+    may_write: AtomicBool,
 }
 
 impl KafkaPublisher {
-    /// A producer for the topic; it connects in the background.
-    pub fn new(
-        settings: &KafkaSettings,
-        contract_version: &str,
-        delivery_timeout: Duration,
-        buffer_bytes: usize,
-    ) -> Result<Self, KafkaError> {
-        let mut configuration = kafka_client::producer(settings, "gateway");
-        configuration
-            .set("message.timeout.ms", delivery_timeout.as_millis().to_string())
-            .set("queue.buffering.max.kbytes", (buffer_bytes / 1024).max(1).to_string())
-            // The bytes above are those of key and payload only; headers and bookkeeping take about a kilobyte a record.
-            .set("queue.buffering.max.messages", (buffer_bytes / 1024).max(1).to_string());
+    /// A producer for the topic; it connects in the background. If what is mounted for it cannot be used, [`Self::probe`] says
+    /// so until it can.
+    pub fn new(brokers: Brokers, contract_version: &str, delivery_timeout: Duration, buffer_bytes: usize) -> Self {
+        let topic = brokers.settings().topic.as_str().into();
+        let client = Renewed::new(brokers, move |snapshot| {
+            let mut configuration = snapshot.producer("gateway");
+            configuration
+                .set("message.timeout.ms", delivery_timeout.as_millis().to_string())
+                .set("queue.buffering.max.kbytes", (buffer_bytes / 1024).max(1).to_string())
+                // The bytes above are those of key and payload only; headers and bookkeeping take about a kilobyte a record.
+                .set("queue.buffering.max.messages", (buffer_bytes / 1024).max(1).to_string());
+            KafkaProducer::create(&configuration, snapshot.context())
+        });
         let header = Header {
             key: VERSION_HEADER,
             value: Some(contract_version),
         };
-        Ok(Self {
-            producer: Renewed::new(move || configuration.create())?,
-            target: Target {
-                party: Arc::new(Party::of(settings)),
-                topic: settings.topic.as_str().into(),
-            },
+        Self {
+            client,
+            delivery_timeout,
+            topic,
             headers: OwnedHeaders::new().insert(header),
-        })
+            may_write: AtomicBool::new(false),
+        }
     }
 
-    /// Asks the brokers for the topic. Blocks for up to `timeout`.
+    /// Takes up what is mounted for the producer, if that has changed; reads files.
+    pub fn look(&self) -> Option<Leftover> {
+        self.client.look().map(|client| self.leftover(client))
+    }
+
+    /// Makes a new producer in the place of one that can never send again.
+    pub fn renew(&self) -> Option<Leftover> {
+        self.client.renew().map(|client| self.leftover(client))
+    }
+
+    fn leftover(&self, client: Arc<KafkaProducer>) -> Leftover {
+        Leftover {
+            client,
+            timeout: self.delivery_timeout,
+        }
+    }
+
+    /// Asks the brokers for the topic, and whether we may write to it. Blocks for up to a few times `timeout`.
     pub fn probe(&self, timeout: Duration) -> Result<(), Diagnosis> {
-        let topic = &*self.target.topic;
-        let metadata = self.producer.get().client().fetch_metadata(Some(topic), timeout);
-        let metadata = metadata.map_err(|error| Diagnosis::unavailable(format!("no broker answers: {error}")))?;
+        let client = self.client.get()?;
+        let (asked, context) = (client.producer.client(), &client.context);
+        let topic = &*self.topic;
+        let needs = [Need::topic(topic, OPERATIONS)];
+        let unanswered = |error: &KafkaError| context.explain(error, &needs, || format!("no broker answers: {error}"));
+        let metadata = asked.fetch_metadata(Some(topic), timeout);
+        let metadata = metadata.map_err(|error| unanswered(&error))?;
+        context.answered();
         let found = metadata.topics().first();
         match found.map(|found| (found.error().map(RDKafkaErrorCode::from), found.partitions().len())) {
-            Some((None, partitions)) if partitions > 0 => Ok(()),
-            Some((Some(code), _)) => Err(self.target.refused(code)),
-            _ => Err(Diagnosis::unavailable(format!("topic {topic} has no partitions"))),
+            Some((None, partitions)) if partitions > 0 => {}
+            Some((Some(code), _)) => return Err(refused(code, context, topic)),
+            _ => return Err(Diagnosis::unavailable(format!("topic {topic} has no partitions"))),
+        }
+        let found = rights(asked, context, &needs, timeout).map_err(|error| unanswered(&error))?;
+        self.may_write.store(found == Rights::Enough, Ordering::Relaxed);
+        match found {
+            Rights::Missing(denied) => Err(denied),
+            Rights::Enough | Rights::Unknown => self.client.fault().map_or(Ok(()), Err),
         }
     }
 
     /// Why the producer can never send again, if so.
     pub fn fatal(&self) -> Option<Fatal> {
-        let (code, message) = self.producer.get().client().fatal_error()?;
-        let denied = self.target.denial(&KafkaError::Global(code));
-        Some(denied.map_or_else(|| Fatal::Broken(format!("{code}: {message}")), Fatal::Denied))
-    }
-
-    /// Makes a new producer in the place of one that can never send again.
-    pub fn renew(&self) -> Result<(), KafkaError> {
-        self.producer.renew()
+        let needs = [Need::topic(&self.topic, OPERATIONS)];
+        // Where the topic may be written it is the cluster on which a right is missing.
+        let may_write = self.may_write.load(Ordering::Relaxed);
+        let needs: &[Need<'_>] = if may_write { &[] } else { &needs };
+        self.client.get().ok()?.fatal(needs)
     }
 
     /// Waits until nothing is queued. Blocks for up to `timeout`.
     pub fn flush(&self, timeout: Duration) -> Result<(), KafkaError> {
-        self.producer.get().flush(timeout)
+        self.client
+            .get()
+            .map_or(Ok(()), |client| client.producer.flush(timeout))
     }
 }
 
 impl Publisher for KafkaPublisher {
     fn publish(&self, key: &str, payload: &[u8]) -> Result<Delivery, PublishError> {
-        let record = FutureRecord::to(&self.target.topic)
+        let client = self.client.get().map_err(PublishError::Refused)?;
+        let record = FutureRecord::to(&self.topic)
             .key(key)
             .payload(payload)
             .headers(self.headers.clone());
-        let target = self.target.clone();
-        let delivery = self
+        // Not the client itself: whoever lets go of the last one waits for its threads.
+        let (context, topic) = (client.context.clone(), Arc::clone(&self.topic));
+        let delivery = client
             .producer
-            .get()
             .send_result(record)
-            .map_err(|(error, _)| target.publish_error(&error))?;
+            .map_err(|(error, _)| publish_error(&error, &context, &topic))?;
         Ok(delivery
             .map(move |result| match result {
                 Ok(Ok(_)) => Ok(()),
-                Ok(Err((error, _))) => Err(target.publish_error(&error)),
+                Ok(Err((error, _))) => Err(publish_error(&error, &context, &topic)),
                 Err(_) => Err(PublishError::Unknown("the producer has stopped".to_owned())),
             })
             .boxed())
     }
 }
 
-impl Target {
-    /// What the brokers do not allow, if that is what the error says.
-    fn denial(&self, error: &KafkaError) -> Option<Diagnosis> {
-        let needs = [Need::topic(&self.topic, &[Operation::Write])];
-        self.party.denial(error, &needs)
-    }
+/// What the brokers say of the topic instead of its partitions.
+fn refused(code: RDKafkaErrorCode, context: &KafkaContext, topic: &str) -> Diagnosis {
+    let denied = context.denial(&KafkaError::MetadataFetch(code), &[Need::topic(topic, OPERATIONS)]);
+    denied.unwrap_or_else(|| match code {
+        RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic => Diagnosis::new(
+            Reason::TopicMissing,
+            format!("topic {topic} does not exist; create it, or correct spec.kafka.topic"),
+        ),
+        other => Diagnosis::unavailable(format!("topic {topic}: {other}")),
+    })
+}
 
-    /// What the brokers say of the topic instead of its partitions.
-    fn refused(&self, code: RDKafkaErrorCode) -> Diagnosis {
-        let topic = &self.topic;
-        if let Some(denied) = self.denial(&KafkaError::MetadataFetch(code)) {
-            return denied;
-        }
-        match code {
-            RDKafkaErrorCode::UnknownTopicOrPartition | RDKafkaErrorCode::UnknownTopic => Diagnosis::new(
-                Reason::TopicMissing,
-                format!("topic {topic} does not exist; create it, or correct spec.kafka.topic"),
-            ),
-            other => Diagnosis::unavailable(format!("topic {topic}: {other}")),
-        }
+/// Never blocks: why brokers do not answer is found out by the next probe.
+fn publish_error(error: &KafkaError, context: &KafkaContext, topic: &str) -> PublishError {
+    if let Some(denied) = context.denial(error, &[Need::topic(topic, OPERATIONS)]) {
+        return PublishError::Refused(denied);
     }
-
-    fn publish_error(&self, error: &KafkaError) -> PublishError {
-        if let Some(denied) = self.denial(error) {
-            return PublishError::Refused(denied);
-        }
-        match code_of(error) {
-            Some(RDKafkaErrorCode::QueueFull) => PublishError::Full,
-            Some(RDKafkaErrorCode::MessageSizeTooLarge) => PublishError::TooLarge,
-            _ => PublishError::Unknown(error.to_string()),
-        }
+    match code_of(error) {
+        Some(RDKafkaErrorCode::QueueFull) => PublishError::Full,
+        Some(RDKafkaErrorCode::MessageSizeTooLarge) => PublishError::TooLarge,
+        _ => PublishError::Unknown(error.to_string()),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use rstest::rstest;
+    use medallion_crds::launch::KafkaSettings;
 
     use super::*;
 
-    fn target() -> Target {
-        let settings = KafkaSettings {
+    fn context() -> KafkaContext {
+        let brokers = Brokers::without_tokens(&KafkaSettings {
             bootstrap_servers: vec!["kafka:9092".to_owned()],
             topic: "orders".to_owned(),
             dead_letter_topic: "dlq.orders".to_owned(),
-            tls: None,
-        };
-        Target {
-            party: Arc::new(Party::of(&settings)),
-            topic: "orders".into(),
-        }
+            ..KafkaSettings::default()
+        });
+        brokers.read().expect("nothing is mounted").context()
     }
 
-    #[rstest]
-    #[case::seeing(target().refused(RDKafkaErrorCode::TopicAuthorizationFailed))]
-    #[case::beginning(target().denial(&KafkaError::Global(RDKafkaErrorCode::ClusterAuthorizationFailed)).expect("a denial"))]
-    fn the_right_that_is_missing_is_named(#[case] why: Diagnosis) {
-        assert_eq!(why.reason, Reason::KafkaRefuses);
+    #[test]
+    fn a_topic_that_we_may_not_see_is_named_with_the_right_that_is_missing() {
+        let why = refused(RDKafkaErrorCode::TopicAuthorizationFailed, &context(), "orders");
+        assert_eq!(why.reason, Reason::TopicAccessDenied);
         assert!(why.message.contains("--operation Write --topic orders;"), "{why}");
     }
 
     #[test]
     fn an_event_that_we_may_not_write_is_refused_by_name_and_one_without_an_answer_is_unknown() {
-        let error = |code| target().publish_error(&KafkaError::MessageProduction(code));
+        let error = |code| publish_error(&KafkaError::MessageProduction(code), &context(), "orders");
         let PublishError::Refused(why) = error(RDKafkaErrorCode::TopicAuthorizationFailed) else {
             panic!("a denial");
         };
@@ -221,7 +243,7 @@ mod tests {
 
     #[test]
     fn a_missing_topic_is_no_outage() {
-        let reason = |code| target().refused(code).reason;
+        let reason = |code| refused(code, &context(), "orders").reason;
         assert_eq!(reason(RDKafkaErrorCode::UnknownTopicOrPartition), Reason::TopicMissing);
         assert_eq!(reason(RDKafkaErrorCode::LeaderNotAvailable), Reason::KafkaUnavailable);
     }

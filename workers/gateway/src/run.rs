@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kafka_client::Diagnosis;
+use kafka_client::{Brokers, Diagnosis, Fatal};
 use medallion_contract::Contract;
 use medallion_crds::Reason;
 use medallion_crds::launch::report::Report;
@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use worker_kit::{Context, ProgressHandle, WorkerError};
 
 use crate::metrics::GatewayMetrics;
-use crate::publisher::{Fatal, KafkaPublisher};
+use crate::publisher::{KafkaPublisher, Leftover};
 use crate::router::router;
 use crate::server::{self, Patience};
 use crate::settings::Limits;
@@ -53,14 +53,12 @@ pub async fn run_on(listener: TcpListener, context: Context<GatewaySettings>) ->
         .map_err(|error| WorkerError::settings(Reason::BadContract, error.to_string()))?;
     // The queue's time ends before the request's, so that the producer's own answer can still be passed on.
     let delivery_timeout = limits.request.saturating_sub(limits.request / 10);
-    let publisher = KafkaPublisher::new(
-        &settings.kafka,
+    let publisher = Arc::new(KafkaPublisher::new(
+        Brokers::open(&settings.kafka).await,
         contract.digest(),
         delivery_timeout,
         limits.buffer_bytes,
-    )
-    .map_err(|error| WorkerError::settings(Reason::BadSettings, format!("kafka producer: {error}")))?;
-    let publisher = Arc::new(publisher);
+    ));
     let state = Arc::new(GatewayState::new(
         Arc::new(contract),
         publisher.clone(),
@@ -115,7 +113,7 @@ async fn watch(
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut tick: u32 = 0;
-    let mut broker_trouble: Option<Diagnosis> = None;
+    let (mut probed, mut failed): (Option<Diagnosis>, Option<Diagnosis>) = (None, None);
     loop {
         ticks.tick().await;
         context.progress.beat();
@@ -124,7 +122,7 @@ async fn watch(
             // The next one is refused as well until somebody allows it, so it is made no more often than brokers are asked.
             Some(Fatal::Denied(why)) => {
                 if tick.is_multiple_of(TICKS_PER_PROBE) {
-                    renew(publisher.clone()).await;
+                    wait_for(publisher.renew());
                 }
                 Some(why)
             }
@@ -135,21 +133,21 @@ async fn watch(
                 );
             }
         };
+        wait_for(publisher.look());
         let token_trouble = state.tokens.as_ref().and_then(|tokens| tokens.reload().err());
         if tick.is_multiple_of(TICKS_PER_PROBE) {
-            let probed = publisher.clone();
-            let probe = tokio::task::spawn_blocking(move || probed.probe(PROBE_TIMEOUT)).await;
-            broker_trouble = probe.map_or_else(|error| Some(Diagnosis::unavailable(error.to_string())), Result::err);
+            let asked = publisher.clone();
+            let probe = tokio::task::spawn_blocking(move || asked.probe(PROBE_TIMEOUT)).await;
+            probed = probe.map_or_else(|error| Some(Diagnosis::unavailable(error.to_string())), Result::err);
+            failed = None;
         }
         tick = tick.wrapping_add(1);
-        if let Some(why) = state.pending.take_failure() {
-            broker_trouble.get_or_insert(why);
-        }
+        failed = state.pending.take_failure().or(failed);
         // What keeps all events from being sent says more than what became of one.
-        broker_trouble = denied.or(broker_trouble);
+        let broker_trouble = probed.as_ref().or(denied.as_ref()).or(failed.as_ref());
 
         report(state, &context.progress);
-        match (&broker_trouble, &token_trouble) {
+        match (broker_trouble, &token_trouble) {
             (Some(why), _) => context.progress.blocked(why.reason.clone(), why.message.clone()),
             (None, Some(error)) => context.progress.blocked(Reason::TokensUnreadable, error.to_string()),
             (None, None) => {
@@ -167,11 +165,11 @@ async fn watch(
     }
 }
 
-/// Beside the runtime's workers: a producer that is let go of ends its threads first.
-async fn renew(publisher: Arc<KafkaPublisher>) {
-    let renewed = tokio::task::spawn_blocking(move || publisher.renew()).await;
-    if let Ok(Err(error)) = renewed {
-        tracing::warn!(%error, "no other producer can be made");
+/// What a producer of before still holds is waited for aside; nobody waits for that. Beside the runtime's workers, because a
+/// producer that is let go of ends its threads first.
+fn wait_for(leftover: Option<Leftover>) {
+    if let Some(leftover) = leftover {
+        tokio::task::spawn_blocking(move || leftover.wait());
     }
 }
 

@@ -76,7 +76,7 @@ mod tests {
                 bootstrap_servers: Vec::new(),
                 topic: String::new(),
                 dead_letter_topic: String::new(),
-                tls: None,
+                ..KafkaSettings::default()
             },
             tokens_path: None,
             drain_seconds: drain,

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use gateway::{Fatal, KafkaPublisher, PublishError, Publisher};
+use gateway::{KafkaPublisher, PublishError, Publisher};
+use kafka_client::{Brokers, Fatal};
 use medallion_crds::Reason;
 use medallion_crds::launch::KafkaSettings;
 use rdkafka::ClientConfig;
@@ -24,9 +25,10 @@ fn publisher(cluster: &MockCluster<'static, DefaultProducerContext>, buffer_byte
         bootstrap_servers: vec![cluster.bootstrap_servers()],
         topic: "purchases".to_owned(),
         dead_letter_topic: "dlq.purchases".to_owned(),
-        tls: None,
+        ..KafkaSettings::default()
     };
-    KafkaPublisher::new(&settings, "v1", Duration::from_secs(2), buffer_bytes).expect("a publisher")
+    let brokers = Brokers::without_tokens(&settings);
+    KafkaPublisher::new(brokers, "v1", Duration::from_secs(2), buffer_bytes)
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -146,10 +148,10 @@ async fn a_producer_that_may_not_begin_says_why_and_the_next_one_may() {
     let Fatal::Denied(why) = fatal else {
         panic!("{fatal:?}");
     };
-    assert_eq!(why.reason, Reason::KafkaRefuses);
+    assert_eq!(why.reason, Reason::TopicAccessDenied);
     assert!(why.message.contains("--operation Write --topic purchases;"), "{why}");
     cluster.clear_request_errors(RDKafkaApiKey::InitProducerId);
-    publisher.renew().expect("another producer");
+    publisher.renew().expect("the producer of before").wait();
     publisher
         .publish("k", b"{}")
         .expect("queued")
@@ -171,7 +173,7 @@ async fn a_topic_that_we_may_not_write_to_is_named() {
     assert!(why.message.contains("--operation Write --topic purchases;"), "{why}");
     cluster.topic_error("purchases", denied).expect("set");
     let error = publisher.probe(Duration::from_secs(5)).expect_err("denied");
-    assert_eq!(error.reason, Reason::KafkaRefuses, "{error}");
+    assert_eq!(error.reason, Reason::TopicAccessDenied, "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

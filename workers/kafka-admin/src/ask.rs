@@ -1,4 +1,4 @@
-//! What of librdkafka `rdkafka` does not wrap: a topic's id, every offset of a group with what was committed beside it, and a commit that nobody waits for and whose end is told. Asks the brokers; commits.
+//! What of librdkafka's API `rdkafka` does not wrap: a topic's id, what a client may do with a topic or a group, every offset of a group with what was committed beside it, a commit that nobody waits for and whose end is told, and a token for a client that nobody polls. Asks the brokers; commits.
 //!
 //! The product's only unsafe code. What keeps it sound: the client is borrowed for the whole of a question, so its handle
 //! stays valid; every object that librdkafka hands out belongs to an [`Owned`], which gives it back once; an answer's
@@ -9,6 +9,7 @@
     reason = "rdkafka 0.39 wraps neither DescribeTopics, which alone tells a topic's id, nor a commit whose end is told later"
 )]
 
+use std::collections::BTreeSet;
 use std::ffi::{CStr, CString, c_char, c_int};
 use std::ptr::{self, NonNull};
 use std::time::Duration;
@@ -19,6 +20,8 @@ use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::metadata::MetadataBroker;
 use rdkafka::topic_partition_list::TopicPartitionList;
 use rdkafka_sys as sys;
+
+use crate::operation::Operation;
 
 /// How much longer than the library itself we wait for its answer, which comes also when it has given up.
 const GRACE: Duration = Duration::from_millis(500);
@@ -36,9 +39,27 @@ pub struct GroupOffset {
     pub metadata: String,
 }
 
-/// The id of a topic, as `kafka-topics.sh --describe` shows it; `None` where brokers give topics no ids (before Kafka 2.8).
-/// Blocks up to twice the time-out.
+/// What the brokers say of a topic.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct TopicDescription {
+    /// The topic's id, as `kafka-topics.sh --describe` shows it; `None` where brokers give topics no ids (before Kafka 2.8).
+    pub id: Option<String>,
+    /// What this client may do with the topic; `None` where brokers do not tell (before Kafka 2.3).
+    pub operations: Option<BTreeSet<Operation>>,
+}
+
+/// The id of a topic: see [`TopicDescription::id`]. Blocks up to twice the time-out.
 pub fn topic_id<C: ClientContext>(client: &Client<C>, topic: &str, timeout: Duration) -> KafkaResult<Option<String>> {
+    describe_topic(client, topic, timeout).map(|description| description.id)
+}
+
+/// A topic's id, and what this client may do with it. One that the client may not even describe is
+/// `TopicAuthorizationFailed`, be it there or not. Blocks up to twice the time-out.
+pub fn describe_topic<C: ClientContext>(
+    client: &Client<C>,
+    topic: &str,
+    timeout: Duration,
+) -> KafkaResult<TopicDescription> {
     let name = CString::new(topic)?;
     let broker = any_broker(client, topic, timeout)?;
     let mut names = [name.as_ptr()];
@@ -53,20 +74,111 @@ pub fn topic_id<C: ClientContext>(client: &Client<C>, topic: &str, timeout: Dura
     let event = ask(client, operation, broker, timeout, |options, queue| {
         // SAFETY: the client's handle, the collection, the options and the queue are alive during the call, which copies
         // what it needs of the first three and holds a count on the fourth.
-        unsafe { sys::rd_kafka_DescribeTopics(client.native_ptr(), topics.as_ptr(), options, queue) };
+        unsafe {
+            with_operations(options);
+            sys::rd_kafka_DescribeTopics(client.native_ptr(), topics.as_ptr(), options, queue);
+        };
     })?;
     // SAFETY: the event is alive to the end of this function, and with it the result, which is null if it is of another
-    // kind, the description in it, that one's error and its id.
-    let id = unsafe {
+    // kind, the description in it, that one's error, its id and its operations, which are as many as it says.
+    unsafe {
         let result = sys::rd_kafka_event_DescribeTopics_result(event.as_ptr());
         let description = only(result, sys::rd_kafka_DescribeTopics_result_topics)?;
         good(sys::rd_kafka_error_code(sys::rd_kafka_TopicDescription_error(
             description,
         )))?;
-        base64(sys::rd_kafka_TopicDescription_topic_id(description))
+        let id = base64(sys::rd_kafka_TopicDescription_topic_id(description));
+        let mut count = 0;
+        let all = sys::rd_kafka_TopicDescription_authorized_operations(description, &raw mut count);
+        Ok(TopicDescription {
+            // The library writes base64 as mail does; Kafka's own tools write it as addresses do.
+            id: id.map(|text| text.replace('+', "-").replace('/', "_")),
+            operations: operations(all, count),
+        })
+    }
+}
+
+/// What this client may do with a group, used before or not; `None` where brokers do not tell. One that the client may not
+/// even describe is `GroupAuthorizationFailed`. Blocks up to the time-out.
+pub fn group_operations<C: ClientContext>(
+    client: &Client<C>,
+    group: &str,
+    timeout: Duration,
+) -> KafkaResult<Option<BTreeSet<Operation>>> {
+    let name = CString::new(group)?;
+    let operation = sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBECONSUMERGROUPS;
+    let event = ask(client, operation, None, timeout, |options, queue| {
+        let mut names = [name.as_ptr()];
+        // SAFETY: all arguments are alive during the call, which copies the name and the options and holds a count on the
+        // queue.
+        unsafe {
+            with_operations(options);
+            sys::rd_kafka_DescribeConsumerGroups(client.native_ptr(), names.as_mut_ptr(), names.len(), options, queue);
+        };
+    })?;
+    // SAFETY: the event is alive to the end of this function, and with it the result, which is null if it is of another
+    // kind, the description in it, that one's error and its operations, which are as many as it says.
+    unsafe {
+        let result = sys::rd_kafka_event_DescribeConsumerGroups_result(event.as_ptr());
+        let description = only(result, sys::rd_kafka_DescribeConsumerGroups_result_groups)?;
+        good(sys::rd_kafka_error_code(sys::rd_kafka_ConsumerGroupDescription_error(
+            description,
+        )))?;
+        let mut count = 0;
+        let all = sys::rd_kafka_ConsumerGroupDescription_authorized_operations(description, &raw mut count);
+        Ok(operations(all, count))
+    }
+}
+
+/// Asks for what the client may do as well. Not to be told is no error.
+///
+/// # Safety
+/// The options are alive and the caller's own.
+unsafe fn with_operations(options: *const sys::rd_kafka_AdminOptions_t) {
+    // SAFETY: by this function's own condition; the error, if there is one, is ours and given back at once.
+    unsafe {
+        let error = sys::rd_kafka_AdminOptions_set_include_authorized_operations(options.cast_mut(), 1);
+        if !error.is_null() {
+            sys::rd_kafka_error_destroy(error);
+        }
+    }
+}
+
+/// # Safety
+/// The pointer is null, or that of so many operations which are alive.
+unsafe fn operations(all: *const sys::rd_kafka_AclOperation_t, count: usize) -> Option<BTreeSet<Operation>> {
+    // SAFETY: by this function's own condition. They are read as the numbers that they are in C, so that one which these
+    // bindings do not know is passed over.
+    (!all.is_null()).then(|| {
+        let all = unsafe { std::slice::from_raw_parts(all.cast::<u32>(), count) };
+        all.iter().filter_map(|number| Operation::of(*number)).collect()
+    })
+}
+
+/// Gives a client a token for SASL/OAUTHBEARER: one whose main queue nobody polls, such as an admin client, never asks for
+/// any. `expires_ms` counts from the Unix epoch.
+pub fn give_token<C: ClientContext>(
+    client: &Client<C>,
+    token: &str,
+    principal: &str,
+    expires_ms: i64,
+) -> KafkaResult<()> {
+    let (token, principal) = (CString::new(token)?, CString::new(principal)?);
+    // SAFETY: the client's handle is alive, both texts are alive during the call, which copies them; there are no
+    // extensions and no room for a message, which the library allows.
+    let code = unsafe {
+        sys::rd_kafka_oauthbearer_set_token(
+            client.native_ptr(),
+            token.as_ptr(),
+            expires_ms,
+            principal.as_ptr(),
+            ptr::null_mut(),
+            0,
+            ptr::null_mut(),
+            0,
+        )
     };
-    // The library writes base64 as mail does; Kafka's own tools write it as addresses do.
-    Ok(id.map(|text| text.replace('+', "-").replace('/', "_")))
+    good(code)
 }
 
 /// Every offset that a group has committed, whatever the topic. Empty for a group that nobody has used. Blocks up to the

@@ -1,10 +1,14 @@
-//! The configuration of clients: brokers, TLS, and what must hold for every producer and consumer. Opens no connection.
+//! The configuration that all Kafka clients of a pipeline share: brokers, TLS, authentication, and what must hold for every producer and consumer. No network.
 
-use medallion_crds::launch::KafkaSettings;
+use medallion_crds::launch::{KafkaAuthenticationSettings, KafkaSettings};
+use medallion_crds::pipeline::ScramMechanism;
 use rdkafka::ClientConfig;
+use rdkafka::config::RDKafkaLogLevel;
+
+use crate::material::{Material, Proof};
 
 /// Any client of the pipeline's brokers, under the name of its worker.
-pub fn client(settings: &KafkaSettings, worker: &str) -> ClientConfig {
+pub(crate) fn client(settings: &KafkaSettings, material: &Material, worker: &str) -> ClientConfig {
     let mut configuration = ClientConfig::new();
     configuration
         .set("bootstrap.servers", settings.bootstrap_servers.join(","))
@@ -12,22 +16,61 @@ pub fn client(settings: &KafkaSettings, worker: &str) -> ClientConfig {
         // A topic that is missing must be missed: brokers would make one with partitions and retention of their own.
         .set("allow.auto.create.topics", "false")
         .set("socket.keepalive.enable", "true");
-    if let Some(tls) = &settings.tls {
+    // Some of what keeps a client from its brokers is no error to the library and stands in its log alone.
+    configuration.set_log_level(RDKafkaLogLevel::Info);
+    let mechanism = mechanism(&settings.authentication);
+    let protocol = match (&settings.tls, mechanism) {
+        (None, None) => None,
+        (Some(_), None) => Some("ssl"),
+        (None, Some(_)) => Some("sasl_plaintext"),
+        (Some(_), Some(_)) => Some("sasl_ssl"),
+    };
+    if let Some(protocol) = protocol {
+        configuration.set("security.protocol", protocol);
+    }
+    if settings.tls.is_some() {
         // A broker is who its certificate says, as an authority has it, and it says the name that was called.
         configuration
-            .set("security.protocol", "ssl")
             .set("enable.ssl.certificate.verification", "true")
             .set("ssl.endpoint.identification.algorithm", "https");
-        if let Some(path) = &tls.ca_path {
-            configuration.set("ssl.ca.location", path);
+        // The texts and not the paths: what was read at once belongs together, whatever is mounted meanwhile.
+        if let Some(authorities) = &material.authorities {
+            configuration.set("ssl.ca.pem", authorities);
+        }
+    }
+    if let Some(mechanism) = mechanism {
+        configuration.set("sasl.mechanism", mechanism);
+    }
+    match &material.proof {
+        Proof::None => {}
+        Proof::Certificate { certificate, key } => {
+            configuration
+                .set("ssl.certificate.pem", certificate)
+                .set("ssl.key.pem", key);
+        }
+        Proof::User { name, password } => {
+            configuration.set("sasl.username", name).set("sasl.password", password);
         }
     }
     configuration
 }
 
+/// The SASL mechanism, if there is one. Amazon MSK takes its signed requests as tokens of OAUTHBEARER.
+const fn mechanism(authentication: &KafkaAuthenticationSettings) -> Option<&'static str> {
+    match authentication {
+        KafkaAuthenticationSettings::None | KafkaAuthenticationSettings::MutualTls { .. } => None,
+        KafkaAuthenticationSettings::Plain { .. } => Some("PLAIN"),
+        KafkaAuthenticationSettings::Scram { mechanism, .. } => Some(match mechanism {
+            ScramMechanism::Sha256 => "SCRAM-SHA-256",
+            ScramMechanism::Sha512 => "SCRAM-SHA-512",
+        }),
+        KafkaAuthenticationSettings::MskIam { .. } => Some("OAUTHBEARER"),
+    }
+}
+
 /// A producer: what it says is acknowledged is stored once, by all replicas that are in sync.
-pub fn producer(settings: &KafkaSettings, worker: &str) -> ClientConfig {
-    let mut configuration = client(settings, worker);
+pub(crate) fn producer(settings: &KafkaSettings, material: &Material, worker: &str) -> ClientConfig {
+    let mut configuration = client(settings, material, worker);
     configuration
         .set("acks", "all")
         .set("enable.idempotence", "true")
@@ -39,8 +82,8 @@ pub fn producer(settings: &KafkaSettings, worker: &str) -> ClientConfig {
 }
 
 /// A consumer of a group: offsets are committed by its owner alone, never by librdkafka.
-pub fn consumer(settings: &KafkaSettings, worker: &str, group: &str) -> ClientConfig {
-    let mut configuration = client(settings, worker);
+pub(crate) fn consumer(settings: &KafkaSettings, material: &Material, worker: &str, group: &str) -> ClientConfig {
+    let mut configuration = client(settings, material, worker);
     configuration
         .set("group.id", group)
         .set("enable.auto.commit", "false")
@@ -51,54 +94,87 @@ pub fn consumer(settings: &KafkaSettings, worker: &str, group: &str) -> ClientCo
 #[cfg(test)]
 mod tests {
     use medallion_crds::launch::KafkaTlsSettings;
+    use rdkafka::consumer::BaseConsumer;
     use rdkafka::producer::BaseProducer;
+    use rstest::rstest;
 
     use super::*;
 
-    fn settings(tls: Option<KafkaTlsSettings>) -> KafkaSettings {
+    fn settings(tls: bool, authentication: KafkaAuthenticationSettings) -> KafkaSettings {
         KafkaSettings {
             bootstrap_servers: vec!["one:9092".to_owned(), "two:9092".to_owned()],
             topic: "purchases".to_owned(),
             dead_letter_topic: "dlq.purchases".to_owned(),
-            tls,
+            tls: tls.then(|| KafkaTlsSettings { ca_path: None }),
+            authentication,
         }
     }
 
-    fn with_authority(path: Option<&str>) -> KafkaSettings {
-        settings(Some(KafkaTlsSettings {
-            ca_path: path.map(str::to_owned),
-        }))
-    }
-
-    #[test]
-    fn all_clients_speak_to_the_brokers_alike() {
-        for settings in [settings(None), with_authority(None), with_authority(Some("/ca.pem"))] {
-            let clients = [
-                client(&settings, "provisioner"),
-                producer(&settings, "gateway"),
-                consumer(&settings, "consumer", "group"),
-            ];
-            for configuration in clients {
-                assert_eq!(configuration.get("bootstrap.servers"), Some("one:9092,two:9092"));
-                assert_eq!(configuration.get("allow.auto.create.topics"), Some("false"));
-                let path = settings.tls.as_ref().and_then(|tls| tls.ca_path.as_deref());
-                assert_eq!(configuration.get("ssl.ca.location"), path);
-                let protocol = settings.tls.as_ref().map(|_| "ssl");
-                assert_eq!(configuration.get("security.protocol"), protocol);
-            }
+    fn scram(mechanism: ScramMechanism) -> KafkaAuthenticationSettings {
+        KafkaAuthenticationSettings::Scram {
+            mechanism,
+            username_path: String::new(),
+            password_path: String::new(),
         }
     }
 
-    #[test]
-    fn librdkafka_takes_every_setting_and_wants_a_file_that_it_can_read() {
-        producer(&with_authority(None), "gateway")
+    fn user() -> Material {
+        Material {
+            authorities: None,
+            proof: Proof::User {
+                name: "shop".to_owned(),
+                password: "secret".to_owned(),
+            },
+        }
+    }
+
+    #[rstest]
+    #[case::plain_text(false, KafkaAuthenticationSettings::None, None, None)]
+    #[case::tls(true, KafkaAuthenticationSettings::None, Some("ssl"), None)]
+    #[case::scram_256(true, scram(ScramMechanism::Sha256), Some("sasl_ssl"), Some("SCRAM-SHA-256"))]
+    #[case::scram_512(true, scram(ScramMechanism::Sha512), Some("sasl_ssl"), Some("SCRAM-SHA-512"))]
+    #[case::scram_without_tls(false, scram(ScramMechanism::Sha512), Some("sasl_plaintext"), Some("SCRAM-SHA-512"))]
+    #[case::plain(
+        true,
+        KafkaAuthenticationSettings::Plain { username_path: String::new(), password_path: String::new() },
+        Some("sasl_ssl"),
+        Some("PLAIN")
+    )]
+    #[case::iam(
+        true,
+        KafkaAuthenticationSettings::MskIam { region: "eu-west-1".to_owned() },
+        Some("sasl_ssl"),
+        Some("OAUTHBEARER")
+    )]
+    fn all_clients_speak_to_the_brokers_alike(
+        #[case] tls: bool,
+        #[case] authentication: KafkaAuthenticationSettings,
+        #[case] protocol: Option<&str>,
+        #[case] mechanism: Option<&str>,
+    ) {
+        let settings = settings(tls, authentication);
+        let material = if mechanism.is_some_and(|mechanism| mechanism != "OAUTHBEARER") {
+            user()
+        } else {
+            Material::default()
+        };
+        for configuration in [
+            client(&settings, &material, "provisioner"),
+            producer(&settings, &material, "gateway"),
+            consumer(&settings, &material, "consumer", "group"),
+        ] {
+            assert_eq!(configuration.get("bootstrap.servers"), Some("one:9092,two:9092"));
+            assert_eq!(configuration.get("allow.auto.create.topics"), Some("false"));
+            assert_eq!(configuration.get("security.protocol"), protocol);
+            assert_eq!(configuration.get("sasl.mechanism"), mechanism);
+            let verifies = tls.then_some("true");
+            assert_eq!(configuration.get("enable.ssl.certificate.verification"), verifies);
+        }
+        producer(&settings, &material, "gateway")
             .create::<BaseProducer>()
             .expect("a producer");
-        consumer(&settings(None), "consumer", "group")
-            .create::<rdkafka::consumer::BaseConsumer>()
+        consumer(&settings, &material, "consumer", "group")
+            .create::<BaseConsumer>()
             .expect("a consumer");
-        let refused = producer(&with_authority(Some("/no/such/ca.pem")), "gateway").create::<BaseProducer>();
-        let error = refused.err().expect("no such file").to_string();
-        assert!(error.contains("ssl.ca.location"), "{error}");
     }
 }

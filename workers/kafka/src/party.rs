@@ -1,13 +1,15 @@
-//! Who we are to the brokers, and what a person reads when they do not allow us something: pure words. No network.
+//! Who we are to the brokers, and what to tell a person when they will not have it: pure words. No network.
 
+use jiff::Timestamp;
+use kafka_admin::Operation;
 use medallion_crds::Reason;
-use medallion_crds::launch::KafkaSettings;
+use medallion_crds::launch::{KafkaAuthenticationSettings, KafkaSettings};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::diagnosis::Diagnosis;
-
-/// The name by which access lists know clients that do not say who they are.
-const PRINCIPAL: &str = "User:ANONYMOUS";
+use crate::failure::{Failure, Kind};
+use crate::inspect::Distrust;
+use crate::material::{Material, Proof};
 
 /// What brokers allow or deny something on.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -20,37 +22,12 @@ pub enum Resource<'a> {
     Cluster,
 }
 
-/// What a client may do with a topic, a group or the cluster.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Operation {
-    /// Read records; of a group: join it and commit offsets. Holds Describe.
-    Read,
-    /// Write records. Holds Describe.
-    Write,
-    /// Learn that it is there, and its offsets.
-    Describe,
-    /// Write as an idempotent producer; brokers since Kafka 3.0 take Write on any topic instead.
-    IdempotentWrite,
-}
-
-impl Operation {
-    /// Its name, as `kafka-acls.sh --operation` takes it.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Read => "Read",
-            Self::Write => "Write",
-            Self::Describe => "Describe",
-            Self::IdempotentWrite => "IdempotentWrite",
-        }
-    }
-}
-
 /// What a worker needs on something.
 #[derive(Clone, Copy, Debug)]
 pub struct Need<'a> {
     /// A topic or a group.
     pub on: Resource<'a>,
-    /// What it does with it.
+    /// What it does with it. Who may read or write may describe as well.
     pub operations: &'a [Operation],
 }
 
@@ -76,40 +53,136 @@ fn writes(need: &Need<'_>) -> bool {
     matches!(need.on, Resource::Topic(_)) && need.operations.contains(&Operation::Write)
 }
 
+/// Who we are to the brokers.
+#[derive(Clone, Debug, Eq, PartialEq)]
+enum Principal {
+    Anonymous,
+    Certificate,
+    User(String),
+    Role { region: String },
+}
+
 /// Both sides of a connection, by the names that users know.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Party {
+pub(crate) struct Party {
     servers: String,
+    principal: Principal,
+    /// The type of authentication in the spec.
+    kind: &'static str,
+    tls: bool,
 }
 
 impl Party {
-    /// The pipeline's brokers and we.
-    pub fn of(settings: &KafkaSettings) -> Self {
+    pub(crate) fn new(settings: &KafkaSettings, material: &Material) -> Self {
+        let (kind, principal) = match (&settings.authentication, &material.proof) {
+            (KafkaAuthenticationSettings::MskIam { region }, _) => {
+                let region = region.clone();
+                ("MskIam", Principal::Role { region })
+            }
+            (KafkaAuthenticationSettings::Plain { .. }, Proof::User { name, .. }) => {
+                ("Plain", Principal::User(name.clone()))
+            }
+            (KafkaAuthenticationSettings::Scram { .. }, Proof::User { name, .. }) => {
+                ("Scram", Principal::User(name.clone()))
+            }
+            (KafkaAuthenticationSettings::MutualTls { .. }, _) => ("MutualTls", Principal::Certificate),
+            _ => ("None", Principal::Anonymous),
+        };
         Self {
             servers: settings.bootstrap_servers.join(","),
+            principal,
+            kind,
+            tls: settings.tls.is_some(),
         }
     }
 
-    /// What the brokers do not allow, in words.
-    pub fn denied(&self, resource: Resource<'_>, operations: &[Operation]) -> Diagnosis {
-        let (what, flag) = match resource {
-            Resource::Topic(name) => (format!("topic {name}"), format!("--topic {name}")),
-            Resource::Group(name) => (format!("consumer group {name}"), format!("--group {name}")),
-            Resource::Cluster => ("the cluster".to_owned(), "--cluster".to_owned()),
+    /// The name by which access lists know us.
+    fn principal(&self) -> String {
+        match &self.principal {
+            Principal::Anonymous => "User:ANONYMOUS".to_owned(),
+            Principal::Certificate => "User:<subject of the client certificate>".to_owned(),
+            Principal::User(name) => format!("User:{name}"),
+            Principal::Role { .. } => "the worker's IAM role".to_owned(),
+        }
+    }
+
+    /// What keeps us from being connected. `distrust`: what is wrong with the broker's certificate, if that was looked at;
+    /// `expired`: when our own certificate expired.
+    pub(crate) fn refused(
+        &self,
+        failure: &Failure,
+        kind: Kind,
+        distrust: Option<Distrust>,
+        expired: Option<Timestamp>,
+    ) -> Diagnosis {
+        let server = failure.server().unwrap_or(&self.servers);
+        let words = failure.words();
+        match kind {
+            Kind::BrokerCertificate => distrusted(server, distrust),
+            // Without a certificate of ours it is one that is asked for.
+            Kind::ClientCertificate | Kind::NoClientCertificate if self.principal != Principal::Certificate => {
+                Diagnosis::new(
+                    Reason::KafkaListenerDiffers,
+                    format!(
+                        "broker {server} asks for a client certificate ({words}): set spec.kafka.authentication.type to MutualTls, or name the port of another listener"
+                    ),
+                )
+            }
+            Kind::ClientCertificate => match expired {
+                Some(time) => Diagnosis::new(
+                    Reason::ClientCertificateExpired,
+                    format!(
+                        "broker {server}: the client certificate expired at {time}: renew what spec.kafka.authentication.mutualTls.certificate names; it takes effect without a restart"
+                    ),
+                ),
+                None => Diagnosis::new(
+                    Reason::ClientCertificateRefused,
+                    format!(
+                        "broker {server} refuses the client certificate ({words}): put one into the Secret of spec.kafka.authentication.mutualTls that an authority in the brokers' truststore has signed, with the certificates between them"
+                    ),
+                ),
+            },
+            Kind::NoClientCertificate => Diagnosis::new(
+                Reason::ClientCertificateRefused,
+                format!(
+                    "broker {server} asks for a client certificate of another authority ({words}): put one into the Secret of spec.kafka.authentication.mutualTls that an authority in the brokers' truststore has signed"
+                ),
+            ),
+            Kind::Credentials => self.unauthenticated(server, words),
+            Kind::Listener => {
+                let tls = if self.tls { "with" } else { "without" };
+                Diagnosis::new(
+                    Reason::KafkaListenerDiffers,
+                    format!(
+                        "broker {server} does not speak as spec.kafka says, {tls} tls and with authentication.type {}: {words}; name the listener's own port in spec.kafka.bootstrapServers, or correct tls and authentication",
+                        self.kind
+                    ),
+                )
+            }
+            Kind::Other => Diagnosis::new(
+                Reason::KafkaRefuses,
+                format!("broker {server}: {words}; look at the broker's log, trying again"),
+            ),
+        }
+    }
+
+    fn unauthenticated(&self, server: &str, words: &str) -> Diagnosis {
+        let what = match &self.principal {
+            Principal::User(name) => format!(
+                "broker {server} refuses user {name} or its password ({words}): correct the Secret of spec.kafka.authentication, which takes effect without a restart, or the user at the brokers"
+            ),
+            Principal::Role { region } => format!(
+                "broker {server} refuses the token of the worker's IAM role, signed for region {region} ({words}): allow the role kafka-cluster:Connect on the cluster, check mskIam.region and the node's clock"
+            ),
+            Principal::Anonymous | Principal::Certificate => {
+                format!("broker {server} refuses us ({words}): see spec.kafka.authentication")
+            }
         };
-        let names: Vec<_> = operations.iter().map(|operation| operation.name()).collect();
-        let flags = format!(" --operation {}", names.join(" --operation "));
-        let message = format!(
-            "{what}: the brokers do not allow {PRINCIPAL} to {}: kafka-acls.sh --bootstrap-server {} --add \
-             --allow-principal '{PRINCIPAL}'{flags} {flag}; it goes on by itself then",
-            names.join(" and "),
-            self.servers
-        );
-        Diagnosis::new(Reason::KafkaRefuses, message)
+        Diagnosis::new(Reason::KafkaCredentialsRefused, what)
     }
 
     /// What the brokers do not allow of what is needed, if that is what the error says.
-    pub fn denial(&self, error: &KafkaError, needs: &[Need<'_>]) -> Option<Diagnosis> {
+    pub(crate) fn denial(&self, error: &KafkaError, needs: &[Need<'_>]) -> Option<Diagnosis> {
         let of = |is_meant: fn(&Need<'_>) -> bool| {
             let meant = needs.iter().find(|need| is_meant(need))?;
             Some(self.denied(meant.on, meant.operations))
@@ -119,6 +192,10 @@ impl Party {
             RDKafkaErrorCode::GroupAuthorizationFailed => of(|need| matches!(need.on, Resource::Group(_))),
             RDKafkaErrorCode::ClusterAuthorizationFailed => {
                 let cluster = self.denied(Resource::Cluster, &[Operation::IdempotentWrite]);
+                // Amazon's IAM knows a right of its own for that.
+                if matches!(self.principal, Principal::Role { .. }) {
+                    return Some(cluster);
+                }
                 // What lets a producer begin.
                 let Some(topic) = of(writes) else {
                     return Some(cluster);
@@ -132,6 +209,48 @@ impl Party {
             _ => None,
         }
     }
+
+    /// What the brokers do not allow.
+    pub(crate) fn denied(&self, resource: Resource<'_>, operations: &[Operation]) -> Diagnosis {
+        let (reason, what, flag) = match resource {
+            Resource::Topic(name) => (
+                Reason::TopicAccessDenied,
+                format!("topic {name}"),
+                format!("--topic {name}"),
+            ),
+            Resource::Group(name) => (
+                Reason::GroupAccessDenied,
+                format!("consumer group {name}"),
+                format!("--group {name}"),
+            ),
+            Resource::Cluster => (
+                Reason::ClusterAccessDenied,
+                "the cluster".to_owned(),
+                "--cluster".to_owned(),
+            ),
+        };
+        let names: Vec<_> = operations.iter().map(|operation| operation.name()).collect();
+        let who = self.principal();
+        let fix = match &self.principal {
+            Principal::Role { region } => {
+                format!("allow {} on {}", actions(resource, operations).join(" and "), arn(resource, region))
+            }
+            _ => {
+                format!(
+                    "kafka-acls.sh --bootstrap-server {} --add --allow-principal '{who}' --operation {} {flag}",
+                    self.servers,
+                    names.join(" --operation ")
+                )
+            }
+        };
+        Diagnosis::new(
+            reason,
+            format!(
+                "{what}: the brokers do not allow {who} to {}: {fix}; it goes on by itself then",
+                names.join(" and ")
+            ),
+        )
+    }
 }
 
 /// The code of an error, whatever was asked.
@@ -142,19 +261,271 @@ pub fn code_of(error: &KafkaError) -> Option<RDKafkaErrorCode> {
     }
 }
 
+fn distrusted(server: &str, distrust: Option<Distrust>) -> Diagnosis {
+    const AUTHORITY: &str = "put the certificate of the authority that has signed it into what spec.kafka.tls.ca names; it takes effect without a restart";
+
+    match distrust {
+        Some(Distrust::Expired(time)) => Diagnosis::new(
+            Reason::BrokerCertificateExpired,
+            format!("broker {server}: its certificate expired at {time}: renew it at the broker"),
+        ),
+        Some(Distrust::Name(names)) => {
+            let names = if names.is_empty() {
+                "no host".to_owned()
+            } else {
+                names.join(", ")
+            };
+            Diagnosis::new(
+                Reason::BrokerNameDiffers,
+                format!(
+                    "broker {server}: its certificate names {names}: call the brokers by such a name in spec.kafka.bootstrapServers and in their advertised.listeners, or give them a certificate with the one that is used"
+                ),
+            )
+        }
+        Some(Distrust::Other(words)) => Diagnosis::new(
+            Reason::BrokerNotTrusted,
+            format!("broker {server}: its certificate does not do ({words}): {AUTHORITY}"),
+        ),
+        Some(Distrust::Signer) => Diagnosis::new(
+            Reason::BrokerNotTrusted,
+            format!("broker {server}: its certificate is signed by nobody whom the pipeline trusts: {AUTHORITY}"),
+        ),
+        None => Diagnosis::new(
+            Reason::BrokerNotTrusted,
+            format!("broker {server}: its certificate could not be verified: {AUTHORITY}"),
+        ),
+    }
+}
+
+/// The actions of Amazon MSK's IAM that stand for operations. Unlike in access lists none holds another.
+fn actions(resource: Resource<'_>, operations: &[Operation]) -> Vec<&'static str> {
+    let describes = match resource {
+        Resource::Topic(_) | Resource::Group(_) => Some(action(resource, Operation::Describe)),
+        Resource::Cluster => None,
+    };
+    let mut all: Vec<_> = describes.into_iter().collect();
+    for operation in operations {
+        let action = action(resource, *operation);
+        if !all.contains(&action) {
+            all.push(action);
+        }
+    }
+    all
+}
+
+/// The action that stands for an operation.
+fn action(resource: Resource<'_>, operation: Operation) -> &'static str {
+    match (resource, operation) {
+        (Resource::Topic(_), Operation::Read) => "kafka-cluster:ReadData",
+        (Resource::Topic(_), Operation::Write) => "kafka-cluster:WriteData",
+        (_, Operation::Create) => "kafka-cluster:CreateTopic",
+        (Resource::Topic(_), Operation::DescribeConfigs) => "kafka-cluster:DescribeTopicDynamicConfiguration",
+        (Resource::Topic(_), _) => "kafka-cluster:DescribeTopic",
+        (Resource::Group(_), Operation::Read) => "kafka-cluster:AlterGroup",
+        (Resource::Group(_), _) => "kafka-cluster:DescribeGroup",
+        (Resource::Cluster, Operation::IdempotentWrite) => "kafka-cluster:WriteDataIdempotently",
+        (Resource::Cluster, _) => "kafka-cluster:DescribeCluster",
+    }
+}
+
+fn arn(resource: Resource<'_>, region: &str) -> String {
+    let partition = if region.starts_with("cn-") {
+        "aws-cn"
+    } else if region.starts_with("us-gov-") {
+        "aws-us-gov"
+    } else {
+        "aws"
+    };
+    let (kind, name) = match resource {
+        Resource::Topic(name) => ("topic", format!("/{name}")),
+        Resource::Group(name) => ("group", format!("/{name}")),
+        Resource::Cluster => ("cluster", String::new()),
+    };
+    format!("arn:{partition}:kafka:{region}:<account>:{kind}/<cluster>/<cluster uuid>{name}")
+}
+
 #[cfg(test)]
 mod tests {
+    use medallion_crds::launch::KafkaTlsSettings;
+    use medallion_crds::pipeline::ScramMechanism;
     use rdkafka::error::RDKafkaErrorCode as Code;
+    use rstest::rstest;
 
     use super::*;
 
-    fn party() -> Party {
-        Party::of(&KafkaSettings {
-            bootstrap_servers: vec!["one:9092".to_owned(), "two:9092".to_owned()],
-            topic: "orders".to_owned(),
-            dead_letter_topic: "dlq.orders".to_owned(),
-            tls: None,
+    fn party(authentication: KafkaAuthenticationSettings) -> Party {
+        let settings = KafkaSettings {
+            bootstrap_servers: vec!["b-1.shop:9096".to_owned(), "b-2.shop:9096".to_owned()],
+            tls: Some(KafkaTlsSettings { ca_path: None }),
+            authentication,
+            ..KafkaSettings::default()
+        };
+        let material = Material {
+            authorities: None,
+            proof: Proof::User {
+                name: "shop".to_owned(),
+                password: "hidden".to_owned(),
+            },
+        };
+        Party::new(&settings, &material)
+    }
+
+    fn scram() -> Party {
+        party(KafkaAuthenticationSettings::Scram {
+            mechanism: ScramMechanism::Sha512,
+            username_path: String::new(),
+            password_path: String::new(),
         })
+    }
+
+    fn mutual_tls() -> Party {
+        party(KafkaAuthenticationSettings::MutualTls {
+            certificate_path: String::new(),
+            key_path: String::new(),
+        })
+    }
+
+    fn iam() -> Party {
+        party(KafkaAuthenticationSettings::MskIam {
+            region: "cn-north-1".to_owned(),
+        })
+    }
+
+    fn failure() -> Failure {
+        Failure {
+            code: Code::SSL,
+            text: "sasl_ssl://b-1.shop:9096/bootstrap: in its words (after 1ms in state UP)".to_owned(),
+        }
+    }
+
+    #[rstest]
+    #[case::signer(Some(Distrust::Signer), Reason::BrokerNotTrusted, "spec.kafka.tls.ca")]
+    #[case::not_looked_at(None, Reason::BrokerNotTrusted, "spec.kafka.tls.ca")]
+    #[case::expired(
+        Some(Distrust::Expired(Timestamp::UNIX_EPOCH)),
+        Reason::BrokerCertificateExpired,
+        "expired at 1970-01-01T00:00:00Z"
+    )]
+    #[case::name(Some(Distrust::Name(vec!["a.shop".to_owned()])), Reason::BrokerNameDiffers, "names a.shop")]
+    fn what_is_wrong_with_a_brokers_certificate_is_told_with_the_broker(
+        #[case] distrust: Option<Distrust>,
+        #[case] reason: Reason,
+        #[case] words: &str,
+    ) {
+        let told = scram().refused(&failure(), Kind::BrokerCertificate, distrust, None);
+        assert_eq!(told.reason, reason);
+        assert!(
+            told.message.contains("b-1.shop:9096") && told.message.contains(words),
+            "{told}"
+        );
+    }
+
+    #[rstest]
+    #[case::password(scram(), Kind::Credentials, None, Reason::KafkaCredentialsRefused, "user shop")]
+    #[case::token(
+        iam(),
+        Kind::Credentials,
+        None,
+        Reason::KafkaCredentialsRefused,
+        "kafka-cluster:Connect"
+    )]
+    #[case::expired(
+        mutual_tls(),
+        Kind::ClientCertificate,
+        Some(Timestamp::UNIX_EPOCH),
+        Reason::ClientCertificateExpired,
+        "1970-01-01"
+    )]
+    #[case::refused(
+        mutual_tls(),
+        Kind::ClientCertificate,
+        None,
+        Reason::ClientCertificateRefused,
+        "truststore"
+    )]
+    #[case::not_sent(
+        mutual_tls(),
+        Kind::NoClientCertificate,
+        None,
+        Reason::ClientCertificateRefused,
+        "another authority"
+    )]
+    #[case::bad_without_one(scram(), Kind::ClientCertificate, None, Reason::KafkaListenerDiffers, "MutualTls")]
+    #[case::not_there(scram(), Kind::NoClientCertificate, None, Reason::KafkaListenerDiffers, "MutualTls")]
+    #[case::listener(
+        scram(),
+        Kind::Listener,
+        None,
+        Reason::KafkaListenerDiffers,
+        "authentication.type Scram"
+    )]
+    fn who_is_refused_is_told_what_to_mend_and_no_secret(
+        #[case] party: Party,
+        #[case] kind: Kind,
+        #[case] expired: Option<Timestamp>,
+        #[case] reason: Reason,
+        #[case] words: &str,
+    ) {
+        let told = party.refused(&failure(), kind, None, expired);
+        assert_eq!(told.reason, reason);
+        assert!(told.message.contains(words), "{told}");
+        assert!(told.message.contains("in its words") || expired.is_some(), "{told}");
+        assert!(!told.message.contains("hidden"), "{told}");
+    }
+
+    #[rstest]
+    #[case::topic(
+        scram(),
+        Resource::Topic("orders"),
+        &[Operation::Write],
+        Reason::TopicAccessDenied,
+        "kafka-acls.sh --bootstrap-server b-1.shop:9096,b-2.shop:9096 --add --allow-principal 'User:shop' --operation Write --topic orders"
+    )]
+    #[case::group(
+        scram(),
+        Resource::Group("medallion.a"),
+        &[Operation::Read],
+        Reason::GroupAccessDenied,
+        "--operation Read --group medallion.a"
+    )]
+    #[case::cluster(
+        scram(),
+        Resource::Cluster,
+        &[Operation::IdempotentWrite],
+        Reason::ClusterAccessDenied,
+        "--operation IdempotentWrite --cluster"
+    )]
+    #[case::iam_topic(
+        iam(),
+        Resource::Topic("orders"),
+        &[Operation::Write],
+        Reason::TopicAccessDenied,
+        "allow kafka-cluster:DescribeTopic and kafka-cluster:WriteData on arn:aws-cn:kafka:cn-north-1:<account>:topic/<cluster>/<cluster uuid>/orders"
+    )]
+    #[case::iam_group(
+        iam(),
+        Resource::Group("medallion.a"),
+        &[Operation::Read],
+        Reason::GroupAccessDenied,
+        "allow kafka-cluster:DescribeGroup and kafka-cluster:AlterGroup on arn:aws-cn:kafka:cn-north-1:<account>:group/<cluster>/<cluster uuid>/medallion.a"
+    )]
+    #[case::iam_cluster(
+        iam(),
+        Resource::Cluster,
+        &[Operation::IdempotentWrite],
+        Reason::ClusterAccessDenied,
+        "kafka-cluster:WriteDataIdempotently"
+    )]
+    fn what_is_denied_is_told_with_the_command_that_allows_it(
+        #[case] party: Party,
+        #[case] resource: Resource<'_>,
+        #[case] operations: &[Operation],
+        #[case] reason: Reason,
+        #[case] words: &str,
+    ) {
+        let told = party.denied(resource, operations);
+        assert_eq!(told.reason, reason);
+        assert!(told.message.contains(words), "{told}");
     }
 
     const NEEDS: [Need<'static>; 2] = [
@@ -162,24 +533,22 @@ mod tests {
         Need::group("readers", &[Operation::Read]),
     ];
 
-    fn denial(error: &KafkaError) -> Option<String> {
-        let denied = party().denial(error, &NEEDS)?;
-        assert_eq!(denied.reason, Reason::KafkaRefuses);
-        Some(denied.message)
+    fn denial(error: &KafkaError) -> Option<Diagnosis> {
+        scram().denial(error, &NEEDS)
     }
 
     #[test]
     fn a_missing_right_is_named_with_what_it_is_on_and_the_command_that_gives_it() {
-        let message = denial(&KafkaError::MetadataFetch(Code::TopicAuthorizationFailed)).expect("a denial");
+        let denied = denial(&KafkaError::MetadataFetch(Code::TopicAuthorizationFailed)).expect("a denial");
         assert_eq!(
-            message,
-            "topic dlq.orders: the brokers do not allow User:ANONYMOUS to Read and Write: kafka-acls.sh \
-             --bootstrap-server one:9092,two:9092 --add --allow-principal 'User:ANONYMOUS' --operation Read \
-             --operation Write --topic dlq.orders; it goes on by itself then"
+            denied.message,
+            "topic dlq.orders: the brokers do not allow User:shop to Read and Write: kafka-acls.sh --bootstrap-server \
+             b-1.shop:9096,b-2.shop:9096 --add --allow-principal 'User:shop' --operation Read --operation Write --topic \
+             dlq.orders; it goes on by itself then"
         );
-        let message = denial(&KafkaError::ConsumerCommit(Code::GroupAuthorizationFailed)).expect("a denial");
-        assert!(message.starts_with("consumer group readers: "), "{message}");
-        assert!(message.contains("--operation Read --group readers"), "{message}");
+        let denied = denial(&KafkaError::ConsumerCommit(Code::GroupAuthorizationFailed)).expect("a denial");
+        assert_eq!(denied.reason, Reason::GroupAccessDenied);
+        assert!(denied.message.starts_with("consumer group readers: "), "{denied}");
     }
 
     #[test]
@@ -198,13 +567,15 @@ mod tests {
     }
 
     #[test]
-    fn a_producer_that_may_not_begin_lacks_its_topic_first() {
-        let message = denial(&KafkaError::Global(Code::ClusterAuthorizationFailed)).expect("a denial");
-        assert!(message.starts_with("topic dlq.orders: "), "{message}");
-        assert!(message.contains("--operation IdempotentWrite --cluster"), "{message}");
-        let reads = [Need::topic("orders", &[Operation::Read])];
+    fn a_producer_that_may_not_begin_lacks_its_topic_first_and_with_iam_the_cluster() {
         let error = KafkaError::Global(Code::ClusterAuthorizationFailed);
-        let denied = party().denial(&error, &reads).expect("a denial");
-        assert!(denied.message.starts_with("the cluster: "), "{denied}");
+        let denied = denial(&error).expect("a denial");
+        assert_eq!(denied.reason, Reason::TopicAccessDenied);
+        assert!(denied.message.starts_with("topic dlq.orders: "), "{denied}");
+        assert!(denied.message.contains("--operation IdempotentWrite --cluster"), "{denied}");
+        let reads = [Need::topic("orders", &[Operation::Read])];
+        for denied in [scram().denial(&error, &reads), iam().denial(&error, &NEEDS)] {
+            assert_eq!(denied.expect("a denial").reason, Reason::ClusterAccessDenied);
+        }
     }
 }

@@ -2,11 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use kafka_admin::{GroupOffset, Stamp, group_offsets};
+use kafka_admin::{GroupOffset, Operation, Stamp, group_offsets};
+use kafka_client::{KafkaContext, Resource, Snapshot, code_of};
 use medallion_crds::launch::KafkaSettings;
 use rdkafka::client::Client;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::error::KafkaResult;
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::groups::GroupInfo;
 
 use crate::claimant::Claimant;
@@ -27,9 +28,23 @@ struct Member {
 }
 
 /// What the group is like. Blocks up to a few times the time-out.
-pub fn check(kafka: &KafkaSettings, group: &str, claimant: Claimant<'_>, limit: Duration) -> Finding {
-    match ask(kafka, group, limit) {
+pub fn check(
+    client: &BaseConsumer<KafkaContext>,
+    kafka: &KafkaSettings,
+    group: &str,
+    claimant: Claimant<'_>,
+    limit: Duration,
+) -> Finding {
+    match ask(client, group, limit) {
         Ok((offsets, members)) => judge(group, kafka, &offsets, &members, claimant),
+        Err(error) if is_denied(&error) => {
+            let context = client.context();
+            Finding::Unknown(
+                context
+                    .denied(Resource::Group(group), &[Operation::Describe])
+                    .to_string(),
+            )
+        }
         Err(error) => Finding::Unknown(format!(
             "no broker of {} answered within {} s: {error}; check spec.kafka.bootstrapServers and the brokers, and that \
              the provisioner may describe the group",
@@ -42,13 +57,13 @@ pub fn check(kafka: &KafkaSettings, group: &str, claimant: Claimant<'_>, limit: 
 /// Another pipeline that has this dead-letter topic, if one is known: each would count the other's dead letters. Blocks up
 /// to the time-out and somewhat more; what cannot be found out is none.
 pub fn other_user_of_dead_letters(
+    client: &BaseConsumer<KafkaContext>,
     kafka: &KafkaSettings,
     group: &str,
     claimant: Claimant<'_>,
     limit: Duration,
 ) -> Option<String> {
     let look = || -> KafkaResult<Option<String>> {
-        let client = client(kafka, group)?;
         let groups = client.client().fetch_group_list(None, limit)?;
         let others = groups.groups().iter().map(|group| group.name().to_owned());
         let others =
@@ -59,7 +74,11 @@ pub fn other_user_of_dead_letters(
             if left.is_zero() {
                 break;
             }
-            let offsets = group_offsets(client.client(), &other, left)?;
+            let offsets = match group_offsets(client.client(), &other, left) {
+                // It is listed, and no more of our business than that.
+                Err(error) if is_denied(&error) => continue,
+                offsets => offsets?,
+            };
             if let Some(owner) = user(&offsets, &kafka.dead_letter_topic, claimant) {
                 return Ok(Some(owner));
             }
@@ -90,8 +109,15 @@ fn user(offsets: &[GroupOffset], topic: &str, claimant: Claimant<'_>) -> Option<
     stamps.map(|stamp| stamp.owner).find(|owner| claimant.is_refused(owner))
 }
 
-fn ask(kafka: &KafkaSettings, group: &str, limit: Duration) -> KafkaResult<(Vec<GroupOffset>, Vec<Member>)> {
-    let client = client(kafka, group)?;
+fn is_denied(error: &KafkaError) -> bool {
+    code_of(error) == Some(RDKafkaErrorCode::GroupAuthorizationFailed)
+}
+
+fn ask(
+    client: &BaseConsumer<KafkaContext>,
+    group: &str,
+    limit: Duration,
+) -> KafkaResult<(Vec<GroupOffset>, Vec<Member>)> {
     let client: &Client<_> = client.client();
     let offsets = group_offsets(client, group, limit)?;
     let found = client.fetch_group_list(Some(group), limit)?;
@@ -108,8 +134,10 @@ fn ask(kafka: &KafkaSettings, group: &str, limit: Duration) -> KafkaResult<(Vec<
 }
 
 /// It never subscribes, so it does not join the group.
-fn client(kafka: &KafkaSettings, group: &str) -> KafkaResult<BaseConsumer> {
-    kafka_client::consumer(kafka, "provisioner", group).create()
+pub fn client(snapshot: &Snapshot, group: &str) -> KafkaResult<BaseConsumer<KafkaContext>> {
+    snapshot
+        .consumer("provisioner", group)
+        .create_with_context(snapshot.context())
 }
 
 /// The group is ours if what stands in it is ours, or nothing does. A person may have set offsets of our topics, so those
@@ -174,7 +202,7 @@ mod tests {
             bootstrap_servers: vec!["127.0.0.1:1".to_owned()],
             topic: "orders".to_owned(),
             dead_letter_topic: "dlq.orders".to_owned(),
-            tls: None,
+            ..KafkaSettings::default()
         }
     }
 
@@ -266,13 +294,16 @@ mod tests {
             owner: &owner,
             adopt: &[],
         };
-        let found = check(&kafka(), GROUP, claimant, Duration::from_secs(1));
+        let brokers = kafka_client::Brokers::without_tokens(&kafka());
+        let snapshot = brokers.read().ok().expect("nothing is mounted");
+        let client = client(&snapshot, GROUP).expect("a client");
+        let found = check(&client, &kafka(), GROUP, claimant, Duration::from_secs(1));
         let Finding::Unknown(message) = found else {
             panic!("{found:?}");
         };
         assert!(message.contains("127.0.0.1:1"), "{message}");
         assert_eq!(
-            other_user_of_dead_letters(&kafka(), GROUP, claimant, Duration::from_secs(1)),
+            other_user_of_dead_letters(&client, &kafka(), GROUP, claimant, Duration::from_secs(1)),
             None
         );
     }

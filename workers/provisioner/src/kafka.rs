@@ -5,12 +5,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use kafka_admin::{Operation, describe_topic};
+use kafka_client::{KafkaContext, Resource, code_of};
 use medallion_contract::MAX_EVENT_BYTES;
 use medallion_crds::launch::KafkaSettings;
 use medallion_crds::pipeline::Management;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
-use rdkafka::client::DefaultClientContext;
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use rdkafka::error::RDKafkaErrorCode;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::finding::{Finding, OR_MANAGED};
@@ -25,6 +26,9 @@ const DEAD_LETTER_ROOM: i64 = 64 * 1024;
 const KAFKA_DEFAULT: i64 = 1_048_588;
 /// How often a topic that is being made is looked at.
 const PACE: Duration = Duration::from_millis(250);
+
+/// Whether a topic may be described is asked for so long.
+const DESCRIBE_TIMEOUT: Duration = Duration::from_secs(5);
 
 const MAX_MESSAGE_BYTES: &str = "max.message.bytes";
 const CLEANUP_POLICY: &str = "cleanup.policy";
@@ -74,20 +78,19 @@ const fn min_in_sync(replication_factor: i32) -> i32 {
 
 /// Verifies both topics, or creates them.
 pub async fn check(
+    client: AdminClient<KafkaContext>,
     kafka: &KafkaSettings,
     partitions: i32,
     replication_factor: i32,
     management: Management,
     limit: Duration,
 ) -> [Finding; 2] {
-    match Brokers::new(kafka, management, limit) {
-        Ok(brokers) => brokers.check(kafka, partitions, replication_factor).await,
-        Err(error) => [Finding::Unknown(error.to_string()), Finding::Unknown(error.to_string())],
-    }
+    let brokers = Brokers::new(client, kafka, management, limit);
+    brokers.check(kafka, partitions, replication_factor).await
 }
 
 struct Brokers {
-    client: Arc<AdminClient<DefaultClientContext>>,
+    client: Arc<AdminClient<KafkaContext>>,
     addresses: String,
     management: Management,
     limit: Duration,
@@ -95,18 +98,14 @@ struct Brokers {
 }
 
 impl Brokers {
-    fn new(kafka: &KafkaSettings, management: Management, limit: Duration) -> Result<Self, KafkaError> {
-        let client = kafka_client::client(kafka, "provisioner")
-            .set("socket.timeout.ms", limit.as_millis().to_string())
-            .create()?;
-        let until = Instant::now() + limit;
-        Ok(Self {
+    fn new(client: AdminClient<KafkaContext>, kafka: &KafkaSettings, management: Management, limit: Duration) -> Self {
+        Self {
             client: Arc::new(client),
             addresses: kafka.bootstrap_servers.join(","),
             management,
             limit,
-            until,
-        })
+            until: Instant::now() + limit,
+        }
     }
 
     async fn check(mut self, settings: &KafkaSettings, partitions: i32, replication_factor: i32) -> [Finding; 2] {
@@ -219,6 +218,9 @@ impl Brokers {
                     "{code}: there are fewer brokers than copies; add brokers, or say in spec.kafka.replicationFactor \
                          with how many copies records are safe enough, 1 for a single broker that may be lost"
                 ),
+                RDKafkaErrorCode::TopicAuthorizationFailed | RDKafkaErrorCode::ClusterAuthorizationFailed => {
+                    self.denied(topic.name, Operation::Create)
+                }
                 code => code.to_string(),
             }),
             Ok(Err(error)) => Some(error.to_string()),
@@ -240,7 +242,7 @@ impl Brokers {
             Err(error) => return Err(self.unreachable(&error.to_string())),
         };
         let Some(found) = metadata.topics().iter().find(|topic| topic.name() == name) else {
-            return Ok(None);
+            return self.describable(name).await.map(|()| None);
         };
         Ok(Some(Topic {
             partitions: found.partitions().len(),
@@ -253,6 +255,24 @@ impl Brokers {
             led: !found.partitions().is_empty() && found.partitions().iter().all(|partition| partition.leader() >= 0),
             settings: self.settings(name).await?,
         }))
+    }
+
+    /// Brokers list no topic that we may not describe, so one that is not listed may be there all the same.
+    async fn describable(&self, name: &str) -> Result<(), Finding> {
+        let (client, topic) = (Arc::clone(&self.client), name.to_owned());
+        let wait = self.limit.min(DESCRIBE_TIMEOUT);
+        let asked = tokio::task::spawn_blocking(move || describe_topic(client.inner(), &topic, wait)).await;
+        match asked {
+            Ok(Err(error)) if code_of(&error) == Some(RDKafkaErrorCode::TopicAuthorizationFailed) => {
+                Err(Finding::Unknown(self.denied(name, Operation::Describe)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn denied(&self, name: &str, operation: Operation) -> String {
+        let context = self.client.inner().context();
+        context.denied(Resource::Topic(name), &[operation]).to_string()
     }
 
     /// The topic's configuration; empty if we may not read it, for that is no reason not to run.
@@ -398,12 +418,18 @@ mod tests {
             bootstrap_servers: vec!["127.0.0.1:1".to_owned()],
             topic: "orders".to_owned(),
             dead_letter_topic: "dlq.orders".to_owned(),
-            tls: None,
+            ..KafkaSettings::default()
         }
     }
 
+    fn client(kafka: &KafkaSettings) -> AdminClient<KafkaContext> {
+        let brokers = kafka_client::Brokers::without_tokens(kafka);
+        let snapshot = brokers.read().ok().expect("nothing is mounted");
+        snapshot.admin(&snapshot.client("provisioner")).ok().expect("a client")
+    }
+
     fn brokers() -> Brokers {
-        Brokers::new(&kafka(), Management::External, Duration::from_secs(1)).expect("a client")
+        Brokers::new(client(&kafka()), &kafka(), Management::External, Duration::from_secs(1))
     }
 
     fn topic(partitions: usize, settings: &[(&str, &str)]) -> Topic {
@@ -520,7 +546,8 @@ mod tests {
             bootstrap_servers: vec![cluster.bootstrap_servers()],
             ..kafka()
         };
-        let found = check(&kafka, 6, copies, Management::External, Duration::from_secs(20)).await;
+        let limit = Duration::from_secs(20);
+        let found = check(client(&kafka), &kafka, 6, copies, Management::External, limit).await;
         for (finding, topic) in found
             .into_iter()
             .zip(["orders --partitions 6", "dlq.orders --partitions 1"])
@@ -539,7 +566,15 @@ mod tests {
 
     #[tokio::test]
     async fn brokers_that_are_not_there_leave_both_topics_unknown() {
-        let found = check(&kafka(), 6, 3, Management::Managed, Duration::from_secs(1)).await;
+        let found = check(
+            client(&kafka()),
+            &kafka(),
+            6,
+            3,
+            Management::Managed,
+            Duration::from_secs(1),
+        )
+        .await;
         for finding in found {
             let Finding::Unknown(message) = finding else {
                 panic!("{finding:?}");

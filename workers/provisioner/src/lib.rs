@@ -20,12 +20,15 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use aws_config::timeout::TimeoutConfig;
 use futures::FutureExt;
+use kafka_client::{Brokers, Diagnosis, KafkaContext, reach};
 use medallion_contract::Contract;
 use medallion_crds::Reason;
 use medallion_crds::launch::report::{ProvisionReport, Report};
 use medallion_crds::launch::{ProvisionerSettings, Settings};
 use medallion_crds::pipeline::{Dependency, DependencyKind};
 use medallion_lake::LakeStore;
+use rdkafka::admin::AdminClient;
+use rdkafka::consumer::BaseConsumer;
 use worker_kit::{Context, WorkerError};
 
 use crate::claimant::Claimant;
@@ -130,9 +133,40 @@ struct Look<'a> {
 impl Look<'_> {
     /// Topic, dead-letter topic and consumer group.
     async fn kafka(&self) -> [Dependency; 3] {
+        match self.kafka_clients().await {
+            Ok((admin, consumer)) => self.kafka_by(admin, consumer).await,
+            // One refusal is all there is to say of the three.
+            Err(why) => self.kafka_found([(); 3].map(|()| Finding::Unknown(why.to_string()))),
+        }
+    }
+
+    /// Clients of brokers that answer, or why there are none: as soon as that is known.
+    async fn kafka_clients(&self) -> Result<(AdminClient<KafkaContext>, BaseConsumer<KafkaContext>), Diagnosis> {
+        let ProvisionerSettings { kafka, group, .. } = self.settings;
+        let brokers = Brokers::open(kafka).await;
+        let (group, limit) = (group.clone(), self.limit);
+        let reached = tokio::task::spawn_blocking(move || {
+            let snapshot = brokers.read()?;
+            let consumer = group::client(&snapshot, &group).map_err(|error| snapshot.unusable(&error))?;
+            reach(&consumer, snapshot.settings(), limit)?;
+            let mut configuration = snapshot.client("provisioner");
+            configuration.set("socket.timeout.ms", limit.as_millis().to_string());
+            Ok((snapshot.admin(&configuration)?, consumer))
+        });
+        reached
+            .await
+            .unwrap_or_else(|error| Err(Diagnosis::unavailable(format!("internal: {error}"))))
+    }
+
+    async fn kafka_by(
+        &self,
+        admin: AdminClient<KafkaContext>,
+        consumer: BaseConsumer<KafkaContext>,
+    ) -> [Dependency; 3] {
         let ProvisionerSettings { kafka, group, .. } = self.settings;
         let (partitions, copies) = (self.settings.partitions, self.settings.replication_factor);
-        let [topic, dead_letters] = kafka::check(kafka, partitions, copies, self.settings.management, self.limit).await;
+        let [topic, dead_letters] =
+            kafka::check(admin, kafka, partitions, copies, self.settings.management, self.limit).await;
         let (owner, adopt) = (self.claimant.owner.clone(), self.claimant.adopt.to_vec());
         let (asked, named, limit) = (kafka.clone(), group.clone(), self.limit);
         let looked = tokio::task::spawn_blocking(move || {
@@ -140,9 +174,9 @@ impl Look<'_> {
                 owner: &owner,
                 adopt: &adopt,
             };
-            let finding = group::check(&asked, &named, claimant, limit);
+            let finding = group::check(&consumer, &asked, &named, claimant, limit);
             let known = !matches!(finding, Finding::Unknown(_));
-            let other = known.then(|| group::other_user_of_dead_letters(&asked, &named, claimant, limit));
+            let other = known.then(|| group::other_user_of_dead_letters(&consumer, &asked, &named, claimant, limit));
             (finding, other.flatten())
         });
         let (finding, other) = match looked.await {
@@ -155,6 +189,11 @@ impl Look<'_> {
         {
             dead_letters = group::shared_dead_letters(&kafka.dead_letter_topic, &other);
         }
+        self.kafka_found([topic, dead_letters, finding])
+    }
+
+    fn kafka_found(&self, [topic, dead_letters, finding]: [Finding; 3]) -> [Dependency; 3] {
+        let ProvisionerSettings { kafka, group, .. } = self.settings;
         [
             topic.of(DependencyKind::Topic, format!("Topic/{}", kafka.topic)),
             dead_letters.of(

@@ -143,6 +143,10 @@ async fn accepted(world: &World) -> Result<()> {
     Ok(())
 }
 
+fn from_secret(key: &str) -> Value {
+    json!({"secretKeyRef": {"name": "shop-kafka", "key": key}})
+}
+
 /// What no pipeline may say, and the words of the refusal.
 fn refusals() -> Vec<Refusal> {
     vec![
@@ -164,8 +168,18 @@ fn refusals() -> Vec<Refusal> {
         ("/spec/stages/ingest/size", json!("Small!"), "should match"),
         (
             "/spec/kafka/authentication",
-            json!({"type": "Scram"}),
+            json!({"type": "Kerberos"}),
             "Unsupported value",
+        ),
+        (
+            "/spec/kafka/authentication",
+            json!({"type": "Scram"}),
+            "scram: is required when type is Scram",
+        ),
+        (
+            "/spec/kafka/authentication",
+            json!({"type": "Plain", "plain": {"username": from_secret("user"), "password": from_secret("password")}}),
+            "spec.kafka.tls is required",
         ),
         (
             "/spec/warehouse/redshift",

@@ -5,16 +5,17 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::{
     Capabilities, ConfigMapVolumeSource, Container, ContainerPort, EmptyDirVolumeSource, EnvFromSource, EnvVar,
     EnvVarSource, HTTPGetAction, KeyToPath, LocalObjectReference, ObjectFieldSelector, PodSecurityContext, PodSpec,
-    PodTemplateSpec, Probe, ResourceRequirements, SeccompProfile, SecretEnvSource, SecretVolumeSource, SecurityContext,
-    TopologySpreadConstraint, Volume, VolumeMount,
+    PodTemplateSpec, Probe, ProjectedVolumeSource, ResourceRequirements, SeccompProfile, SecretEnvSource,
+    SecretProjection, SecretVolumeSource, SecurityContext, TopologySpreadConstraint, Volume, VolumeMount,
+    VolumeProjection,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use medallion_crds::launch::{
-    ADMIN_PORT, CONTRACT_PATH, HTTP_PORT, KAFKA_CA_PATH, SCRATCH_PATH, SETTINGS_PATH, TERMINATION_PATH, TOKENS_PATH,
-    environment,
+    ADMIN_PORT, CONTRACT_PATH, HTTP_PORT, KAFKA_CA_PATH, KAFKA_CERTIFICATE_PATH, KAFKA_KEY_PATH, KAFKA_PASSWORD_PATH,
+    KAFKA_USERNAME_PATH, SCRATCH_PATH, SETTINGS_PATH, TERMINATION_PATH, TOKENS_PATH, environment,
 };
-use medallion_crds::pipeline::{CertificateAuthority, SecretKeyRef};
+use medallion_crds::pipeline::{CertificateAuthority, KafkaAuthenticationType, SecretKeyRef, SecretSource};
 use medallion_crds::{Stage, Worker, labels};
 
 use super::meta;
@@ -27,6 +28,10 @@ const USER: i64 = 65532;
 
 /// The volume with the certificates of the brokers' authority; the kubelet names it when it cannot be mounted.
 pub(crate) const KAFKA_CA: &str = "kafka-ca";
+/// The volume with what proves to the brokers who we are, likewise.
+pub(crate) const KAFKA_CREDENTIALS: &str = "kafka-credentials";
+/// Owner and group may read a private key or a password, nobody else: 0440.
+const SECRET_MODE: i32 = 0o440;
 
 /// What differs from worker to worker, whatever the pipeline.
 #[derive(Clone, Copy, Debug)]
@@ -39,7 +44,7 @@ pub struct WorkerPod {
     pub serves_http: bool,
     /// Whether it speaks to AWS, and so gets credentials where pods have no identity of their own.
     pub uses_aws: bool,
-    /// Whether it speaks to the brokers, and so gets the certificates that theirs are signed with.
+    /// Whether it speaks to the brokers, and so gets what it needs to trust them and to be let in.
     pub uses_kafka: bool,
 }
 
@@ -91,7 +96,7 @@ pub(crate) fn template(
         image_pull_policy: config.image_pull_policy.clone(),
         command: Some(vec![format!("/usr/local/bin/{word}")]),
         env: Some(environment_of(pipeline, config, request)),
-        env_from: credentials(config, request.pod),
+        env_from: credentials(pipeline, config, request.pod),
         ports: Some(ports(request.pod)),
         resources: Some(size.resources).filter(|resources| *resources != ResourceRequirements::default()),
         security_context: Some(SecurityContext {
@@ -194,8 +199,13 @@ fn environment_of(pipeline: &ValidatedPipeline, config: &OperatorConfig, request
     plain.chain(own).collect()
 }
 
-fn credentials(config: &OperatorConfig, pod: WorkerPod) -> Option<Vec<EnvFromSource>> {
-    let shared = config.aws_credentials_secret.as_ref().filter(|_| pod.uses_aws);
+/// AWS credentials where pods have no identity of their own. Brokers with IAM ask every worker who it is there.
+fn credentials(pipeline: &ValidatedPipeline, config: &OperatorConfig, pod: WorkerPod) -> Option<Vec<EnvFromSource>> {
+    let is_asked = pod.uses_kafka && pipeline.kafka.authentication.kind == KafkaAuthenticationType::MskIam;
+    let shared = config
+        .aws_credentials_secret
+        .as_ref()
+        .filter(|_| pod.uses_aws || is_asked);
     let own = config
         .workers
         .get(&pod.worker)
@@ -255,6 +265,9 @@ fn mounts(pipeline: &ValidatedPipeline, request: &PodRequest<'_>) -> Vec<VolumeM
     if authority(pipeline, request.pod).is_some() {
         all.push(read_only(KAFKA_CA, KAFKA_CA_PATH));
     }
+    if !proofs(pipeline, request.pod).is_empty() {
+        all.push(read_only(KAFKA_CREDENTIALS, KAFKA_USERNAME_PATH));
+    }
     all.push(VolumeMount {
         name: "scratch".to_owned(),
         mount_path: SCRATCH_PATH.to_owned(),
@@ -298,6 +311,10 @@ fn volumes(pipeline: &ValidatedPipeline, request: &PodRequest<'_>) -> Vec<Volume
         let of_secret = authority.secret_key_ref.as_ref();
         all.extend(of_secret.map(|found| secret(KAFKA_CA, found, KAFKA_CA_PATH)));
     }
+    let proofs = proofs(pipeline, request.pod);
+    if !proofs.is_empty() {
+        all.push(projected(KAFKA_CREDENTIALS, &proofs));
+    }
     all.push(Volume {
         name: "scratch".to_owned(),
         empty_dir: Some(EmptyDirVolumeSource::default()),
@@ -310,6 +327,55 @@ fn volumes(pipeline: &ValidatedPipeline, request: &PodRequest<'_>) -> Vec<Volume
 fn authority(pipeline: &ValidatedPipeline, pod: WorkerPod) -> Option<&CertificateAuthority> {
     let tls = pipeline.kafka.tls.as_ref().filter(|_| pod.uses_kafka)?;
     tls.ca.as_ref()
+}
+
+/// What proves to the brokers who we are, and where each part of it is mounted.
+fn proofs(pipeline: &ValidatedPipeline, pod: WorkerPod) -> Vec<(&SecretKeyRef, &'static str)> {
+    if !pod.uses_kafka {
+        return Vec::new();
+    }
+    let authentication = &pipeline.kafka.authentication;
+    let pair = match authentication.kind {
+        KafkaAuthenticationType::None | KafkaAuthenticationType::MskIam => None,
+        KafkaAuthenticationType::MutualTls => authentication
+            .mutual_tls
+            .as_ref()
+            .map(|part| [(&part.certificate, KAFKA_CERTIFICATE_PATH), (&part.key, KAFKA_KEY_PATH)]),
+        KafkaAuthenticationType::Plain => {
+            let part = authentication.plain.as_ref();
+            part.map(|part| user(&part.username, &part.password))
+        }
+        KafkaAuthenticationType::Scram => {
+            let part = authentication.scram.as_ref();
+            part.map(|part| user(&part.username, &part.password))
+        }
+    };
+    let all = pair.into_iter().flatten();
+    all.map(|(source, path)| (&source.secret_key_ref, path)).collect()
+}
+
+fn user<'a>(username: &'a SecretSource, password: &'a SecretSource) -> [(&'a SecretSource, &'static str); 2] {
+    [(username, KAFKA_USERNAME_PATH), (password, KAFKA_PASSWORD_PATH)]
+}
+
+/// Keys of Secrets in one folder that the kubelet changes at once, so that a certificate never stands there with another's key.
+fn projected(volume: &str, sources: &[(&SecretKeyRef, &str)]) -> Volume {
+    let sources = sources.iter().map(|(reference, path)| VolumeProjection {
+        secret: Some(SecretProjection {
+            name: reference.name.clone(),
+            items: Some(vec![item(&reference.key, path)]),
+            optional: Some(false),
+        }),
+        ..VolumeProjection::default()
+    });
+    Volume {
+        name: volume.to_owned(),
+        projected: Some(ProjectedVolumeSource {
+            default_mode: Some(SECRET_MODE),
+            sources: Some(sources.collect()),
+        }),
+        ..Volume::default()
+    }
 }
 
 fn item(key: &str, path: &str) -> KeyToPath {

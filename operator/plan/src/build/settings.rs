@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use medallion_crds::hex::hex;
 use medallion_crds::launch::{
-    CONTRACT_PATH, ContractSettings, ContractVersionSettings, KAFKA_CA_PATH, KafkaSettings, KafkaTlsSettings,
+    CONTRACT_PATH, ContractSettings, ContractVersionSettings, KAFKA_CA_PATH, KAFKA_CERTIFICATE_PATH, KAFKA_KEY_PATH,
+    KAFKA_PASSWORD_PATH, KAFKA_USERNAME_PATH, KafkaAuthenticationSettings, KafkaSettings, KafkaTlsSettings,
     LakeSettings, PipelineIdentity, SETTINGS_PATH, Settings, WarehouseSettings,
 };
-use medallion_crds::pipeline::Kafka;
+use medallion_crds::pipeline::{Kafka, KafkaAuthenticationType};
 use medallion_crds::{Owner, Stage};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -82,6 +83,41 @@ impl LaunchSettings<'_> {
             tls: kafka.tls.as_ref().map(|tls| KafkaTlsSettings {
                 ca_path: tls.ca.as_ref().map(|_| KAFKA_CA_PATH.to_owned()),
             }),
+            authentication: self.kafka_authentication(),
+        }
+    }
+
+    /// Where the workers find what proves to the brokers who they are.
+    fn kafka_authentication(&self) -> KafkaAuthenticationSettings {
+        let kafka = &self.pipeline.kafka;
+        let authentication = &kafka.authentication;
+        let (username_path, password_path) = (KAFKA_USERNAME_PATH.to_owned(), KAFKA_PASSWORD_PATH.to_owned());
+        match authentication.kind {
+            KafkaAuthenticationType::None => KafkaAuthenticationSettings::None,
+            KafkaAuthenticationType::MutualTls => KafkaAuthenticationSettings::MutualTls {
+                certificate_path: KAFKA_CERTIFICATE_PATH.to_owned(),
+                key_path: KAFKA_KEY_PATH.to_owned(),
+            },
+            KafkaAuthenticationType::Plain => KafkaAuthenticationSettings::Plain {
+                username_path,
+                password_path,
+            },
+            KafkaAuthenticationType::Scram => KafkaAuthenticationSettings::Scram {
+                mechanism: authentication
+                    .scram
+                    .as_ref()
+                    .map(|scram| scram.mechanism)
+                    .unwrap_or_default(),
+                username_path,
+                password_path,
+            },
+            KafkaAuthenticationType::MskIam => {
+                let named = authentication.msk_iam.as_ref().and_then(|part| part.region.as_deref());
+                let region = named.or_else(|| region_of(&kafka.bootstrap_servers));
+                KafkaAuthenticationSettings::MskIam {
+                    region: region.unwrap_or(&self.pipeline.region).to_owned(),
+                }
+            }
         }
     }
 
@@ -108,6 +144,20 @@ pub(crate) fn owner(pipeline: &ValidatedPipeline, config: &OperatorConfig) -> Ow
         namespace: pipeline.namespace.clone(),
         name: pipeline.name.clone(),
     }
+}
+
+/// The region in the brokers' host names, as Amazon MSK gives them: `b-1.shop.a1b2c3.c2.kafka.eu-west-1.amazonaws.com:9098`,
+/// and with `kafka-serverless` for a serverless cluster. Names of a company's own say nothing.
+fn region_of(bootstrap_servers: &[String]) -> Option<&str> {
+    bootstrap_servers.iter().find_map(|server| {
+        let host = server.rsplit_once(':').map_or(server.as_str(), |(host, _)| host);
+        let host = host
+            .strip_suffix(".cn")
+            .unwrap_or(host)
+            .strip_suffix(".amazonaws.com")?;
+        let (rest, region) = host.rsplit_once('.')?;
+        matches!(rest.rsplit('.').next(), Some("kafka" | "kafka-serverless")).then_some(region)
+    })
 }
 
 /// The named consumer group, or the one that belongs to the owner alone.
@@ -155,4 +205,25 @@ pub fn digest(parts: &[&str]) -> String {
     let mut text = hex(&hasher.finalize());
     text.truncate(16);
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use rstest::rstest;
+
+    use super::*;
+
+    #[rstest]
+    #[case::provisioned("b-1.shop.a1b2c3.c2.kafka.eu-west-1.amazonaws.com:9098", Some("eu-west-1"))]
+    #[case::serverless("boot-a1b2c3.c1.kafka-serverless.us-east-2.amazonaws.com:9098", Some("us-east-2"))]
+    #[case::china("b-1.shop.a1b2c3.c2.kafka.cn-north-1.amazonaws.com.cn:9098", Some("cn-north-1"))]
+    #[case::government("b-1.shop.a1b2c3.c2.kafka.us-gov-west-1.amazonaws.com:9098", Some("us-gov-west-1"))]
+    #[case::own_name("kafka.shop.example:9098", None)]
+    #[case::another_service("x.ec2.eu-west-1.amazonaws.com:9098", None)]
+    #[case::no_host("amazonaws.com:9098", None)]
+    fn the_region_is_read_from_the_hosts_that_amazon_names(#[case] server: &str, #[case] region: Option<&str>) {
+        assert_eq!(region_of(&[server.to_owned()]), region);
+        let others = ["10.0.0.7:9098".to_owned(), server.to_owned()];
+        assert_eq!(region_of(&others), region, "whichever of them says it");
+    }
 }

@@ -12,7 +12,8 @@ use super::readiness::{self, Readiness};
 use super::{bounded, events, stage};
 use crate::assess::dead_letters;
 use crate::assess::streaming::Streaming;
-use crate::build::{pod::KAFKA_CA, service};
+use crate::build::pod::{KAFKA_CA, KAFKA_CREDENTIALS};
+use crate::build::service;
 use crate::decide::batch::BatchStages;
 use crate::decide::provisioning::{self, Provisioning};
 use crate::model::action::{Plan, PlanError};
@@ -161,8 +162,11 @@ fn all_conditions(
 fn secret_dependency(name: String, streaming: &[Streaming<'_>]) -> Dependency {
     let serving = streaming.iter().find(|stage| stage.place.entry.pod.serves_http);
     let obstacle = serving.and_then(|stage| stage.obstacle.as_ref());
-    // The volume of the certificates is another matter.
-    let obstacle = obstacle.filter(|obstacle| obstacle.volume.as_deref() != Some(KAFKA_CA));
+    // Those for the brokers are another matter.
+    let obstacle = obstacle.filter(|obstacle| {
+        let volume = obstacle.volume.as_deref();
+        volume.is_none_or(|volume| volume != KAFKA_CA && volume != KAFKA_CREDENTIALS)
+    });
     let missed = obstacle.and_then(|obstacle| match obstacle.reason {
         Reason::SecretMissing => Some(DependencyState::Missing),
         Reason::SecretKeyMissing => Some(DependencyState::Differs),

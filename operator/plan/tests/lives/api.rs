@@ -448,6 +448,132 @@ fn whoever_speaks_to_the_brokers_is_given_the_certificates_that_theirs_are_signe
     }
 }
 
+/// Authentications with what is mounted for them: file, Secret, key.
+fn mounted() -> Vec<(serde_json::Value, Vec<[&'static str; 3]>)> {
+    let from = |name: &str, key: &str| json!({"secretKeyRef": {"name": name, "key": key}});
+    let user = json!({"username": from("shop-user", "name"), "password": from("shop-password", "secret")});
+    let user_files = vec![
+        ["username", "shop-user", "name"],
+        ["password", "shop-password", "secret"],
+    ];
+    let certificate = json!({"certificate": from("shop-tls", "tls.crt"), "key": from("shop-tls", "tls.key")});
+    let certificate_files = vec![["tls.crt", "shop-tls", "tls.crt"], ["tls.key", "shop-tls", "tls.key"]];
+    vec![
+        (json!({"type": "Plain", "plain": user}), user_files.clone()),
+        (json!({"type": "Scram", "scram": user}), user_files),
+        (
+            json!({"type": "MutualTls", "mutualTls": certificate}),
+            certificate_files,
+        ),
+    ]
+}
+
+#[test]
+fn whoever_speaks_to_the_brokers_is_given_what_proves_who_it_is_and_nobody_else() {
+    for (authentication, files) in mounted() {
+        let mut world = World::new(YAML);
+        world.start_from(json!({"kafka": {"tls": {}, "authentication": authentication}}));
+        happens(&mut world, Step::Settle);
+        let provisioner = world.observed.jobs[0].spec.clone().unwrap().template;
+        happens(&mut world, Step::Provisioned);
+        let of = |worker: &str| {
+            let deployment = world.observed.deployment(&format!("purchase-orders-{worker}"));
+            deployment.unwrap().spec.clone().unwrap().template
+        };
+        for template in [provisioner, of("gateway"), of("consumer")] {
+            let pod = template.spec.unwrap();
+            let volume = pod
+                .volumes
+                .unwrap()
+                .into_iter()
+                .find(|volume| volume.name == "kafka-credentials");
+            let projected = volume.expect("the credentials").projected.expect("one folder");
+            assert_eq!(projected.default_mode, Some(0o440));
+            let found: Vec<[String; 3]> = projected
+                .sources
+                .unwrap()
+                .into_iter()
+                .map(|source| {
+                    let secret = source.secret.unwrap();
+                    assert_eq!(secret.optional, Some(false));
+                    let item = secret.items.unwrap().remove(0);
+                    [item.path, secret.name, item.key]
+                })
+                .collect();
+            assert_eq!(found, files);
+            let mounts = pod.containers[0].volume_mounts.clone().unwrap();
+            let mount = mounts
+                .into_iter()
+                .find(|mount| mount.name == "kafka-credentials")
+                .unwrap();
+            assert_eq!(mount.mount_path, "/etc/medallion/kafka-credentials");
+            assert_eq!(mount.sub_path, None, "a subPath is never remounted");
+        }
+        let exporter = serde_json::to_string(&of("exporter")).unwrap();
+        assert!(
+            !exporter.contains("kafka-credentials"),
+            "it does not speak to the brokers"
+        );
+        let settings = world.plan().children.into_iter().filter_map(|child| match child {
+            medallion_plan::Child::ConfigMap(map) => map.data,
+            _ => None,
+        });
+        for text in settings.flat_map(std::collections::BTreeMap::into_values) {
+            let named = files.iter().any(|[_, secret, _]| text.contains(secret));
+            assert!(!named, "settings name files, not Secrets: {text}");
+        }
+    }
+}
+
+#[test]
+fn brokers_with_iam_are_met_by_pods_with_an_identity() {
+    let mut world = World::new(YAML);
+    world.config.aws_credentials_secret = Some("aws".to_owned());
+    world.start_from(json!({"kafka": {
+        "bootstrapServers": ["b-1.shop.a1.c2.kafka.us-east-2.amazonaws.com:9098"],
+        "tls": {},
+        "authentication": {"type": "MskIam"},
+    }}));
+    for step in [Step::Settle, Step::Provisioned] {
+        happens(&mut world, step);
+    }
+    let deployment = world.observed.deployment("purchase-orders-gateway");
+    let pod = deployment.unwrap().spec.clone().unwrap().template.spec.unwrap();
+    let secret = pod.containers[0].env_from.clone().expect("credentials")[0]
+        .secret_ref
+        .clone();
+    assert_eq!(secret.unwrap().name, "aws");
+    let volumes = serde_json::to_string(&pod.volumes).unwrap();
+    assert!(!volumes.contains("kafka-credentials"), "there is no Secret to mount");
+}
+
+#[test]
+fn credentials_for_the_brokers_that_are_not_there_are_named_and_not_taken_for_the_tokens() {
+    let (authentication, _) = mounted().remove(1);
+    for (message, reason) in [
+        ("secret \"shop-password\" not found", Reason::SecretMissing),
+        ("references non-existent secret key: secret", Reason::SecretKeyMissing),
+    ] {
+        let mut world = World::new(YAML);
+        world.start_from(json!({"kafka": {"tls": {}, "authentication": authentication}}));
+        for step in [Step::Settle, Step::Provisioned, Step::WorkersReady] {
+            happens(&mut world, step);
+        }
+        let event = format!("MountVolume.SetUp failed for volume \"kafka-credentials\" : {message}");
+        let stage = Stage::Ingest;
+        happens(&mut world, Step::PodsWait { stage, event });
+        let ingest = world.stage(Stage::Ingest);
+        assert_eq!((ingest.state, ingest.reason), (StageState::Blocked, Some(reason)));
+        assert!(ingest.message.unwrap().contains(message));
+        let dependencies = world.pipeline.status.unwrap().dependencies;
+        let tokens = dependencies
+            .iter()
+            .find(|one| one.name == "Secret/shop-gateway")
+            .unwrap();
+        assert_ne!(tokens.state, DependencyState::Missing);
+    }
+}
+
 #[test]
 fn certificates_that_are_not_there_are_named_and_not_taken_for_the_tokens() {
     let mut world = World::new(YAML);

@@ -47,27 +47,32 @@ async fn every_record_is_stored_duplicate_or_dead_and_all_offsets_are_committed(
 #[case::committing(
     RDKafkaApiKey::OffsetCommit,
     RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
+    Reason::TopicAccessDenied,
     "--topic events;"
 )]
 #[case::committing_for_the_group(
     RDKafkaApiKey::OffsetCommit,
     RDKafkaRespErr::RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED,
+    Reason::GroupAccessDenied,
     "--group "
 )]
 #[case::fetching(
     RDKafkaApiKey::Fetch,
     RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
+    Reason::TopicAccessDenied,
     "--topic events;"
 )]
 #[case::joining(
     RDKafkaApiKey::JoinGroup,
     RDKafkaRespErr::RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED,
+    Reason::GroupAccessDenied,
     "--group "
 )]
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_brokers_do_not_allow_is_named_until_they_do(
     #[case] question: RDKafkaApiKey,
     #[case] answer: RDKafkaRespErr,
+    #[case] denied: Reason,
     #[case] right: &str,
 ) {
     let (brokers, table) = (Brokers::new(), Arc::new(MemoryTable::default()));
@@ -76,7 +81,7 @@ async fn what_the_brokers_do_not_allow_is_named_until_they_do(
     let running = Running::start(&brokers, &table, ROOMY);
     eventually("the right is named", || {
         running.trouble_in_words().is_some_and(|(reason, message)| {
-            reason == Reason::KafkaRefuses && message.contains("--operation Read") && message.contains(right)
+            reason == denied && message.contains("--operation Read") && message.contains(right)
         })
     })
     .await;
@@ -135,7 +140,7 @@ async fn what_is_committed_is_known_and_not_committed_again() {
     eventually("news are committed", || {
         running
             .trouble_in_words()
-            .is_some_and(|(reason, _)| reason == Reason::KafkaRefuses)
+            .is_some_and(|(reason, _)| reason == Reason::TopicAccessDenied)
     })
     .await;
     brokers.allow(RDKafkaApiKey::OffsetCommit);
@@ -157,7 +162,7 @@ async fn an_anchor_that_may_not_be_committed_is_named_until_it_may() {
     let running = Running::start(&brokers, &table, ROOMY);
     eventually("the right is named", || {
         running.trouble_in_words().is_some_and(|(reason, message)| {
-            reason == Reason::KafkaRefuses && message.contains("--operation Read --topic dlq.events;")
+            reason == Reason::TopicAccessDenied && message.contains("--operation Read --topic dlq.events;")
         })
     })
     .await;

@@ -155,7 +155,7 @@ impl Brokers {
             bootstrap_servers: vec![self.cluster.bootstrap_servers()],
             topic: TOPIC.to_owned(),
             dead_letter_topic: DEAD_LETTERS.to_owned(),
-            tls: None,
+            ..KafkaSettings::default()
         }
     }
 
@@ -167,6 +167,11 @@ impl Brokers {
     /// The brokers answer this question as usual again.
     pub fn allow(&self, question: RDKafkaApiKey) {
         self.cluster.clear_request_errors(question);
+    }
+
+    /// The same, as the worker makes its clients for them.
+    pub fn ours(&self) -> kafka_client::Brokers {
+        kafka_client::Brokers::without_tokens(&self.kafka())
     }
 
     /// Everything in the dead-letter topic.
@@ -262,7 +267,7 @@ impl FlakyDeadLetters {
     pub fn new(brokers: &Brokers) -> Arc<Self> {
         Arc::new(Self {
             down: AtomicBool::new(false),
-            topic: KafkaDeadLetters::new(&brokers.kafka(), GROUP).expect("a producer"),
+            topic: KafkaDeadLetters::new(brokers.ours(), GROUP),
         })
     }
 }
@@ -336,7 +341,7 @@ impl Running {
     /// The pipeline's own group and topic.
     pub fn source(brokers: &Brokers) -> Source {
         Source {
-            kafka: brokers.kafka(),
+            brokers: brokers.ours(),
             group: GROUP.to_owned(),
             owner: OWNER.parse().expect("an owner"),
             adopt: Vec::new(),

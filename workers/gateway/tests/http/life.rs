@@ -71,7 +71,7 @@ async fn live(topic_exists: bool) -> Life {
                 bootstrap_servers: vec![cluster.bootstrap_servers()],
                 topic: "purchases".to_owned(),
                 dead_letter_topic: "dlq.purchases".to_owned(),
-                tls: None,
+                ..KafkaSettings::default()
             },
             tokens_path: None,
             drain_seconds: 1,

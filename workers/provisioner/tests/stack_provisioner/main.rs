@@ -1,6 +1,9 @@
 //! The provisioner on real parts: what it makes can be used, what differs is said, and twice is the same as once. Talks to the stack.
 
+#[path = "../../../kafka/tests/stack_kafka/acl.rs"]
+mod acl;
 mod schema;
+mod secure;
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -32,6 +35,8 @@ const SCHEMA: &str = r#"{"type": "object", "required": ["sku", "id", "at"], "pro
 
 /// Names of a story's own on the running stack.
 struct Place {
+    /// The stack's file.
+    stack: Value,
     settings: ProvisionerSettings,
     services: Services,
     folder: tempfile::TempDir,
@@ -90,7 +95,7 @@ impl Place {
                 bootstrap_servers: text("/kafka/bootstrapServers")?.split(',').map(str::to_owned).collect(),
                 topic: name.clone(),
                 dead_letter_topic: format!("dlq.{name}"),
-                tls: None,
+                ..KafkaSettings::default()
             },
             partitions: 3,
             table: name.clone(),
@@ -118,6 +123,7 @@ impl Place {
             timeout_seconds: 20,
         };
         Ok(Self {
+            stack,
             settings,
             services,
             folder,
@@ -329,7 +335,10 @@ fn commit_as(place: &Place, group: &str, topic: &str, owner: &str) -> Result<()>
     for mut element in offsets.elements() {
         element.set_metadata(stamp.to_metadata());
     }
-    let consumer: BaseConsumer = kafka_client::consumer(&place.settings.kafka, "consumer", group).create()?;
+    let consumer: BaseConsumer = kafka_client::Brokers::without_tokens(&place.settings.kafka)
+        .read()?
+        .consumer("consumer", group)
+        .create()?;
     Ok(consumer.commit(&offsets, CommitMode::Sync)?)
 }
 

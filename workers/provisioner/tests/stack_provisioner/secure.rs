@@ -1,0 +1,165 @@
+//! The provisioner at brokers with certificates, passwords, access lists and IAM: it does its work, or says what is in the way.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use kafka_client::{Operation, Resource};
+use medallion_crds::launch::{KafkaAuthenticationSettings, KafkaTlsSettings};
+use medallion_crds::pipeline::{DependencyState, ScramMechanism};
+use serde_json::Value;
+
+use crate::acl::{allow, forbid};
+use crate::{Place, message};
+
+/// Brokers that refuse are told within this time; the provisioner's own limit is longer.
+const TOLD_WITHIN: Duration = Duration::from_secs(30);
+
+impl Place {
+    fn text(&self, pointer: &str) -> Result<String> {
+        let found = self.stack.pointer(pointer).and_then(Value::as_str);
+        Ok(found.with_context(|| pointer.to_owned())?.to_owned())
+    }
+
+    /// The same at another listener, whose authority is this one.
+    fn moved(&mut self, listener: &str, authority: &str, authentication: KafkaAuthenticationSettings) -> Result<()> {
+        let authority = PathBuf::from(self.text("/kafka/certificates")?).join(format!("{authority}.crt"));
+        let kafka = &mut self.settings.kafka;
+        kafka.tls = Some(KafkaTlsSettings {
+            ca_path: Some(authority.to_string_lossy().into_owned()),
+        });
+        kafka.authentication = authentication;
+        self.settings.kafka.bootstrap_servers = vec![self.text(&format!("/kafka/listeners/{listener}"))?];
+        self.settings.timeout_seconds = 60;
+        Ok(())
+    }
+
+    fn names(&self) -> [String; 3] {
+        let kafka = &self.settings.kafka;
+        [
+            format!("Topic/{}", kafka.topic),
+            format!("Topic/{}", kafka.dead_letter_topic),
+            format!("ConsumerGroup/{}", self.settings.group),
+        ]
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_foreign_authority_is_told_of_everything_at_the_brokers_and_at_once() -> Result<()> {
+    let mut place = Place::new("foreign").await?;
+    place.moved("tls", "clients-ca", KafkaAuthenticationSettings::None)?;
+    let begun = Instant::now();
+    let report = place.provision().await;
+    for name in place.names() {
+        let (state, message) = message(&report, &name);
+        ensure!(state == DependencyState::Unknown, "{name}: {state:?}");
+        ensure!(message.starts_with("BrokerNotTrusted: "), "{name}: {message}");
+    }
+    ensure!(begun.elapsed() < TOLD_WITHIN, "after {:?}", begun.elapsed());
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_access_lists_lack_is_told_and_with_it_the_topics_are_made() -> Result<()> {
+    let mut place = Place::new("lists").await?;
+    let open = place.settings.kafka.bootstrap_servers.join(",");
+    let path = |file: &str| place.folder.path().join(file);
+    std::fs::write(path("username"), "shop")?;
+    std::fs::write(path("password"), place.text("/kafka/users/shop")?)?;
+    let authentication = KafkaAuthenticationSettings::Scram {
+        mechanism: ScramMechanism::Sha512,
+        username_path: path("username").to_string_lossy().into_owned(),
+        password_path: path("password").to_string_lossy().into_owned(),
+    };
+    place.moved("scram", "brokers-ca", authentication)?;
+    let [topic, dead_letters, group] = place.names();
+    let report = place.provision().await;
+    for (name, reason) in [
+        (&topic, "TopicAccessDenied"),
+        (&dead_letters, "TopicAccessDenied"),
+        (&group, "GroupAccessDenied"),
+    ] {
+        let (state, message) = message(&report, name);
+        ensure!(state == DependencyState::Unknown, "{name}: {state:?} {message}");
+        ensure!(
+            message.starts_with(reason) && message.contains("--operation Describe"),
+            "{name}: {message}"
+        );
+    }
+
+    let kafka = place.settings.kafka.clone();
+    for name in [&kafka.topic, &kafka.dead_letter_topic] {
+        allow(&open, "User:shop", Resource::Topic(name), Operation::Describe)?;
+        allow(&open, "User:shop", Resource::Topic(name), Operation::DescribeConfigs)?;
+    }
+    allow(
+        &open,
+        "User:shop",
+        Resource::Group(&place.settings.group),
+        Operation::Describe,
+    )?;
+    let report = place.provision().await;
+    let (state, told) = message(&report, &topic);
+    ensure!(state == DependencyState::Missing, "{state:?} {told}");
+    ensure!(
+        told.contains("TopicAccessDenied") && told.contains("--operation Create"),
+        "{told}"
+    );
+    ensure!(message(&report, &group).0 == DependencyState::Exists, "{report:?}");
+
+    for name in [&kafka.topic, &kafka.dead_letter_topic] {
+        allow(&open, "User:shop", Resource::Topic(name), Operation::Create)?;
+    }
+    let report = place.provision().await;
+    for name in [&topic, &dead_letters] {
+        ensure!(message(&report, name).0 == DependencyState::Created, "{report:?}");
+    }
+
+    // One that is there and may not be described is not taken for one that is missing.
+    forbid(&open, "User:shop", Resource::Topic(&kafka.topic), Operation::Describe)?;
+    let report = place.provision().await;
+    let (state, told) = message(&report, &topic);
+    ensure!(
+        state == DependencyState::Unknown && told.starts_with("TopicAccessDenied"),
+        "{state:?} {told}"
+    );
+    Ok(())
+}
+
+/// Its own process, because its credentials come by the environment, as in a pod.
+#[tokio::test(flavor = "multi_thread")]
+async fn by_iam_it_does_its_work_with_the_pods_own_identity() -> Result<()> {
+    let mut place = Place::new("iam").await?;
+    let open = place.settings.kafka.bootstrap_servers.join(",");
+    let who = format!("User:{}", place.text("/aws/accessKeyId")?);
+    let region = place.text("/aws/region")?;
+    place.moved("iam", "brokers-ca", KafkaAuthenticationSettings::MskIam { region })?;
+    let kafka = place.settings.kafka.clone();
+    for name in [&kafka.topic, &kafka.dead_letter_topic] {
+        for operation in [Operation::Describe, Operation::DescribeConfigs, Operation::Create] {
+            allow(&open, &who, Resource::Topic(name), operation)?;
+        }
+    }
+    allow(&open, &who, Resource::Group(&place.settings.group), Operation::Describe)?;
+    let path = place.folder.path().join("settings.json");
+    let settings = place.of("orders", &[], place.settings.clone());
+    std::fs::write(&path, serde_json::to_string(&settings)?)?;
+    let output = Command::new(env!("CARGO_BIN_EXE_provisioner"))
+        .env("MEDALLION_SETTINGS", &path)
+        .env("MEDALLION_ADMIN_LISTEN", "127.0.0.1:0")
+        .env("AWS_ENDPOINT_URL_DYNAMODB", place.text("/dynamodb/endpoint")?)
+        .env("AWS_ENDPOINT_URL_S3", place.text("/s3/endpoint")?)
+        .env("AWS_ENDPOINT_URL_REDSHIFT_DATA", place.text("/redshift/endpoint")?)
+        .env("AWS_ACCESS_KEY_ID", place.text("/aws/accessKeyId")?)
+        .env("AWS_SECRET_ACCESS_KEY", place.text("/aws/secretAccessKey")?)
+        .output()?;
+    let log = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    let [topic, dead_letters, group] = place.names();
+    for (name, state) in [(topic, "Created"), (dead_letters, "Created"), (group, "Exists")] {
+        let line = log.lines().find(|line| line.contains(&format!("\"{name}\"")));
+        let line = line.with_context(|| format!("no word of {name} in {log}"))?;
+        ensure!(line.contains(&format!("\"{state}\"")), "{line}");
+    }
+    Ok(())
+}
