@@ -15,6 +15,7 @@ mod images;
 mod inside;
 mod layout;
 mod mount;
+mod openssl;
 mod parts;
 mod pins;
 mod progress;

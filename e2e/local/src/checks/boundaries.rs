@@ -52,7 +52,7 @@ const MAY_USE: [(&str, &[&str]); 17] = [
     ("kafka-admin", &["medallion-crds"]),
     ("medallion-contract", &["medallion-crds"]),
     ("medallion-lake", &["medallion-crds", "medallion-contract"]),
-    ("kafka-client", &["medallion-crds"]),
+    ("kafka-client", &["medallion-crds", "worker-kit", "kafka-admin"]),
     ("provisioner", WORKERS_USE),
     ("gateway", WORKERS_USE),
     ("consumer", WORKERS_USE),

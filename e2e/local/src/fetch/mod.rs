@@ -1,6 +1,7 @@
 //! Fetches and builds the real parts, each by its ordinary client and at its locked version. Touches the network through those clients.
 
 pub mod go;
+mod java;
 pub mod lock;
 pub mod maven;
 pub mod python;
@@ -25,6 +26,9 @@ pub struct Fetched {
     pub helm: PathBuf,
     pub versitygw: PathBuf,
     pub kafka: PathBuf,
+    /// What judges tokens at Kafka, compiled; a stack of an earlier build has none.
+    #[serde(default)]
+    pub kafka_handler: PathBuf,
     pub dynamodb: PathBuf,
     pub postgres: PathBuf,
     pub wheels: PathBuf,
@@ -54,6 +58,7 @@ pub async fn all(layout: &Layout, pins: &Pins, progress: &Progress) -> Result<Fe
     cache::sweep(layout)?;
     // The small downloads first: while they wait for the network, cargo has both cores.
     let kafka = maven::jars(layout, pins, progress, "kafka").await?;
+    let kafka_handler = java::compile(layout, progress, "kafka", "handler", &kafka).await?;
     let dynamodb = maven::jars(layout, pins, progress, "dynamodb").await?;
     let postgres = maven::postgres(layout, pins, progress).await?;
     let wheels = python::wheels(layout, pins, progress).await?;
@@ -65,6 +70,7 @@ pub async fn all(layout: &Layout, pins: &Pins, progress: &Progress) -> Result<Fe
         coredns: go::build(layout, progress, &go::COREDNS).await?,
         helm: go::build(layout, progress, &go::HELM).await?,
         kafka,
+        kafka_handler,
         dynamodb,
         postgres,
         wheels,

@@ -8,46 +8,22 @@ use std::process::Command;
 use anyhow::Result;
 use serde_json::json;
 
+use crate::openssl::{self, Certificate, Validity};
 use crate::run;
 use crate::stack::{API_SERVICE_IP, NODE_NAME, Stack};
 
-/// A certificate of the cluster: file name, subject, alternative names.
-struct Wanted {
-    name: &'static str,
-    subject: String,
-    names: String,
-}
-
 pub fn make(stack: &Stack) -> Result<()> {
     let folder = stack.home.join("certificates");
-    fs::create_dir_all(&folder)?;
-    fs::set_permissions(&folder, fs::Permissions::from_mode(0o700))?;
+    openssl::folder(&folder)?;
     if stack.kubeconfig().exists() {
         return Ok(());
     }
-    key(&folder, "ca")?;
-    openssl(
-        &folder,
-        &[
-            "req",
-            "-x509",
-            "-new",
-            "-key",
-            "ca.key",
-            "-sha256",
-            "-days",
-            "365",
-            "-subj",
-            "/CN=local-stack",
-            "-out",
-            "ca.crt",
-        ],
-    )?;
+    openssl::authority(&folder, "ca", "/CN=local-stack")?;
     for wanted in certificates(stack) {
-        issue(&folder, &wanted)?;
+        openssl::issue(&folder, "ca", &wanted)?;
     }
-    openssl(&folder, &["genrsa", "-out", "service-account.key", "2048"])?;
-    openssl(
+    openssl::run(&folder, &["genrsa", "-out", "service-account.key", "2048"])?;
+    openssl::run(
         &folder,
         &[
             "rsa",
@@ -65,9 +41,14 @@ pub fn make(stack: &Stack) -> Result<()> {
     kubeconfig(&folder, &stack.api_server(), "admin", &stack.kubeconfig())
 }
 
-fn certificates(stack: &Stack) -> Vec<Wanted> {
+fn certificates(stack: &Stack) -> Vec<Certificate> {
     let node = stack.node_ip();
-    let wanted = |name, subject: String, names: String| Wanted { name, subject, names };
+    let wanted = |name, subject: String, names: String| Certificate {
+        name,
+        subject,
+        names,
+        validity: Validity::Year,
+    };
     let client = |name, subject: &str| wanted(name, subject.to_owned(), String::new());
     let api_server = format!(
         "DNS:localhost,DNS:kubernetes,DNS:kubernetes.default,DNS:kubernetes.default.svc,\
@@ -86,62 +67,6 @@ fn certificates(stack: &Stack) -> Vec<Wanted> {
         client("scheduler", "/CN=system:kube-scheduler"),
         client("kube-proxy", "/CN=system:kube-proxy"),
     ]
-}
-
-fn issue(folder: &Path, wanted: &Wanted) -> Result<()> {
-    let name = wanted.name;
-    let mut extensions =
-        "basicConstraints=CA:FALSE\nkeyUsage=critical,digitalSignature\nextendedKeyUsage=serverAuth,clientAuth\n"
-            .to_owned();
-    if !wanted.names.is_empty() {
-        extensions += "subjectAltName=";
-        extensions += &wanted.names;
-        extensions += "\n";
-    }
-    fs::write(folder.join(format!("{name}.ext")), extensions)?;
-    key(folder, name)?;
-    let (key, request) = (format!("{name}.key"), format!("{name}.csr"));
-    openssl(
-        folder,
-        &["req", "-new", "-key", &key, "-subj", &wanted.subject, "-out", &request],
-    )?;
-    openssl(
-        folder,
-        &[
-            "x509",
-            "-req",
-            "-in",
-            &request,
-            "-CA",
-            "ca.crt",
-            "-CAkey",
-            "ca.key",
-            "-CAcreateserial",
-            "-days",
-            "365",
-            "-sha256",
-            "-extfile",
-            &format!("{name}.ext"),
-            "-out",
-            &format!("{name}.crt"),
-        ],
-    )
-}
-
-fn key(folder: &Path, name: &str) -> Result<()> {
-    let out = format!("{name}.key");
-    openssl(
-        folder,
-        &[
-            "genpkey",
-            "-algorithm",
-            "EC",
-            "-pkeyopt",
-            "ec_paramgen_curve:P-256",
-            "-out",
-            &out,
-        ],
-    )
 }
 
 /// A kubeconfig that needs no other file.
@@ -168,8 +93,4 @@ fn kubeconfig(folder: &Path, server: &str, client: &str, to: &Path) -> Result<()
 fn base64(file: &PathBuf) -> Result<String> {
     let text = run::output_blocking(Command::new("openssl").args(["base64", "-A", "-in"]).arg(file))?;
     Ok(text.trim().to_owned())
-}
-
-fn openssl(folder: &Path, arguments: &[&str]) -> Result<()> {
-    run::output_blocking(Command::new("openssl").args(arguments).current_dir(folder)).map(drop)
 }

@@ -6,6 +6,7 @@ mod dynamodb;
 mod dynamodb_indexes;
 mod etcd;
 mod kafka;
+mod kafka_certificates;
 mod kube_apiserver;
 mod kube_controller_manager;
 mod kube_proxy;

@@ -2,11 +2,11 @@
 
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::{
-    ACCESS_KEY, DATABASE, Extent, NODE_NAME, POSTGRES_PASSWORD, POSTGRES_USER, REDSHIFT_PROGRAM, REGION, SECRET_KEY,
-    Stack,
+    ACCESS_KEY, DATABASE, Extent, KAFKA_LISTENERS, KAFKA_USERS, NODE_NAME, POSTGRES_PASSWORD, POSTGRES_USER,
+    REDSHIFT_PROGRAM, REGION, SECRET_KEY, Stack,
 };
 use crate::run;
 
@@ -33,7 +33,7 @@ pub fn publish(stack: &Stack, images: &Images) -> Result<()> {
         "hostIp": stack.host_ip(),
         "kubeconfig": stack.kubeconfig(),
         "kubernetes": {"server": stack.api_server(), "version": stack.kubernetes_version, "nodeName": NODE_NAME},
-        "kafka": {"bootstrapServers": stack.kafka()},
+        "kafka": kafka(stack),
         "dynamodb": {"endpoint": format!("http://{}", stack.dynamodb())},
         "s3": {"endpoint": format!("http://{}", stack.s3())},
         "redshift": warehouse,
@@ -60,4 +60,20 @@ pub fn publish(stack: &Stack, images: &Images) -> Result<()> {
         "status": stack.home.join("status.json"),
     });
     run::write_if_changed(&stack.json(), serde_json::to_vec_pretty(&document)?)
+}
+
+/// The brokers, and what it takes to speak to their secure listeners.
+fn kafka(stack: &Stack) -> Value {
+    let listeners = KAFKA_LISTENERS
+        .iter()
+        .map(|(name, port)| ((*name).to_owned(), json!(format!("{}:{port}", stack.node_ip()))));
+    let users = KAFKA_USERS
+        .iter()
+        .map(|(name, password)| ((*name).to_owned(), json!(password)));
+    json!({
+        "bootstrapServers": stack.kafka(),
+        "listeners": listeners.collect::<Map<_, _>>(),
+        "users": users.collect::<Map<_, _>>(),
+        "certificates": stack.kafka_certificates(),
+    })
 }

@@ -37,6 +37,19 @@ pub const SECRET_KEY: &str = "localsecretkey";
 pub const POSTGRES_USER: &str = "medallion";
 pub const POSTGRES_PASSWORD: &str = "localpassword";
 pub const DATABASE: &str = "analytics";
+/// Users at Kafka's listeners with a password, each with its own.
+pub const KAFKA_USERS: [(&str, &str); 2] = [("shop", "shop-password"), ("shop-2", "shop-2-password")];
+/// Kafka's secure listeners, at the ports that Amazon MSK gives them where it has one of the kind. The last two show a
+/// certificate that does not do.
+pub const KAFKA_LISTENERS: [(&str, u16); 7] = [
+    ("tls", 9094),
+    ("mutual", 9095),
+    ("scram", 9096),
+    ("plain", 9097),
+    ("iam", 9098),
+    ("expired", 9194),
+    ("elsewhere", 9195),
+];
 
 /// Which parts run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -152,6 +165,11 @@ impl Stack {
         format!("{}:9092", self.node_ip())
     }
 
+    /// Certificates and keys for Kafka's secure listeners, good ones and bad ones.
+    pub fn kafka_certificates(&self) -> PathBuf {
+        self.certificate("kafka")
+    }
+
     pub fn dynamodb(&self) -> String {
         format!("{}:8000", self.node_ip())
     }
@@ -244,6 +262,7 @@ pub mod tests {
                 helm: part("helm"),
                 versitygw: part("versitygw"),
                 kafka: part("kafka"),
+                kafka_handler: part("kafka-handler"),
                 dynamodb: part("dynamodb"),
                 postgres: part("postgres"),
                 wheels: part("wheels"),

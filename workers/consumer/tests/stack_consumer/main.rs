@@ -1,6 +1,9 @@
 //! The consumer's process between real Kafka and DynamoDB Local; `MEDALLION_STACK` names the file with their addresses.
 
+#[path = "../../../kafka/tests/stack_kafka/acl.rs"]
+mod acl;
 mod process;
+mod secure;
 mod stack;
 
 use std::collections::BTreeSet;

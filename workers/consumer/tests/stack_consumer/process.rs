@@ -28,6 +28,16 @@ impl Consumer {
 
     /// With the values of the annotation `medallion.dev/adopt`.
     pub fn start_adopting(stack: &Stack, name: &str, adopt: &[String]) -> Result<Self> {
+        let kafka = json!({
+            "bootstrapServers": [stack.bootstrap_servers],
+            "topic": stack.name,
+            "deadLetterTopic": stack.dead_letter_topic(),
+        });
+        Self::start_with(stack, name, adopt, &kafka)
+    }
+
+    /// With other settings for the brokers.
+    pub fn start_with(stack: &Stack, name: &str, adopt: &[String], kafka: &Value) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let schema = folder.path().join("schema.json");
         std::fs::write(&schema, SCHEMA)?;
@@ -38,7 +48,7 @@ impl Consumer {
             "region": stack.region,
             "worker": {
                 "contract": {"versions": [{"name": "v1", "schemaPath": schema, "digest": schema_digest(SCHEMA)}], "key": "/part", "eventId": "/id", "eventTime": "/at"},
-                "kafka": {"bootstrapServers": [stack.bootstrap_servers], "topic": stack.name, "deadLetterTopic": stack.dead_letter_topic()},
+                "kafka": kafka,
                 "group": stack.name, "table": stack.name, "maxInFlight": 64, "maxBufferBytes": 16_777_216,
             },
         });
@@ -75,6 +85,11 @@ impl Consumer {
         stream.read_to_string(&mut answer)?;
         let body = answer.split_once("\r\n\r\n").map(|(_, body)| body).unwrap_or_default();
         Ok(serde_json::from_str(body)?)
+    }
+
+    /// Whether it is the same process still.
+    pub fn lives(&mut self) -> Result<bool> {
+        Ok(self.child.try_wait()?.is_none())
     }
 
     /// Lag of its share; a large number while it is unknown.

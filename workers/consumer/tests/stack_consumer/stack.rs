@@ -37,6 +37,8 @@ pub struct Stack {
     pub access_key: String,
     pub secret_key: String,
     pub region: String,
+    /// The stack's file.
+    pub document: Value,
     runtime: Runtime,
     producer: BaseProducer,
     client: Client,
@@ -73,6 +75,7 @@ impl Stack {
             access_key,
             secret_key,
             region,
+            document: file.clone(),
             runtime: Runtime::new()?,
             client: Client::from_conf(config),
         };

@@ -1,5 +1,9 @@
 //! The gateway on a real broker: every success stands in the topic; `MEDALLION_STACK` names the file with its address.
 
+#[path = "../../../kafka/tests/stack_kafka/acl.rs"]
+mod acl;
+mod secure;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,6 +13,7 @@ use axum::body::Body;
 use gateway::{GatewayMetrics, GatewayState, KafkaPublisher, Limits, router};
 use http::Request;
 use http_body_util::BodyExt;
+use kafka_client::Brokers;
 use medallion_contract::{Contract, Pointers};
 use medallion_crds::launch::KafkaSettings;
 use rdkafka::ClientConfig;
@@ -39,10 +44,13 @@ fn event(number: usize) -> String {
     )
 }
 
-fn bootstrap_servers() -> Result<String> {
+fn document() -> Result<Value> {
     let path = std::env::var("MEDALLION_STACK").context("MEDALLION_STACK must name the stack's file")?;
-    let file: Value = serde_json::from_str(&std::fs::read_to_string(path)?)?;
-    Ok(file["kafka"]["bootstrapServers"]
+    Ok(serde_json::from_str(&std::fs::read_to_string(path)?)?)
+}
+
+fn bootstrap_servers() -> Result<String> {
+    Ok(document()?["kafka"]["bootstrapServers"]
         .as_str()
         .context("kafka.bootstrapServers")?
         .to_owned())
@@ -60,7 +68,7 @@ async fn every_accepted_event_stands_in_the_topic_once_and_in_its_keys_partition
         bootstrap_servers: vec![servers.clone()],
         topic: topic.clone(),
         dead_letter_topic: format!("dlq.{topic}"),
-        tls: None,
+        ..KafkaSettings::default()
     };
     let pointers = Pointers {
         key: "/part",
@@ -70,12 +78,12 @@ async fn every_accepted_event_stands_in_the_topic_once_and_in_its_keys_partition
     };
     let contract = Contract::compile(SCHEMA, &pointers)?;
     let publisher = KafkaPublisher::new(
-        &settings,
+        Brokers::without_tokens(&settings),
         contract.digest(),
         Duration::from_secs(20),
         LIMITS.buffer_bytes,
-    )?;
-    publisher.probe(Duration::from_secs(20)).map_err(anyhow::Error::msg)?;
+    );
+    publisher.probe(Duration::from_secs(20))?;
     let metrics = GatewayMetrics::register(&Metrics::default());
     let state = GatewayState::new(Arc::new(contract), Arc::new(publisher), None, LIMITS, metrics);
     let router = router(Arc::new(state));

@@ -1,0 +1,147 @@
+//! The consumer at brokers with passwords and access lists: what is wrong is told, mended without a restart, and loses nothing.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use kafka_client::{Operation, Resource};
+use serde_json::{Value, json};
+
+use crate::acl::{allow, forbid};
+use crate::process::Consumer;
+use crate::stack::{Stack, event};
+use crate::{PATIENCE, eventually};
+
+/// Whatever is wrong must be told within this time.
+const TOLD_WITHIN: Duration = Duration::from_secs(30);
+
+/// Settings for the listener that wants passwords.
+fn scram(stack: &Stack, mounted: &Path) -> Result<Value> {
+    let certificates = stack.document["kafka"]["certificates"]
+        .as_str()
+        .context("certificates")?;
+    Ok(json!({
+        "bootstrapServers": [stack.document["kafka"]["listeners"]["scram"]],
+        "topic": stack.name,
+        "deadLetterTopic": stack.dead_letter_topic(),
+        "tls": {"caPath": Path::new(certificates).join("brokers-ca.crt")},
+        "authentication": {
+            "type": "Scram",
+            "mechanism": "Sha512",
+            "usernamePath": mounted.join("username"),
+            "passwordPath": mounted.join("password"),
+        },
+    }))
+}
+
+fn rights(stack: &Stack) -> Vec<(String, bool, Operation)> {
+    let (topic, dead_letters) = (stack.name.clone(), stack.dead_letter_topic());
+    vec![
+        (topic.clone(), false, Operation::Read),
+        (topic, true, Operation::Read),
+        (dead_letters.clone(), false, Operation::Read),
+        (dead_letters, false, Operation::Write),
+        (format!("{}.dead-letters", stack.name), true, Operation::Describe),
+    ]
+}
+
+fn on(name: &str, is_group: bool) -> Resource<'_> {
+    if is_group {
+        Resource::Group(name)
+    } else {
+        Resource::Topic(name)
+    }
+}
+
+#[test]
+fn a_wrong_password_a_missing_right_and_a_new_user_need_no_new_process() -> Result<()> {
+    let stack = Stack::new("secure")?;
+    let mounted = tempfile::tempdir()?;
+    let mount = |user: &str, password: &str| -> Result<()> {
+        fs::write(mounted.path().join("username"), user)?;
+        Ok(fs::write(mounted.path().join("password"), password)?)
+    };
+    let password = |user: &str| -> Result<String> {
+        let found = stack.document["kafka"]["users"][user].as_str();
+        Ok(found.context("a password")?.to_owned())
+    };
+    let open = stack.bootstrap_servers.as_str();
+    let mut posted = BTreeSet::new();
+    let mut post = |numbers: std::ops::Range<usize>| -> Result<()> {
+        for number in numbers {
+            stack.produce(&event(number))?;
+            posted.insert((format!("{}", number % 97), format!("e{number}")));
+        }
+        stack.flush()?;
+        Ok(())
+    };
+    for (name, is_group, operation) in rights(&stack) {
+        for user in ["User:shop", "User:shop-2"] {
+            allow(open, user, on(&name, is_group), operation)?;
+        }
+    }
+    post(0..200)?;
+
+    mount("shop", "wrong")?;
+    let mut consumer = Consumer::start_with(&stack, "secure", &[], &scram(&stack, mounted.path())?)?;
+    let told = |consumer: &Consumer, reason: &str| -> Result<()> {
+        eventually(reason, TOLD_WITHIN, || {
+            Ok(consumer.progress()?["trouble"]["reason"] == reason)
+        })?;
+        println!("{}", consumer.progress()?["trouble"]);
+        Ok(())
+    };
+    let heals = |consumer: &Consumer, count: usize| -> Result<()> {
+        eventually("all are stored", PATIENCE, || Ok(stack.stored()?.len() >= count))?;
+        eventually("no trouble is left", TOLD_WITHIN, || {
+            Ok(consumer.progress()?["trouble"].is_null())
+        })
+    };
+    told(&consumer, "KafkaCredentialsRefused")?;
+    mount("shop", &password("shop")?)?;
+    heals(&consumer, 200)?;
+
+    // Each right is taken, told by the name of what it is on, and given back.
+    let mut count = 200;
+    for (name, is_group, operation) in rights(&stack) {
+        forbid(open, "User:shop", on(&name, is_group), operation)?;
+        told(
+            &consumer,
+            if is_group {
+                "GroupAccessDenied"
+            } else {
+                "TopicAccessDenied"
+            },
+        )?;
+        let message = consumer.progress()?["trouble"]["message"].to_string();
+        ensure!(
+            message.contains(&name) && message.contains("kafka-acls.sh"),
+            "{message}"
+        );
+        post(count..count + 50)?;
+        count += 50;
+        allow(open, "User:shop", on(&name, is_group), operation)?;
+        heals(&consumer, count)?;
+    }
+
+    // Another user takes over while records come, and the one of before may do nothing any more.
+    post(count..count + 1000)?;
+    mount("shop-2", &password("shop-2")?)?;
+    std::thread::sleep(Duration::from_secs(5));
+    for (name, is_group, operation) in rights(&stack) {
+        forbid(open, "User:shop", on(&name, is_group), operation)?;
+    }
+    count += 1000;
+    post(count..count + 100)?;
+    count += 100;
+    heals(&consumer, count)?;
+    eventually("nothing waits", PATIENCE, || Ok(consumer.lag()? == 0))?;
+    ensure!(stack.stored()? == posted, "what is stored is what was sent");
+    ensure!(stack.dead_letters()? == 0, "nothing was dead-lettered");
+    ensure!(consumer.lives()?, "one process all the time");
+    ensure!(consumer.stop()? == 0, "it ends well");
+    ensure!(stack.committed()? == i64::try_from(count)?, "every offset is committed");
+    Ok(())
+}

@@ -1,0 +1,252 @@
+//! The gateway at brokers with passwords and access lists: what is wrong is told, mended without a restart, and every success stands in the topic.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use gateway::run_on;
+use kafka_client::{Operation, Resource};
+use medallion_crds::launch::report::Report;
+use medallion_crds::launch::{
+    ContractSettings, ContractVersionSettings, GatewaySettings, KafkaAuthenticationSettings, KafkaSettings,
+    KafkaTlsSettings, PipelineIdentity, Settings, schema_digest,
+};
+use medallion_crds::pipeline::ScramMechanism;
+use medallion_crds::progress::Identity;
+use medallion_crds::{Reason, Stage};
+use rdkafka::ClientConfig;
+use rdkafka::Message;
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use serde_json::Value;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use worker_kit::{Context, Metrics, ProgressHandle, WorkerError};
+
+use crate::acl::{allow, forbid};
+use crate::{SCHEMA, document, event};
+
+/// Whatever is wrong must be told within this time, and its end be noticed.
+const TOLD_WITHIN: Duration = Duration::from_secs(30);
+
+struct Life {
+    address: SocketAddr,
+    progress: ProgressHandle,
+    ready: watch::Receiver<bool>,
+    shutdown: CancellationToken,
+    task: JoinHandle<Result<Option<Report>, WorkerError>>,
+}
+
+async fn live(kafka: KafkaSettings, folder: &Path) -> Result<Life> {
+    let schema_path = folder.join("schema.json");
+    fs::write(&schema_path, SCHEMA)?;
+    let settings = Settings {
+        adopt: Vec::new(),
+        pipeline: PipelineIdentity {
+            installation: "test".to_owned(),
+            namespace: "shop".to_owned(),
+            name: "purchases".to_owned(),
+            uid: "u1".to_owned(),
+        },
+        stage: Some(Stage::Ingest),
+        region: "eu-west-1".to_owned(),
+        worker: GatewaySettings {
+            contract: ContractSettings {
+                versions: vec![ContractVersionSettings {
+                    name: "v1".to_owned(),
+                    schema_path: schema_path.to_string_lossy().into_owned(),
+                    digest: schema_digest(SCHEMA),
+                }],
+                key: "/part".to_owned(),
+                event_id: "/id".to_owned(),
+                event_time: "/at".to_owned(),
+                version: None,
+            },
+            kafka,
+            tokens_path: None,
+            drain_seconds: 0,
+            max_body_bytes: 1 << 20,
+            max_events_per_request: 100,
+            request_timeout_seconds: 5,
+            max_buffer_bytes: 1 << 20,
+        },
+    };
+    let (sender, ready) = watch::channel(false);
+    let progress = ProgressHandle::new(Identity::default(), jiff::Timestamp::now);
+    let shutdown = CancellationToken::new();
+    let context = Context {
+        settings,
+        metrics: Metrics::default(),
+        progress: progress.clone(),
+        ready: sender,
+        shutdown: shutdown.clone(),
+    };
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    Ok(Life {
+        address: listener.local_addr()?,
+        progress,
+        ready,
+        shutdown,
+        task: tokio::spawn(run_on(listener, context)),
+    })
+}
+
+impl Life {
+    /// Whether one event was taken.
+    async fn takes(&self, number: usize) -> Result<bool> {
+        let mut stream = TcpStream::connect(self.address).await?;
+        let event = event(number);
+        let request = format!(
+            "POST /v1/events HTTP/1.1\r\nHost: g\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{event}",
+            event.len()
+        );
+        stream.write_all(request.as_bytes()).await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await?;
+        ensure!(
+            !answer.contains("User:shop"),
+            "who posts learns nothing of users: {answer}"
+        );
+        Ok(answer.starts_with("HTTP/1.1 200"))
+    }
+
+    async fn told(&self, reason: &Reason) -> Result<String> {
+        let begun = Instant::now();
+        loop {
+            let trouble = self.progress.snapshot().work.trouble;
+            if let Some(trouble) = trouble.as_ref().filter(|trouble| trouble.reason == *reason) {
+                println!("{}: {}", trouble.reason, trouble.message);
+                return Ok(trouble.message.clone());
+            }
+            ensure!(begun.elapsed() < TOLD_WITHIN, "{reason} in vain, but {trouble:?}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Posts again and again until one is taken and nothing is in the way; the one that was taken.
+    async fn heals(&self, numbers: &mut impl Iterator<Item = usize>) -> Result<usize> {
+        let begun = Instant::now();
+        loop {
+            let number = numbers.next().context("a number")?;
+            let taken = self.takes(number).await?;
+            if taken && self.progress.snapshot().work.trouble.is_none() && *self.ready.borrow() {
+                return Ok(number);
+            }
+            ensure!(
+                begun.elapsed() < TOLD_WITHIN,
+                "{:?}",
+                self.progress.snapshot().work.trouble
+            );
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_wrong_password_a_missing_right_and_a_new_user_need_no_new_process() -> Result<()> {
+    let document = document()?;
+    let text = |pointer: &str| -> Result<String> {
+        let found = document.pointer(pointer).and_then(Value::as_str);
+        Ok(found.with_context(|| pointer.to_owned())?.to_owned())
+    };
+    let open = text("/kafka/bootstrapServers")?;
+    let topic = format!("gateway-secure-{}", std::process::id());
+    let admin: AdminClient<DefaultClientContext> = ClientConfig::new().set("bootstrap.servers", &open).create()?;
+    let new_topic = NewTopic::new(&topic, 1, TopicReplication::Fixed(1));
+    admin.create_topics(&[new_topic], &AdminOptions::new()).await?;
+    let mounted = tempfile::tempdir()?;
+    let path = |file: &str| mounted.path().join(file).to_string_lossy().into_owned();
+    let mount = |user: &str, password: &str| -> Result<()> {
+        fs::write(path("username"), user)?;
+        Ok(fs::write(path("password"), password)?)
+    };
+    let certificates = text("/kafka/certificates")?;
+    let kafka = KafkaSettings {
+        bootstrap_servers: vec![text("/kafka/listeners/scram")?],
+        topic: topic.clone(),
+        dead_letter_topic: format!("dlq.{topic}"),
+        tls: Some(KafkaTlsSettings {
+            ca_path: Some(format!("{certificates}/brokers-ca.crt")),
+        }),
+        authentication: KafkaAuthenticationSettings::Scram {
+            mechanism: ScramMechanism::Sha512,
+            username_path: path("username"),
+            password_path: path("password"),
+        },
+    };
+    let (who, on) = ("User:shop", Resource::Topic(topic.as_str()));
+    let mut numbers = 0..100_000;
+    let mut accepted = BTreeSet::new();
+
+    // Nothing is mounted yet.
+    let life = live(kafka, mounted.path()).await?;
+    let message = life.told(&Reason::KafkaCredentialsUnreadable).await?;
+    ensure!(message.contains("scram.username"), "{message}");
+    ensure!(!life.takes(0).await?, "without brokers nothing is taken");
+    mount("shop", "wrong")?;
+    life.told(&Reason::KafkaCredentialsRefused).await?;
+    mount("shop", &text("/kafka/users/shop")?)?;
+
+    // Let in, and not allowed anything.
+    let message = life.told(&Reason::TopicAccessDenied).await?;
+    ensure!(
+        message.contains(&topic) && message.contains("--operation Write"),
+        "{message}"
+    );
+    allow(&open, who, on, Operation::Describe)?;
+    let message = life.told(&Reason::TopicAccessDenied).await?;
+    ensure!(message.contains("--operation Write"), "{message}");
+    ensure!(!life.takes(1).await?, "what may not be written is not taken");
+    allow(&open, who, on, Operation::Write)?;
+    accepted.insert(life.heals(&mut numbers).await?);
+    forbid(&open, who, on, Operation::Write)?;
+    life.told(&Reason::TopicAccessDenied).await?;
+
+    // Another user takes over, while events come all the time.
+    allow(&open, "User:shop-2", on, Operation::Write)?;
+    mount("shop-2", &text("/kafka/users/shop-2")?)?;
+    accepted.insert(life.heals(&mut numbers).await?);
+    mount("shop", "a typing error")?;
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(5) {
+        let number = numbers.next().context("a number")?;
+        if life.takes(number).await? {
+            accepted.insert(number);
+        }
+    }
+    mount("shop-2", &text("/kafka/users/shop-2")?)?;
+    accepted.insert(life.heals(&mut numbers).await?);
+    println!("{} events were accepted", accepted.len());
+    ensure!(!life.task.is_finished(), "one life all the time");
+    life.shutdown.cancel();
+    ensure!(life.task.await?.is_ok(), "and a good end");
+
+    let reader: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", &open)
+        .set("group.id", &topic)
+        .set("auto.offset.reset", "earliest")
+        .create()?;
+    reader.subscribe(&[&topic])?;
+    let begun = Instant::now();
+    while !accepted.is_empty() {
+        ensure!(begun.elapsed() < Duration::from_mins(1), "in vain: {accepted:?}");
+        let Some(Ok(message)) = reader.poll(Duration::from_secs(1)) else {
+            continue;
+        };
+        let value: Value = serde_json::from_slice(message.payload().context("a value")?)?;
+        let id = value["id"]
+            .as_str()
+            .and_then(|id| id.strip_prefix('e'))
+            .context("an id")?;
+        accepted.remove(&id.parse()?);
+    }
+    admin.delete_topics(&[&topic], &AdminOptions::new()).await?;
+    Ok(())
+}
