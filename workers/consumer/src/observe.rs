@@ -357,7 +357,9 @@ fn explain(error: ObserveError, client: &Outside, needs: &[Need<'_>], denied: Op
     let context = client.context();
     let denied = context.denial(&error, needs).or_else(|| denied.cloned());
     denied.unwrap_or_else(|| {
-        context.explain(&error, needs, || format!("no answer from the brokers: {error}; trying again"))
+        context.explain(&error, needs, || {
+            format!("no answer from the brokers: {error}; trying again")
+        })
     })
 }
 

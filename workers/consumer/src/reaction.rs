@@ -116,13 +116,21 @@ mod tests {
     use crate::needs::tests::{context, needs};
 
     #[rstest]
-    #[case(RDKafkaErrorCode::TopicAuthorizationFailed, Reason::TopicAccessDenied, "topic orders: ")]
+    #[case(
+        RDKafkaErrorCode::TopicAuthorizationFailed,
+        Reason::TopicAccessDenied,
+        "topic orders: "
+    )]
     #[case(
         RDKafkaErrorCode::GroupAuthorizationFailed,
         Reason::GroupAccessDenied,
         "consumer group readers: "
     )]
-    #[case(RDKafkaErrorCode::ClusterAuthorizationFailed, Reason::ClusterAccessDenied, "the cluster: ")]
+    #[case(
+        RDKafkaErrorCode::ClusterAuthorizationFailed,
+        Reason::ClusterAccessDenied,
+        "the cluster: "
+    )]
     fn what_the_brokers_do_not_allow_is_named_and_waited_for(
         #[case] code: RDKafkaErrorCode,
         #[case] reason: Reason,

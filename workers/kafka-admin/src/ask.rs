@@ -44,7 +44,7 @@ pub struct GroupOffset {
 pub struct TopicDescription {
     /// The topic's id, as `kafka-topics.sh --describe` shows it; `None` where brokers give topics no ids (before Kafka 2.8).
     pub id: Option<String>,
-    /// What this client may do with the topic; `None` where brokers do not tell (before Kafka 2.3).
+    /// What this client may do with the topic; `None` where brokers do not say (before Kafka 2.3).
     pub operations: Option<BTreeSet<Operation>>,
 }
 
@@ -98,7 +98,7 @@ pub fn describe_topic<C: ClientContext>(
     }
 }
 
-/// What this client may do with a group, used before or not; `None` where brokers do not tell. One that the client may not
+/// What this client may do with a group, used before or not; `None` where brokers do not say. One that the client may not
 /// even describe is `GroupAuthorizationFailed`. Blocks up to the time-out.
 pub fn group_operations<C: ClientContext>(
     client: &Client<C>,
@@ -130,7 +130,7 @@ pub fn group_operations<C: ClientContext>(
     }
 }
 
-/// Asks for what the client may do as well. Not to be told is no error.
+/// Asks for what the client may do as well. That they do not say is no error.
 ///
 /// # Safety
 /// The options are alive and the caller's own.

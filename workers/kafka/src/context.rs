@@ -229,16 +229,16 @@ mod tests {
         let refusal = context.refusal().expect("it was said");
         assert_eq!(refusal.reason, Reason::KafkaCredentialsRefused);
         assert_eq!(context.refusal(), Some(refusal.clone()), "and is still so");
-        let told = context.explain(
+        let explained = context.explain(
             &KafkaError::MetadataFetch(RDKafkaErrorCode::BrokerTransportFailure),
             &[Need::topic("orders", &[Operation::Write])],
             || "no answer".to_owned(),
         );
-        assert_eq!(told, refusal);
+        assert_eq!(explained, refusal);
     }
 
     #[test]
-    fn without_a_refusal_there_is_no_answer_and_a_denial_is_told_first() {
+    fn without_a_refusal_there_is_no_answer_and_a_denial_comes_first() {
         let context = context(None);
         let needs = [Need::topic("orders", &[Operation::Write])];
         let explain = |code| context.explain(&KafkaError::MetadataFetch(code), &needs, || "no answer".to_owned());
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn why_there_is_no_token_is_told_in_our_own_words() {
+    fn why_there_is_no_token_is_said_in_our_own_words() {
         let context = context(Some(Arc::new(NoTokens)));
         assert!(context.generate_oauth_token(None).is_err());
         let words = "Failed to acquire SASL OAUTHBEARER token: NoCredentials: no role";

@@ -1,4 +1,4 @@
-//! What librdkafka says when a connection to a broker fails, told apart by what must be mended. No network.
+//! What librdkafka says when a connection to a broker fails, sorted by what must be mended. No network.
 //!
 //! The library has two codes for all of it, so its words decide; they are those of librdkafka 2.12 and OpenSSL 3, and the
 //! tests that need a running stack hold them against a real broker.
@@ -40,7 +40,7 @@ const OTHER_PROTOCOL: [&str; 4] = [
 ];
 
 impl Failure {
-    /// What must be mended; `None`: nothing but that the broker is not there, as far as the library tells.
+    /// What must be mended; `None`: nothing but that the broker is not there, as far as the library says.
     pub(crate) fn kind(&self, was_answered: bool) -> Option<Kind> {
         let text = self.text.to_lowercase();
         let has = |words: &[&str]| words.iter().any(|word| text.contains(&word.to_lowercase()));
@@ -168,7 +168,11 @@ mod tests {
         None
     )]
     #[case::all_down(Code::AllBrokersDown, "1/1 brokers are down", None)]
-    fn the_librarys_words_are_told_apart(#[case] code: Code, #[case] text: &str, #[case] kind: Option<Kind>) {
+    fn the_librarys_words_are_sorted_by_what_must_be_mended(
+        #[case] code: Code,
+        #[case] text: &str,
+        #[case] kind: Option<Kind>,
+    ) {
         let failure = Failure {
             code,
             text: text.to_owned(),

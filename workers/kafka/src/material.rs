@@ -30,7 +30,7 @@ pub(crate) enum Proof {
 }
 
 impl Material {
-    /// Reads what the settings name, or tells which part of the spec names something that cannot be used.
+    /// Reads what the settings name, or says which part of the spec names something that cannot be used.
     pub(crate) fn read(settings: &KafkaSettings) -> Result<Self, Diagnosis> {
         let path = settings.tls.as_ref().and_then(|tls| tls.ca_path.as_deref());
         let authorities = path.map(|path| certificates(path, "spec.kafka.tls.ca"));
@@ -200,7 +200,7 @@ pub(crate) mod tests {
     #[case::missing(None, "cannot be read at")]
     #[case::empty(Some("\n"), "is empty")]
     #[case::nul(Some("a\0b"), "NUL")]
-    fn a_password_that_cannot_be_used_is_told_by_its_field(#[case] password: Option<&str>, #[case] words: &str) {
+    fn a_password_that_cannot_be_used_is_named_by_its_field(#[case] password: Option<&str>, #[case] words: &str) {
         let folder = tempfile::tempdir().expect("a folder");
         fs::write(folder.path().join("username"), "shop").expect("written");
         if let Some(password) = password {
@@ -234,7 +234,7 @@ pub(crate) mod tests {
         "mutualTls.key",
         "is encrypted"
     )]
-    fn a_certificate_that_cannot_be_used_is_told_by_its_field(
+    fn a_certificate_that_cannot_be_used_is_named_by_its_field(
         #[case] certificate: &str,
         #[case] key: &str,
         #[case] field: &str,
@@ -248,7 +248,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn authorities_that_are_none_are_told() {
+    fn authorities_that_are_none_are_named() {
         let folder = tempfile::tempdir().expect("a folder");
         let ca_path = path(folder.path(), "ca.pem");
         fs::write(&ca_path, "not a certificate").expect("written");

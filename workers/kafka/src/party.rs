@@ -1,4 +1,4 @@
-//! Who we are to the brokers, and what to tell a person when they will not have it: pure words. No network.
+//! Who we are to the brokers, and what a person reads when they refuse us or do not allow something: pure words. No network.
 
 use jiff::Timestamp;
 use kafka_admin::Operation;
@@ -233,7 +233,11 @@ impl Party {
         let who = self.principal();
         let fix = match &self.principal {
             Principal::Role { region } => {
-                format!("allow {} on {}", actions(resource, operations).join(" and "), arn(resource, region))
+                format!(
+                    "allow {} on {}",
+                    actions(resource, operations).join(" and "),
+                    arn(resource, region)
+                )
             }
             _ => {
                 format!(
@@ -407,16 +411,16 @@ mod tests {
         "expired at 1970-01-01T00:00:00Z"
     )]
     #[case::name(Some(Distrust::Name(vec!["a.shop".to_owned()])), Reason::BrokerNameDiffers, "names a.shop")]
-    fn what_is_wrong_with_a_brokers_certificate_is_told_with_the_broker(
+    fn what_is_wrong_with_a_brokers_certificate_is_named_with_the_broker(
         #[case] distrust: Option<Distrust>,
         #[case] reason: Reason,
         #[case] words: &str,
     ) {
-        let told = scram().refused(&failure(), Kind::BrokerCertificate, distrust, None);
-        assert_eq!(told.reason, reason);
+        let why = scram().refused(&failure(), Kind::BrokerCertificate, distrust, None);
+        assert_eq!(why.reason, reason);
         assert!(
-            told.message.contains("b-1.shop:9096") && told.message.contains(words),
-            "{told}"
+            why.message.contains("b-1.shop:9096") && why.message.contains(words),
+            "{why}"
         );
     }
 
@@ -459,18 +463,18 @@ mod tests {
         Reason::KafkaListenerDiffers,
         "authentication.type Scram"
     )]
-    fn who_is_refused_is_told_what_to_mend_and_no_secret(
+    fn who_is_refused_reads_what_to_mend_and_no_secret(
         #[case] party: Party,
         #[case] kind: Kind,
         #[case] expired: Option<Timestamp>,
         #[case] reason: Reason,
         #[case] words: &str,
     ) {
-        let told = party.refused(&failure(), kind, None, expired);
-        assert_eq!(told.reason, reason);
-        assert!(told.message.contains(words), "{told}");
-        assert!(told.message.contains("in its words") || expired.is_some(), "{told}");
-        assert!(!told.message.contains("hidden"), "{told}");
+        let why = party.refused(&failure(), kind, None, expired);
+        assert_eq!(why.reason, reason);
+        assert!(why.message.contains(words), "{why}");
+        assert!(why.message.contains("in its words") || expired.is_some(), "{why}");
+        assert!(!why.message.contains("hidden"), "{why}");
     }
 
     #[rstest]
@@ -516,16 +520,16 @@ mod tests {
         Reason::ClusterAccessDenied,
         "kafka-cluster:WriteDataIdempotently"
     )]
-    fn what_is_denied_is_told_with_the_command_that_allows_it(
+    fn what_is_denied_is_named_with_the_command_that_allows_it(
         #[case] party: Party,
         #[case] resource: Resource<'_>,
         #[case] operations: &[Operation],
         #[case] reason: Reason,
         #[case] words: &str,
     ) {
-        let told = party.denied(resource, operations);
-        assert_eq!(told.reason, reason);
-        assert!(told.message.contains(words), "{told}");
+        let why = party.denied(resource, operations);
+        assert_eq!(why.reason, reason);
+        assert!(why.message.contains(words), "{why}");
     }
 
     const NEEDS: [Need<'static>; 2] = [
@@ -572,7 +576,10 @@ mod tests {
         let denied = denial(&error).expect("a denial");
         assert_eq!(denied.reason, Reason::TopicAccessDenied);
         assert!(denied.message.starts_with("topic dlq.orders: "), "{denied}");
-        assert!(denied.message.contains("--operation IdempotentWrite --cluster"), "{denied}");
+        assert!(
+            denied.message.contains("--operation IdempotentWrite --cluster"),
+            "{denied}"
+        );
         let reads = [Need::topic("orders", &[Operation::Read])];
         for denied in [scram().denial(&error, &reads), iam().denial(&error, &NEEDS)] {
             assert_eq!(denied.expect("a denial").reason, Reason::ClusterAccessDenied);

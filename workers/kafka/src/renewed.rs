@@ -103,7 +103,7 @@ impl<T> Renewed<T> {
         if state.fault.as_ref() != Some(&fault) {
             tracing::warn!(
                 reason = fault.reason.as_str(),
-                message = fault.message,
+                detail = fault.message,
                 "no Kafka client can be made"
             );
         }
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn files_that_cannot_be_used_are_told_while_the_client_of_before_goes_on() {
+    fn files_that_cannot_be_used_are_named_while_the_client_of_before_goes_on() {
         let folder = tempfile::tempdir().expect("a folder");
         let write = |file: &str, text: &str| fs::write(folder.path().join(file), text).expect("written");
         let client = passwords(folder.path());

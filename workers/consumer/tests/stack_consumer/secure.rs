@@ -1,4 +1,4 @@
-//! The consumer at brokers with passwords and access lists: what is wrong is told, mended without a restart, and loses nothing.
+//! The consumer at brokers with passwords and access lists: what is wrong is named, mended without a restart, and loses nothing.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -14,8 +14,8 @@ use crate::process::Consumer;
 use crate::stack::{Stack, event};
 use crate::{PATIENCE, eventually};
 
-/// Whatever is wrong must be told within this time.
-const TOLD_WITHIN: Duration = Duration::from_secs(30);
+/// Whatever is wrong must be named within this time.
+const NAMED_WITHIN: Duration = Duration::from_secs(30);
 
 /// Settings for the listener that wants passwords.
 fn scram(stack: &Stack, mounted: &Path) -> Result<Value> {
@@ -86,8 +86,8 @@ fn a_wrong_password_a_missing_right_and_a_new_user_need_no_new_process() -> Resu
 
     mount("shop", "wrong")?;
     let mut consumer = Consumer::start_with(&stack, "secure", &[], &scram(&stack, mounted.path())?)?;
-    let told = |consumer: &Consumer, reason: &str| -> Result<()> {
-        eventually(reason, TOLD_WITHIN, || {
+    let names = |consumer: &Consumer, reason: &str| -> Result<()> {
+        eventually(reason, NAMED_WITHIN, || {
             Ok(consumer.progress()?["trouble"]["reason"] == reason)
         })?;
         println!("{}", consumer.progress()?["trouble"]);
@@ -95,19 +95,19 @@ fn a_wrong_password_a_missing_right_and_a_new_user_need_no_new_process() -> Resu
     };
     let heals = |consumer: &Consumer, count: usize| -> Result<()> {
         eventually("all are stored", PATIENCE, || Ok(stack.stored()?.len() >= count))?;
-        eventually("no trouble is left", TOLD_WITHIN, || {
+        eventually("no trouble is left", NAMED_WITHIN, || {
             Ok(consumer.progress()?["trouble"].is_null())
         })
     };
-    told(&consumer, "KafkaCredentialsRefused")?;
+    names(&consumer, "KafkaCredentialsRefused")?;
     mount("shop", &password("shop")?)?;
     heals(&consumer, 200)?;
 
-    // Each right is taken, told by the name of what it is on, and given back.
+    // Each right is taken, named with what it is on, and given back.
     let mut count = 200;
     for (name, is_group, operation) in rights(&stack) {
         forbid(open, "User:shop", on(&name, is_group), operation)?;
-        told(
+        names(
             &consumer,
             if is_group {
                 "GroupAccessDenied"

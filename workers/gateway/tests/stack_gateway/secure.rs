@@ -1,4 +1,4 @@
-//! The gateway at brokers with passwords and access lists: what is wrong is told, mended without a restart, and every success stands in the topic.
+//! The gateway at brokers with passwords and access lists: what is wrong is named, mended without a restart, and every success stands in the topic.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -33,8 +33,8 @@ use worker_kit::{Context, Metrics, ProgressHandle, WorkerError};
 use crate::acl::{allow, forbid};
 use crate::{SCHEMA, document, event};
 
-/// Whatever is wrong must be told within this time, and its end be noticed.
-const TOLD_WITHIN: Duration = Duration::from_secs(30);
+/// Whatever is wrong must be named within this time, and its end be noticed.
+const NAMED_WITHIN: Duration = Duration::from_secs(30);
 
 struct Life {
     address: SocketAddr,
@@ -117,7 +117,7 @@ impl Life {
         Ok(answer.starts_with("HTTP/1.1 200"))
     }
 
-    async fn told(&self, reason: &Reason) -> Result<String> {
+    async fn reports(&self, reason: &Reason) -> Result<String> {
         let begun = Instant::now();
         loop {
             let trouble = self.progress.snapshot().work.trouble;
@@ -125,7 +125,7 @@ impl Life {
                 println!("{}: {}", trouble.reason, trouble.message);
                 return Ok(trouble.message.clone());
             }
-            ensure!(begun.elapsed() < TOLD_WITHIN, "{reason} in vain, but {trouble:?}");
+            ensure!(begun.elapsed() < NAMED_WITHIN, "{reason} in vain, but {trouble:?}");
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
@@ -140,7 +140,7 @@ impl Life {
                 return Ok(number);
             }
             ensure!(
-                begun.elapsed() < TOLD_WITHIN,
+                begun.elapsed() < NAMED_WITHIN,
                 "{:?}",
                 self.progress.snapshot().work.trouble
             );
@@ -187,27 +187,27 @@ async fn a_wrong_password_a_missing_right_and_a_new_user_need_no_new_process() -
 
     // Nothing is mounted yet.
     let life = live(kafka, mounted.path()).await?;
-    let message = life.told(&Reason::KafkaCredentialsUnreadable).await?;
+    let message = life.reports(&Reason::KafkaCredentialsUnreadable).await?;
     ensure!(message.contains("scram.username"), "{message}");
     ensure!(!life.takes(0).await?, "without brokers nothing is taken");
     mount("shop", "wrong")?;
-    life.told(&Reason::KafkaCredentialsRefused).await?;
+    life.reports(&Reason::KafkaCredentialsRefused).await?;
     mount("shop", &text("/kafka/users/shop")?)?;
 
     // Let in, and not allowed anything.
-    let message = life.told(&Reason::TopicAccessDenied).await?;
+    let message = life.reports(&Reason::TopicAccessDenied).await?;
     ensure!(
         message.contains(&topic) && message.contains("--operation Write"),
         "{message}"
     );
     allow(&open, who, on, Operation::Describe)?;
-    let message = life.told(&Reason::TopicAccessDenied).await?;
+    let message = life.reports(&Reason::TopicAccessDenied).await?;
     ensure!(message.contains("--operation Write"), "{message}");
     ensure!(!life.takes(1).await?, "what may not be written is not taken");
     allow(&open, who, on, Operation::Write)?;
     accepted.insert(life.heals(&mut numbers).await?);
     forbid(&open, who, on, Operation::Write)?;
-    life.told(&Reason::TopicAccessDenied).await?;
+    life.reports(&Reason::TopicAccessDenied).await?;
 
     // Another user takes over, while events come all the time.
     allow(&open, "User:shop-2", on, Operation::Write)?;

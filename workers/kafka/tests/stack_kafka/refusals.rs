@@ -1,4 +1,4 @@
-//! Everything that can be wrong with a connection is told by its own word, with what to do, in time.
+//! Everything that can be wrong with a connection has a word of its own, which comes in time with what to do.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -9,22 +9,22 @@ use medallion_crds::Reason;
 use medallion_crds::launch::KafkaAuthenticationSettings;
 use medallion_crds::pipeline::ScramMechanism;
 
-use crate::stack::{Stack, TOLD_WITHIN, knock};
+use crate::stack::{NAMED_WITHIN, Stack, knock};
 
 const NONE: KafkaAuthenticationSettings = KafkaAuthenticationSettings::None;
 
 /// The brokers refuse with this reason, and the words say so.
 async fn refused(brokers: Brokers, reason: Reason, words: &[&str]) -> Result<()> {
     let begun = Instant::now();
-    let Err(told) = knock(brokers).await? else {
+    let Err(why) = knock(brokers).await? else {
         anyhow::bail!("they let us in, {reason} was expected");
     };
-    println!("{told}");
-    ensure!(told.reason == reason, "{told}");
+    println!("{why}");
+    ensure!(why.reason == reason, "{why}");
     for word in words {
-        ensure!(told.message.contains(word), "{word} is not in: {told}");
+        ensure!(why.message.contains(word), "{word} is not in: {why}");
     }
-    ensure!(begun.elapsed() < TOLD_WITHIN, "told after {:?}", begun.elapsed());
+    ensure!(begun.elapsed() < NAMED_WITHIN, "after {:?}", begun.elapsed());
     Ok(())
 }
 
@@ -100,7 +100,7 @@ async fn a_password_or_a_user_that_is_wrong() -> Result<()> {
 async fn another_protocol_or_mechanism() -> Result<()> {
     let stack = Stack::read()?;
     stack.mount_user("shop", stack.password("shop")?)?;
-    let told = Reason::KafkaListenerDiffers;
+    let reason = Reason::KafkaListenerDiffers;
     for (listener, authority, authentication) in [
         ("scram", Some("brokers-ca"), stack.plain()),
         ("plain", Some("brokers-ca"), stack.scram(ScramMechanism::Sha512)),
@@ -108,7 +108,7 @@ async fn another_protocol_or_mechanism() -> Result<()> {
         ("open", Some("brokers-ca"), NONE),
     ] {
         let settings = stack.settings(listener, "any", authority, authentication)?;
-        refused(Brokers::without_tokens(&settings), told.clone(), &["spec.kafka"]).await?;
+        refused(Brokers::without_tokens(&settings), reason.clone(), &["spec.kafka"]).await?;
     }
     Ok(())
 }
@@ -128,23 +128,23 @@ impl TokenSource for Stale {
 async fn a_token_that_is_signed_wrong() -> Result<()> {
     let stack = Stack::read()?;
     let settings = stack.settings("iam", "any", Some("brokers-ca"), stack.iam()?)?;
-    let told = Reason::KafkaCredentialsRefused;
+    let reason = Reason::KafkaCredentialsRefused;
     let words = ["kafka-cluster:Connect"];
     refused(
         stack.with_iam(&settings, "another secret", stack.region()?)?,
-        told.clone(),
+        reason.clone(),
         &words,
     )
     .await?;
     refused(
         stack.with_iam(&settings, stack.secret_key()?, "us-east-1")?,
-        told.clone(),
+        reason.clone(),
         &words,
     )
     .await?;
     let long_ago = || SystemTime::now() - Duration::from_hours(1);
     let stale = Stale(stack.tokens_at(stack.secret_key()?, stack.region()?, long_ago)?);
-    refused(Brokers::with_tokens(&settings, Arc::new(stale)), told, &words).await
+    refused(Brokers::with_tokens(&settings, Arc::new(stale)), reason, &words).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -159,8 +159,8 @@ async fn what_is_mounted_does_not_fit_together() -> Result<()> {
     let created = snapshot
         .consumer("test", "test")
         .create_with_context::<_, rdkafka::consumer::BaseConsumer<_>>(snapshot.context());
-    let told = snapshot.unusable(&created.err().expect("no client"));
-    println!("{told}");
-    ensure!(told.reason == Reason::KafkaCredentialsUnreadable, "{told}");
+    let why = snapshot.unusable(&created.err().expect("no client"));
+    println!("{why}");
+    ensure!(why.reason == Reason::KafkaCredentialsUnreadable, "{why}");
     Ok(())
 }

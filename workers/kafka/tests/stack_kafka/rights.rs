@@ -1,4 +1,4 @@
-//! A right that is missing is told before it is needed, by the name of what it is on, and its coming is noticed.
+//! A right that is missing is named before it is needed, with what it is on, and its coming is noticed.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +11,7 @@ use rdkafka::error::RDKafkaErrorCode;
 use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
 
 use crate::acl::{allow, forbid};
-use crate::stack::{Stack, TOLD_WITHIN, client, unique};
+use crate::stack::{NAMED_WITHIN, Stack, client, unique};
 
 const ASK: Duration = Duration::from_secs(20);
 
@@ -30,7 +30,7 @@ async fn on_topic_and_group() -> Result<()> {
     tokio::task::spawn_blocking(move || {
         let snapshot = Brokers::without_tokens(&settings).read()?;
         let client = client(&snapshot)?;
-        reach(&client, &settings, TOLD_WITHIN)?;
+        reach(&client, &settings, NAMED_WITHIN)?;
         let (open, who) = (stack.open()?, "User:shop");
         for (on, reason, operations) in [
             (
@@ -44,27 +44,24 @@ async fn on_topic_and_group() -> Result<()> {
                 &[Operation::Read],
             ),
         ] {
-            let Rights::Missing(told) = asked(&client, on, operations)? else {
+            let Rights::Missing(why) = asked(&client, on, operations)? else {
                 anyhow::bail!("nothing is allowed on {on:?}");
             };
-            println!("{told}");
-            ensure!(
-                told.reason == reason && told.message.contains("kafka-acls.sh"),
-                "{told}"
-            );
+            println!("{why}");
+            ensure!(why.reason == reason && why.message.contains("kafka-acls.sh"), "{why}");
             for operation in operations {
-                ensure!(told.message.contains(&format!("--operation {operation}")), "{told}");
+                ensure!(why.message.contains(&format!("--operation {operation}")), "{why}");
                 allow(open, who, on, *operation)?;
             }
             let begun = Instant::now();
             while asked(&client, on, operations)? != Rights::Enough {
-                ensure!(begun.elapsed() < TOLD_WITHIN, "it is allowed, and nobody sees it");
+                ensure!(begun.elapsed() < NAMED_WITHIN, "it is allowed, and nobody sees it");
                 std::thread::sleep(Duration::from_millis(200));
             }
             forbid(open, who, on, operations[0])?;
             let begun = Instant::now();
             while asked(&client, on, operations)? == Rights::Enough {
-                ensure!(begun.elapsed() < TOLD_WITHIN, "it is taken back, and nobody sees it");
+                ensure!(begun.elapsed() < NAMED_WITHIN, "it is taken back, and nobody sees it");
                 std::thread::sleep(Duration::from_millis(200));
             }
         }
@@ -97,9 +94,9 @@ async fn on_the_cluster() -> Result<()> {
     producer.send(record, ASK).await.expect_err("nothing may be written");
     let (code, _) = producer.client().fatal_error().expect("the producer has ended");
     ensure!(code == RDKafkaErrorCode::ClusterAuthorizationFailed, "{code}");
-    let told = context.denial(&rdkafka::error::KafkaError::Global(code), &[]);
-    let told = told.expect("a denial");
-    println!("{told}");
-    ensure!(told.reason == Reason::ClusterAccessDenied, "{told}");
+    let why = context.denial(&rdkafka::error::KafkaError::Global(code), &[]);
+    let why = why.expect("a denial");
+    println!("{why}");
+    ensure!(why.reason == Reason::ClusterAccessDenied, "{why}");
     Ok(())
 }

@@ -14,7 +14,7 @@ use medallion_crds::pipeline::ScramMechanism;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 
 use crate::acl::allow;
-use crate::stack::{Stack, TOLD_WITHIN, client, unique};
+use crate::stack::{NAMED_WITHIN, Stack, client, unique};
 
 const ASK: Duration = Duration::from_secs(20);
 
@@ -31,7 +31,7 @@ fn renewed(settings: &KafkaSettings) -> Client {
 /// Whether the client of now may write to the topic, or why it is not even let in.
 fn may_write(client: &Client, settings: &KafkaSettings) -> Result<Result<bool, Diagnosis>> {
     let client = client.get()?;
-    if let Err(refusal) = reach(&client, settings, TOLD_WITHIN) {
+    if let Err(refusal) = reach(&client, settings, NAMED_WITHIN) {
         return Ok(Err(refusal));
     }
     let needs = [Need {
@@ -125,7 +125,7 @@ async fn a_token_is_made_anew_before_the_last_one_ends() -> Result<()> {
     let brokers = Brokers::with_tokens(&settings, tokens.clone());
     tokio::task::spawn_blocking(move || {
         let client = client(&brokers.read()?)?;
-        reach(&client, &settings, TOLD_WITHIN)?;
+        reach(&client, &settings, NAMED_WITHIN)?;
         let begun = Instant::now();
         while begun.elapsed() < Duration::from_secs(25) {
             while client.poll(Duration::from_millis(100)).is_some() {}

@@ -18,8 +18,8 @@ use rdkafka::consumer::BaseConsumer;
 use serde_json::Value;
 use tempfile::TempDir;
 
-/// Whatever is wrong must be told within this time.
-pub const TOLD_WITHIN: Duration = Duration::from_secs(30);
+/// Whatever is wrong must be named within this time.
+pub const NAMED_WITHIN: Duration = Duration::from_secs(30);
 
 /// The stack, and the files of one pod.
 pub struct Stack {
@@ -194,7 +194,7 @@ pub async fn knock(brokers: Brokers) -> Result<Result<(), Diagnosis>> {
             Ok(snapshot) => snapshot,
             Err(diagnosis) => return Ok(Err(diagnosis)),
         };
-        Ok(reach(&client(&snapshot)?, snapshot.settings(), TOLD_WITHIN))
+        Ok(reach(&client(&snapshot)?, snapshot.settings(), NAMED_WITHIN))
     })
     .await?
 }

@@ -13,8 +13,8 @@ use serde_json::Value;
 use crate::acl::{allow, forbid};
 use crate::{Place, message};
 
-/// Brokers that refuse are told within this time; the provisioner's own limit is longer.
-const TOLD_WITHIN: Duration = Duration::from_secs(30);
+/// What brokers refuse is named within this time; the provisioner's own limit is longer.
+const NAMED_WITHIN: Duration = Duration::from_secs(30);
 
 impl Place {
     fn text(&self, pointer: &str) -> Result<String> {
@@ -46,7 +46,7 @@ impl Place {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_foreign_authority_is_told_of_everything_at_the_brokers_and_at_once() -> Result<()> {
+async fn a_foreign_authority_is_named_for_everything_at_the_brokers_and_at_once() -> Result<()> {
     let mut place = Place::new("foreign").await?;
     place.moved("tls", "clients-ca", KafkaAuthenticationSettings::None)?;
     let begun = Instant::now();
@@ -56,12 +56,12 @@ async fn a_foreign_authority_is_told_of_everything_at_the_brokers_and_at_once() 
         ensure!(state == DependencyState::Unknown, "{name}: {state:?}");
         ensure!(message.starts_with("BrokerNotTrusted: "), "{name}: {message}");
     }
-    ensure!(begun.elapsed() < TOLD_WITHIN, "after {:?}", begun.elapsed());
+    ensure!(begun.elapsed() < NAMED_WITHIN, "after {:?}", begun.elapsed());
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_the_access_lists_lack_is_told_and_with_it_the_topics_are_made() -> Result<()> {
+async fn what_the_access_lists_lack_is_named_and_with_it_the_topics_are_made() -> Result<()> {
     let mut place = Place::new("lists").await?;
     let open = place.settings.kafka.bootstrap_servers.join(",");
     let path = |file: &str| place.folder.path().join(file);
@@ -100,11 +100,11 @@ async fn what_the_access_lists_lack_is_told_and_with_it_the_topics_are_made() ->
         Operation::Describe,
     )?;
     let report = place.provision().await;
-    let (state, told) = message(&report, &topic);
-    ensure!(state == DependencyState::Missing, "{state:?} {told}");
+    let (state, why) = message(&report, &topic);
+    ensure!(state == DependencyState::Missing, "{state:?} {why}");
     ensure!(
-        told.contains("TopicAccessDenied") && told.contains("--operation Create"),
-        "{told}"
+        why.contains("TopicAccessDenied") && why.contains("--operation Create"),
+        "{why}"
     );
     ensure!(message(&report, &group).0 == DependencyState::Exists, "{report:?}");
 
@@ -119,10 +119,10 @@ async fn what_the_access_lists_lack_is_told_and_with_it_the_topics_are_made() ->
     // One that is there and may not be described is not taken for one that is missing.
     forbid(&open, "User:shop", Resource::Topic(&kafka.topic), Operation::Describe)?;
     let report = place.provision().await;
-    let (state, told) = message(&report, &topic);
+    let (state, why) = message(&report, &topic);
     ensure!(
-        state == DependencyState::Unknown && told.starts_with("TopicAccessDenied"),
-        "{state:?} {told}"
+        state == DependencyState::Unknown && why.starts_with("TopicAccessDenied"),
+        "{state:?} {why}"
     );
     Ok(())
 }
