@@ -186,6 +186,6 @@ pub struct SecretSource {
 pub struct KafkaMskIam {
     /// AWS region of the brokers, for example eu-west-1. Left out: the one in the brokers' host names, or else `spec.aws.region`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(max = 32), regex(pattern = r"^[a-z]{2}(-[a-z]+)+-[0-9]$"))]
+    #[schemars(length(max = 32), regex(pattern = r"^[a-z]{2,4}(-[a-z]+)+-[0-9]$"))]
     pub region: Option<String>,
 }

@@ -5,6 +5,7 @@ use kafka_admin::Operation;
 use medallion_crds::Reason;
 use medallion_crds::launch::{KafkaAuthenticationSettings, KafkaSettings};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
+use worker_kit::Partition;
 
 use crate::diagnosis::Diagnosis;
 use crate::failure::{Failure, Kind};
@@ -333,13 +334,7 @@ fn action(resource: Resource<'_>, operation: Operation) -> &'static str {
 }
 
 fn arn(resource: Resource<'_>, region: &str) -> String {
-    let partition = if region.starts_with("cn-") {
-        "aws-cn"
-    } else if region.starts_with("us-gov-") {
-        "aws-us-gov"
-    } else {
-        "aws"
-    };
+    let partition = Partition::of(region).name;
     let (kind, name) = match resource {
         Resource::Topic(name) => ("topic", format!("/{name}")),
         Resource::Group(name) => ("group", format!("/{name}")),

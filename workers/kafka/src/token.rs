@@ -7,6 +7,7 @@ use aws_sigv4::http_request::{SignableBody, SignableRequest, SignatureLocation, 
 use aws_sigv4::sign::v4;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use worker_kit::Partition;
 
 /// How long a token is good; brokers take none that lives longer.
 pub(crate) const LIFETIME: Duration = Duration::from_mins(15);
@@ -48,7 +49,8 @@ pub(crate) fn signed(credentials: &Credentials, region: &str, now: SystemTime) -
         .build()
         .map_err(|error| error.to_string())?
         .into();
-    let address = format!("https://kafka.{region}.amazonaws.com/?Action=kafka-cluster%3AConnect");
+    let suffix = Partition::of(region).dns_suffix;
+    let address = format!("https://kafka.{region}.{suffix}/?Action=kafka-cluster%3AConnect");
     let request = SignableRequest::new("GET", &address, std::iter::empty(), SignableBody::Bytes(&[]))
         .map_err(|error| error.to_string())?;
     let (instructions, _) = sign(request, &parameters)
@@ -124,6 +126,17 @@ mod tests {
         assert_ne!(token(None, "eu-west-1", 1), token(None, "eu-west-1", 2));
         assert_ne!(token(None, "eu-west-1", 1), token(None, "us-east-1", 1));
         assert_ne!(token(None, "eu-west-1", 1), token(Some("session"), "eu-west-1", 1));
+    }
+
+    #[test]
+    fn a_token_is_signed_for_the_host_of_its_partition() {
+        for (region, host) in [
+            ("us-gov-west-1", "https://kafka.us-gov-west-1.amazonaws.com/"),
+            ("cn-north-1", "https://kafka.cn-north-1.amazonaws.com.cn/"),
+        ] {
+            let token = signed(&credentials(None, None), region, at(1)).expect("signed");
+            assert!(url(&token).starts_with(host), "{}", url(&token));
+        }
     }
 
     #[test]

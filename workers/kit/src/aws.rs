@@ -1,4 +1,8 @@
-//! What all workers share of AWS: region, credentials chain, time-outs, retries, and what a service said. Resolves credentials over the network when used.
+//! What all workers share of AWS: region, endpoints, credentials chain, time-outs, retries, and what a service said. Resolves credentials over the network when used.
+//!
+//! The one place where the SDK is set up: every client of a worker is made of [`configuration`], and whoever needs to know
+//! where a service is, such as the tables' object store, asks what that says. Partition, FIPS and dual-stack endpoints, a
+//! proxy and certificates come by the environment; `docs/aws.md` has the names, `tests/endpoints.rs` the URLs.
 
 use std::error::Error;
 use std::time::Duration;

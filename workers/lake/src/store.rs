@@ -6,7 +6,7 @@ use std::num::NonZero;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_config::SdkConfig;
 use delta_kernel_default_engine::DefaultEngineBuilder;
 use delta_kernel_default_engine::executor::tokio::TokioMultiThreadExecutor;
 use object_store::aws::{AmazonS3, AmazonS3Builder, S3ConditionalPut};
@@ -50,16 +50,7 @@ struct S3 {
 }
 
 impl LakeStore {
-    /// S3 with credentials and addressing from the SDK's standard environment ([`S3Addressing`]).
-    pub async fn from_env(region: &str) -> Result<Self, LakeError> {
-        let configuration = aws_config::defaults(BehaviorVersion::latest())
-            .region(Region::new(region.to_owned()))
-            .load()
-            .await;
-        Self::s3(&configuration)
-    }
-
-    /// S3 as an SDK configuration describes it.
+    /// S3 as an SDK configuration describes it ([`S3Addressing`]).
     pub fn s3(configuration: &SdkConfig) -> Result<Self, LakeError> {
         let provider = configuration
             .credentials_provider()
@@ -217,6 +208,7 @@ impl fmt::Debug for LakeStore {
 
 #[cfg(test)]
 mod tests {
+    use aws_config::Region;
     use aws_credential_types::Credentials;
     use aws_credential_types::provider::SharedCredentialsProvider;
     use object_store::signer::Signer;

@@ -151,10 +151,9 @@ pub(crate) fn owner(pipeline: &ValidatedPipeline, config: &OperatorConfig) -> Ow
 fn region_of(bootstrap_servers: &[String]) -> Option<&str> {
     bootstrap_servers.iter().find_map(|server| {
         let host = server.rsplit_once(':').map_or(server.as_str(), |(host, _)| host);
-        let host = host
-            .strip_suffix(".cn")
-            .unwrap_or(host)
-            .strip_suffix(".amazonaws.com")?;
+        let host = [".amazonaws.com", ".amazonaws.com.cn", ".amazonaws.eu"]
+            .iter()
+            .find_map(|suffix| host.strip_suffix(suffix))?;
         let (rest, region) = host.rsplit_once('.')?;
         matches!(rest.rsplit('.').next(), Some("kafka" | "kafka-serverless")).then_some(region)
     })
@@ -218,6 +217,7 @@ mod tests {
     #[case::serverless("boot-a1b2c3.c1.kafka-serverless.us-east-2.amazonaws.com:9098", Some("us-east-2"))]
     #[case::china("b-1.shop.a1b2c3.c2.kafka.cn-north-1.amazonaws.com.cn:9098", Some("cn-north-1"))]
     #[case::government("b-1.shop.a1b2c3.c2.kafka.us-gov-west-1.amazonaws.com:9098", Some("us-gov-west-1"))]
+    #[case::europe("b-1.shop.a1b2c3.c2.kafka.eusc-de-east-1.amazonaws.eu:9098", Some("eusc-de-east-1"))]
     #[case::own_name("kafka.shop.example:9098", None)]
     #[case::another_service("x.ec2.eu-west-1.amazonaws.com:9098", None)]
     #[case::no_host("amazonaws.com:9098", None)]
