@@ -47,6 +47,9 @@
 {{- with .Values.workers.awsCredentialsSecret }}
 {{- $_ := set $config "awsCredentialsSecret" . }}
 {{- end }}
+{{- with .Values.workers.trustBundle.configMap }}
+{{- $_ := set $config "trustBundle" (dict "configMap" . "key" ($.Values.workers.trustBundle.key | default "ca.crt")) }}
+{{- end }}
 {{- with .Values.limits }}
 {{- $_ := set $config "limits" . }}
 {{- end }}

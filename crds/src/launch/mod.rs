@@ -37,6 +37,8 @@ pub const KAFKA_PASSWORD_PATH: &str = "/etc/medallion/kafka-credentials/password
 pub const KAFKA_CERTIFICATE_PATH: &str = "/etc/medallion/kafka-credentials/tls.crt";
 /// Where the client certificate's private key is mounted.
 pub const KAFKA_KEY_PATH: &str = "/etc/medallion/kafka-credentials/tls.key";
+/// Where the certificates are mounted that the administrator wants trusted in the place of the image's.
+pub const TRUST_BUNDLE_PATH: &str = "/etc/medallion/trust-bundle/ca.pem";
 /// Where the gateway's tokens are mounted.
 pub const TOKENS_PATH: &str = "/etc/medallion/tokens/tokens";
 /// Port of `/livez`, `/readyz`, `/metrics` and `/progress` in every worker.
@@ -66,6 +68,8 @@ pub mod environment {
     pub const ADMIN_LISTEN: &str = "MEDALLION_ADMIN_LISTEN";
     /// Name of a point at which a worker waits to be killed; set by tests alone.
     pub const HOLD_POINT: &str = "MEDALLION_HOLD_POINT";
+    /// Path of the certificates that are trusted, in the place of the image's: a name that the TLS libraries know.
+    pub const TRUST_BUNDLE: &str = "SSL_CERT_FILE";
     /// Filter of the log, for example `info` or `consumer=debug`.
     pub const LOG: &str = "RUST_LOG";
 }

@@ -13,7 +13,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use medallion_crds::launch::{
     ADMIN_PORT, CONTRACT_PATH, HTTP_PORT, KAFKA_CA_PATH, KAFKA_CERTIFICATE_PATH, KAFKA_KEY_PATH, KAFKA_PASSWORD_PATH,
-    KAFKA_USERNAME_PATH, SCRATCH_PATH, SETTINGS_PATH, TERMINATION_PATH, TOKENS_PATH, environment,
+    KAFKA_USERNAME_PATH, SCRATCH_PATH, SETTINGS_PATH, TERMINATION_PATH, TOKENS_PATH, TRUST_BUNDLE_PATH, environment,
 };
 use medallion_crds::pipeline::{CertificateAuthority, KafkaAuthenticationType, SecretKeyRef, SecretSource};
 use medallion_crds::{Stage, Worker, labels};
@@ -114,7 +114,7 @@ pub(crate) fn template(
         termination_message_path: Some(TERMINATION_PATH.to_owned()),
         // A worker that dies without a report leaves the end of its log instead.
         termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
-        volume_mounts: Some(mounts(pipeline, request)),
+        volume_mounts: Some(mounts(pipeline, config, request)),
         ..Container::default()
     };
     PodTemplateSpec {
@@ -144,7 +144,7 @@ pub(crate) fn template(
             service_account_name: Some(request.service_account.clone()),
             termination_grace_period_seconds: Some(i64::from(request.pod.grace_seconds)),
             tolerations: Some(size.tolerations).filter(|tolerations| !tolerations.is_empty()),
-            volumes: Some(volumes(pipeline, request)),
+            volumes: Some(volumes(pipeline, config, request)),
             ..PodSpec::default()
         }),
     }
@@ -171,6 +171,9 @@ fn environment_of(pipeline: &ValidatedPipeline, config: &OperatorConfig, request
         ("HOME".to_owned(), SCRATCH_PATH.to_owned()),
         ("TMPDIR".to_owned(), SCRATCH_PATH.to_owned()),
     ]);
+    if config.trust_bundle.is_some() {
+        values.insert(environment::TRUST_BUNDLE.to_owned(), TRUST_BUNDLE_PATH.to_owned());
+    }
     values.extend(config.environment.clone());
     values.extend(config.worker(request.pod.worker).environment);
     values.insert(environment::SETTINGS_HASH.to_owned(), request.settings_hash.to_owned());
@@ -248,7 +251,7 @@ fn probe(path: &str, period_seconds: i32, failure_threshold: i32) -> Probe {
     }
 }
 
-fn mounts(pipeline: &ValidatedPipeline, request: &PodRequest<'_>) -> Vec<VolumeMount> {
+fn mounts(pipeline: &ValidatedPipeline, config: &OperatorConfig, request: &PodRequest<'_>) -> Vec<VolumeMount> {
     let read_only = |name: &str, path: &str| VolumeMount {
         name: name.to_owned(),
         mount_path: folder(path).to_owned(),
@@ -268,6 +271,9 @@ fn mounts(pipeline: &ValidatedPipeline, request: &PodRequest<'_>) -> Vec<VolumeM
     if !proofs(pipeline, request.pod).is_empty() {
         all.push(read_only(KAFKA_CREDENTIALS, KAFKA_USERNAME_PATH));
     }
+    if config.trust_bundle.is_some() {
+        all.push(read_only("trust-bundle", TRUST_BUNDLE_PATH));
+    }
     all.push(VolumeMount {
         name: "scratch".to_owned(),
         mount_path: SCRATCH_PATH.to_owned(),
@@ -276,7 +282,7 @@ fn mounts(pipeline: &ValidatedPipeline, request: &PodRequest<'_>) -> Vec<VolumeM
     all
 }
 
-fn volumes(pipeline: &ValidatedPipeline, request: &PodRequest<'_>) -> Vec<Volume> {
+fn volumes(pipeline: &ValidatedPipeline, config: &OperatorConfig, request: &PodRequest<'_>) -> Vec<Volume> {
     let contract = &pipeline.schema_ref;
     let config_map = |volume: &str, name: &str, key: &str, path: &str| Volume {
         name: volume.to_owned(),
@@ -314,6 +320,14 @@ fn volumes(pipeline: &ValidatedPipeline, request: &PodRequest<'_>) -> Vec<Volume
     let proofs = proofs(pipeline, request.pod);
     if !proofs.is_empty() {
         all.push(projected(KAFKA_CREDENTIALS, &proofs));
+    }
+    if let Some(bundle) = &config.trust_bundle {
+        all.push(config_map(
+            "trust-bundle",
+            &bundle.config_map,
+            &bundle.key,
+            TRUST_BUNDLE_PATH,
+        ));
     }
     all.push(Volume {
         name: "scratch".to_owned(),

@@ -27,6 +27,9 @@ pub struct OperatorConfig {
     /// Name of a Secret in each pipeline's namespace with AWS credentials as environment names. Only where pods have no identity of their own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub aws_credentials_secret: Option<String>,
+    /// Whom the workers trust in the place of the authorities that the image trusts. Left out: those.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trust_bundle: Option<TrustBundle>,
     /// What the names of service accounts must begin with that a Pipeline may name.
     #[serde(default = "service_account_prefix")]
     pub service_account_prefix: String,
@@ -53,6 +56,16 @@ pub struct Images {
     /// The allow-list of dbt projects: name to image.
     #[serde(default)]
     pub dbt_projects: BTreeMap<String, String>,
+}
+
+/// Certificates of authorities, in a `ConfigMap` in each pipeline's namespace.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct TrustBundle {
+    /// Name of the `ConfigMap`.
+    pub config_map: String,
+    /// Its key with all of them, PEM.
+    pub key: String,
 }
 
 /// A size class: how much pods get, and where they may run.

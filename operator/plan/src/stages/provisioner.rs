@@ -91,6 +91,7 @@ fn configured(basis: &Basis<'_>) -> String {
         &config.image_pull_secrets,
         &config.environment,
         &config.aws_credentials_secret,
+        &config.trust_bundle,
         &config.default_size,
         sizes,
         workers,

@@ -406,6 +406,42 @@ fn labels_annotations_and_secrets_of_a_worker_reach_its_pods() {
 }
 
 #[test]
+fn every_worker_trusts_whom_the_administrator_names() {
+    let mut world = World::new(YAML);
+    world.step(Step::Configured(json!({
+        "trustBundle": {"configMap": "authorities", "key": "all.pem"},
+        "workers": {"exporter": {"environment": {"SSL_CERT_FILE": "/own"}}},
+    })));
+    happens(&mut world, Step::Settle);
+    let provisioner = world.observed.jobs[0].spec.clone().unwrap().template;
+    happens(&mut world, Step::Provisioned);
+    let of = |worker: &str| {
+        let deployment = world.observed.deployment(&format!("purchase-orders-{worker}"));
+        deployment.unwrap().spec.clone().unwrap().template
+    };
+    let path = "/etc/medallion/trust-bundle/ca.pem";
+    for (template, named) in [
+        (provisioner, path),
+        (of("gateway"), path),
+        (of("consumer"), path),
+        (of("exporter"), "/own"),
+    ] {
+        let pod = serde_json::to_value(template.spec.unwrap()).unwrap();
+        let container = &pod["containers"][0];
+        let found = |list: &serde_json::Value, name: &str| {
+            let mut all = list.as_array().unwrap().iter();
+            all.find(|one| one["name"] == name).cloned().expect(name)
+        };
+        let bundle = found(&pod["volumes"], "trust-bundle")["configMap"].clone();
+        assert_eq!(bundle["name"], "authorities");
+        assert_eq!(bundle["items"], json!([{"key": "all.pem", "path": "ca.pem"}]));
+        let mount = found(&container["volumeMounts"], "trust-bundle");
+        assert_eq!(mount["mountPath"], "/etc/medallion/trust-bundle");
+        assert_eq!(found(&container["env"], "SSL_CERT_FILE")["value"], named);
+    }
+}
+
+#[test]
 fn whoever_speaks_to_the_brokers_is_given_the_certificates_that_theirs_are_signed_with() {
     let kinds = [
         (

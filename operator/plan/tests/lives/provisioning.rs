@@ -210,6 +210,7 @@ fn are_spread(mut begins: Vec<i64>) {
 #[case::pull_policy(json!({"imagePullPolicy": "Always"}))]
 #[case::pull_secrets(json!({"imagePullSecrets": ["pull"]}))]
 #[case::credentials(json!({"awsCredentialsSecret": "aws"}))]
+#[case::trust(json!({"trustBundle": {"configMap": "authorities", "key": "all.pem"}}))]
 fn a_helm_upgrade_reaches_many_pipelines_in_turns_while_everything_goes_on(#[case] change: Value) {
     let upgrade = Step::Configured(change);
     let mut begins = Vec::new();

@@ -50,6 +50,10 @@ def configure(connection: duckdb.DuckDBPyConnection) -> None:
         connection.execute("SET parquet_metadata_cache = true")
     if CURRENT.storage is not None:
         connection.execute(f"LOAD {text(httpfs_path())}")
+        authorities = os.environ.get("SSL_CERT_FILE")
+        if authorities:
+            # Unlike the runner's own libraries DuckDB does not know the name.
+            connection.execute(f"SET ca_cert_file = {text(authorities)}")
         connection.execute(secret(CURRENT.storage))
 
 

@@ -3,6 +3,7 @@
 import os
 import tempfile
 import unittest
+from unittest import mock
 
 import duckdb
 
@@ -153,6 +154,17 @@ class Storage(unittest.TestCase):
         statement = engine.secret(storage)
         self.assertIn("SESSION_TOKEN 't'", statement)
         self.assertNotIn("ENDPOINT", statement)
+
+    def test_whom_the_pod_trusts_duckdb_trusts(self):
+        storage = {"key_id": "k", "secret": "s", "region": "eu-west-1"}
+        for trusted in ["/bundle/it's.pem", ""]:
+            with (
+                mock.patch.dict(os.environ, SSL_CERT_FILE=trusted),
+                mock.patch.multiple(engine.CURRENT, storage=storage, scratch=""),
+                duckdb.connect() as connection,
+            ):
+                engine.configure(connection)
+                self.assertEqual(connection.execute("SELECT current_setting('ca_cert_file')").fetchone(), (trusted,))
 
     def test_the_extension_comes_from_its_wheel(self):
         with duckdb.connect() as connection:

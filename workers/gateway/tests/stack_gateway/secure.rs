@@ -67,7 +67,7 @@ async fn live(kafka: KafkaSettings, folder: &Path) -> Result<Life> {
                 key: "/part".to_owned(),
                 event_id: "/id".to_owned(),
                 event_time: "/at".to_owned(),
-                version: None,
+                event_version: None,
             },
             kafka,
             tokens_path: None,

@@ -15,6 +15,7 @@ pub fn everything() -> Value {
         "workers": {
             "environment": {"AWS_ENDPOINT_URL_S3": "http://s3:7070"},
             "awsCredentialsSecret": "aws",
+            "trustBundle": {"configMap": "authorities", "key": "all.pem"},
             "gateway": {
                 "size": "tiny",
                 "podLabels": {"mesh": "on"},
