@@ -188,7 +188,7 @@ pub(crate) mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         fs::write(folder.path().join("username"), "shop\n").expect("written");
         fs::write(folder.path().join("password"), " a b \r\n").expect("written");
-        let read = read(scram(folder.path())).ok().expect("a user");
+        let read = read(scram(folder.path())).expect("a user");
         let expected = Proof::User {
             name: "shop".to_owned(),
             password: " a b ".to_owned(),

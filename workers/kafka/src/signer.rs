@@ -133,9 +133,9 @@ mod tests {
                 none.message.contains("no role") && none.message.contains("serviceAccountAnnotations"),
                 "{none}"
             );
-            let token = source.token().ok().expect("a token");
+            let token = source.token().expect("a token");
             assert_eq!((token.principal.as_str(), token.expires_ms()), ("key-2", 4_500_000));
-            assert_eq!(source.token().ok().expect("another").principal, "key-3");
+            assert_eq!(source.token().expect("another").principal, "key-3");
         })
         .await
         .expect("asked");

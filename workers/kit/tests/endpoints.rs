@@ -173,10 +173,11 @@ fn an_endpoint_of_ones_own_is_taken_for_the_service_that_it_is_named_for() {
     let own = "vpce-1-abc.dynamodb.eu-west-1.vpce.amazonaws.com";
     let environment = [("AWS_ENDPOINT_URL_DYNAMODB", format!("https://{own}"))];
     let text = start("says_where_the_services_are", "eu-west-1", &environment);
-    for line in [
-        &format!("dynamodb {own}"),
-        "streams streams.dynamodb.eu-west-1.amazonaws.com",
+    for (service, host) in [
+        ("dynamodb", own),
+        ("streams", "streams.dynamodb.eu-west-1.amazonaws.com"),
     ] {
+        let line = format!("{service} {host}");
         assert!(text.lines().any(|said| said == line), "{line} is not in {text}");
     }
 }

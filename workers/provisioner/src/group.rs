@@ -295,7 +295,7 @@ mod tests {
             adopt: &[],
         };
         let brokers = kafka_client::Brokers::without_tokens(&kafka());
-        let snapshot = brokers.read().ok().expect("nothing is mounted");
+        let snapshot = brokers.read().expect("nothing is mounted");
         let client = client(&snapshot, GROUP).expect("a client");
         let found = check(&client, &kafka(), GROUP, claimant, Duration::from_secs(1));
         let Finding::Unknown(message) = found else {

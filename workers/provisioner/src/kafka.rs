@@ -424,8 +424,8 @@ mod tests {
 
     fn client(kafka: &KafkaSettings) -> AdminClient<KafkaContext> {
         let brokers = kafka_client::Brokers::without_tokens(kafka);
-        let snapshot = brokers.read().ok().expect("nothing is mounted");
-        snapshot.admin(&snapshot.client("provisioner")).ok().expect("a client")
+        let snapshot = brokers.read().expect("nothing is mounted");
+        snapshot.admin(&snapshot.client("provisioner")).expect("a client")
     }
 
     fn brokers() -> Brokers {
