@@ -9,6 +9,7 @@ pub mod bench;
 pub mod cluster;
 pub mod dbt_image;
 pub mod demo;
+pub mod entrance;
 pub mod event;
 pub mod gateway;
 pub mod helm;

@@ -12,6 +12,7 @@ use medallion_crds::{Owner, Pipeline, Stage, StageRun, labels};
 use rand::distr::{Alphanumeric, SampleString};
 use serde_json::{Value, json};
 
+use crate::entrance::Entrance;
 use crate::event::Pointers;
 use crate::gateway::Gateway;
 use crate::helm::AWS_SECRET;
@@ -31,6 +32,7 @@ const LEAVING: Duration = Duration::from_mins(2);
 pub struct Plan {
     pub pipeline: Pipeline,
     pub contract: String,
+    pub entrance: Entrance,
 }
 
 impl Plan {
@@ -48,6 +50,7 @@ impl Plan {
         Ok(Self {
             pipeline,
             contract: CONTRACT.to_owned(),
+            entrance: Entrance::Open,
         })
     }
 
@@ -83,10 +86,17 @@ impl Plan {
         Ok(plan)
     }
 
+    /// The same by another of the brokers' listeners.
+    #[must_use]
+    pub fn by(mut self, entrance: Entrance) -> Self {
+        self.entrance = entrance;
+        self
+    }
+
     /// Where things are, as the stack says it.
     fn at_home(&mut self, world: &World) -> Result<()> {
         let spec = &mut self.pipeline.spec;
-        spec.kafka.bootstrap_servers = vec![world.stack.kafka.bootstrap_servers.clone()];
+        self.entrance.lead(&world.stack, &mut spec.kafka)?;
         spec.aws.region.clone_from(&world.stack.aws.region);
         let found = world.stack.redshift()?;
         if let Some(redshift) = spec
@@ -147,6 +157,10 @@ impl<'w> Shop<'w> {
             .await?
             .unwrap_or_else(|| Alphanumeric.sample_string(&mut rand::rng(), 32));
         shop.put_secrets().await?;
+        shop.plan
+            .entrance
+            .put(&world.cluster, &world.stack, &shop.namespace)
+            .await?;
         shop.put_contract().await?;
         shop.put_door().await?;
         Ok(shop)

@@ -1,5 +1,6 @@
 //! Reads `stack.json`: where the running stack's parts are. Touches no network.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -30,7 +31,14 @@ pub struct Stack {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Kafka {
+    /// The listener that takes everybody.
     pub bootstrap_servers: String,
+    /// The secure ones, by name.
+    pub listeners: BTreeMap<String, String>,
+    /// Passwords by user.
+    pub users: BTreeMap<String, String>,
+    /// Folder of the certificates and keys for them.
+    pub certificates: PathBuf,
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -1,7 +1,7 @@
 //! Kafka: one `KRaft` node, broker and controller in one process, at the node's address. Touches only the stack's own network.
 //!
 //! One listener takes everybody, in plain text; the others are what a company's Kafka has, each at a port of its own. Who
-//! comes by one of those may do nothing until an access list says so.
+//! comes by one of those may do nothing until an access list says so, but for the owner.
 
 use std::fs;
 use std::process::Command;
@@ -12,7 +12,7 @@ use super::kafka_certificates::{self as certificates, BROKER, CLIENTS_AUTHORITY,
 use super::part::{self, Part, Run};
 use super::probe::Probe;
 use crate::run;
-use crate::stack::{ACCESS_KEY, KAFKA_LISTENERS, KAFKA_USERS, REGION, SECRET_KEY, Stack};
+use crate::stack::{ACCESS_KEY, KAFKA_LISTENERS, KAFKA_OWNER, KAFKA_USERS, REGION, SECRET_KEY, Stack};
 
 /// Any 16 bytes; the cluster is made anew with every stack.
 const CLUSTER_ID: &str = "bWVkYWxsaW9uLWxvY2Fs";
@@ -142,9 +142,9 @@ listener.name.iam.oauthbearer.sasl.jaas.config={module}.oauthbearer.OAuthBearerL
 listener.name.iam.oauthbearer.sasl.server.callback.handler.class=MskIamHandler
 listener.name.iam.oauthbearer.sasl.login.callback.handler.class=MskIamHandler
 listener.name.iam.oauthbearer.connections.max.reauth.ms=20000
-# Who comes in plain text is nobody and may do everything; so are the tools of the stack.
+# Who comes in plain text is nobody and may do everything; so are the tools of the stack. The others are the stories'.
 authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
-super.users=User:ANONYMOUS
+super.users=User:ANONYMOUS;User:{KAFKA_OWNER};User:{ACCESS_KEY}
 "
     )
 }

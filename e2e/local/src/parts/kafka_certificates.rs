@@ -5,7 +5,7 @@ use std::fs;
 use anyhow::Result;
 
 use crate::openssl::{self, Certificate, Validity};
-use crate::stack::Stack;
+use crate::stack::{KAFKA_OWNER, Stack};
 
 /// Signs the brokers' certificates.
 const BROKERS_AUTHORITY: &str = "brokers-ca";
@@ -53,6 +53,7 @@ pub fn make(stack: &Stack) -> Result<()> {
         ("shop", "/CN=shop", CLIENTS_AUTHORITY, Validity::Year),
         ("shop-2", "/CN=shop-2", CLIENTS_AUTHORITY, Validity::Year),
         ("shop-3", "/CN=shop-3", CLIENTS_AUTHORITY, Validity::Year),
+        (KAFKA_OWNER, "/CN=owner", CLIENTS_AUTHORITY, Validity::Year),
         ("expired-shop", "/CN=shop", CLIENTS_AUTHORITY, Validity::Over),
         ("stranger", "/CN=shop", OTHER_AUTHORITY, Validity::Year),
     ] {

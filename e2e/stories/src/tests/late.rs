@@ -6,6 +6,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::json;
 
 use super::till::{Ledger, altered, field};
+use crate::entrance::Entrance;
 use crate::event::Event;
 use crate::purchases::{Purchases, shipped};
 use crate::shop::{Plan, Shop};
@@ -19,7 +20,7 @@ const THIRD_DAY: &str = "2010-12-03";
 type Files = BTreeMap<String, BTreeMap<String, BTreeSet<String>>>;
 
 pub async fn run(world: &World) -> Result<Vec<Shop<'_>>> {
-    let shop = Shop::open_afresh(world, Plan::named("late")?).await?;
+    let shop = Shop::open_afresh(world, Plan::named("late")?.by(Entrance::MutualTls)).await?;
     let purchases = Purchases::read(&shipped())?;
     let lines: Vec<Event> = purchases.events.iter().step_by(15).cloned().collect();
     let mut ledger = Ledger::default();

@@ -9,6 +9,7 @@ use serde_json::json;
 
 use crate::account::Account;
 use crate::dbt_image::{Change, derive};
+use crate::entrance::Entrance;
 use crate::event::{Event, Pointers};
 use crate::gateway::Fate;
 use crate::news::News;
@@ -89,7 +90,7 @@ pub async fn run(world: &World) -> Result<Vec<Shop<'_>>> {
 }
 
 fn plan() -> Result<Plan> {
-    let mut plan = Plan::named("shipments")?;
+    let mut plan = Plan::named("shipments")?.by(Entrance::MskIam);
     CONTRACT.clone_into(&mut plan.contract);
     plan.pipeline.metadata.name = Some("parcels".to_owned());
     let spec = &mut plan.pipeline.spec;
