@@ -98,7 +98,7 @@ reasons! {
     ConfigMapMissing: Critical = "a ConfigMap that is mounted does not exist",
     SecretMissing: Critical = "a Secret that is mounted does not exist",
     SecretKeyMissing: Critical = "a Secret has not the key that is mounted",
-    NotMeasured: Warning = "what a stage does is not known, because its pods do not answer",
+    NotMeasured: Warning = "what a stage does is not known, because its pods do not answer or it runs as a function on AWS Lambda",
     Unreachable: Warning = "the operator cannot reach the admin port of a worker",
     Stale: Warning = "data waits longer than the stage's maxAgeSeconds",
     DeadLettersOverBudget: Warning = "more dead letters wait than spec.deadLetters.maxCount allows",

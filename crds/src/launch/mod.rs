@@ -23,6 +23,9 @@ use serde::{Deserialize, Serialize};
 use crate::owner::Owner;
 use crate::stage::Stage;
 
+/// Below this folder pods have everything mounted. A function of AWS Lambda, which has no mounts, finds what is named below it in its
+/// package instead, or among the secrets that it has fetched.
+pub const MOUNTS_PATH: &str = "/etc/medallion";
 /// Where the settings file is mounted, unless [`environment::SETTINGS`] names another path.
 pub const SETTINGS_PATH: &str = "/etc/medallion/settings/settings.json";
 /// Where the contract's schema is mounted.
@@ -66,6 +69,9 @@ pub mod environment {
     pub const S3_PATH_STYLE: &str = "MEDALLION_S3_PATH_STYLE";
     /// Address the admin server listens on, when it is not all interfaces at [`super::ADMIN_PORT`].
     pub const ADMIN_LISTEN: &str = "MEDALLION_ADMIN_LISTEN";
+    /// Names or ARNs of secrets in AWS Secrets Manager, separated by commas, that a function of AWS Lambda has instead of mounted
+    /// Secrets. Each holds JSON whose fields are named as the files: tokens, username, password, tls.crt, tls.key, ca.pem.
+    pub const SECRETS: &str = "MEDALLION_SECRETS";
     /// Name of a point at which a worker waits to be killed; set by tests alone.
     pub const HOLD_POINT: &str = "MEDALLION_HOLD_POINT";
     /// Path of the certificates that are trusted, in the place of the image's: a name that the TLS libraries know.

@@ -44,6 +44,11 @@ impl ContractSettings {
     pub fn schema_digest(&self) -> &str {
         self.versions.last().map_or("", |version| &version.digest)
     }
+
+    /// Every path that is named, for programs that have the files elsewhere.
+    pub fn paths_mut(&mut self) -> impl Iterator<Item = &mut String> {
+        self.versions.iter_mut().map(|version| &mut version.schema_path)
+    }
 }
 
 /// Brokers and topics.
@@ -62,6 +67,30 @@ pub struct KafkaSettings {
     /// How to prove to the brokers who we are.
     #[serde(default, skip_serializing_if = "KafkaAuthenticationSettings::is_none")]
     pub authentication: KafkaAuthenticationSettings,
+}
+
+impl KafkaSettings {
+    /// Every path that is named, for programs that have the files elsewhere.
+    pub fn paths_mut(&mut self) -> impl Iterator<Item = &mut String> {
+        let authority = self.tls.as_mut().and_then(|tls| tls.ca_path.as_mut());
+        let proof = match &mut self.authentication {
+            KafkaAuthenticationSettings::None | KafkaAuthenticationSettings::MskIam { .. } => None,
+            KafkaAuthenticationSettings::MutualTls {
+                certificate_path,
+                key_path,
+            } => Some([certificate_path, key_path]),
+            KafkaAuthenticationSettings::Plain {
+                username_path,
+                password_path,
+            }
+            | KafkaAuthenticationSettings::Scram {
+                username_path,
+                password_path,
+                ..
+            } => Some([username_path, password_path]),
+        };
+        authority.into_iter().chain(proof.into_iter().flatten())
+    }
 }
 
 /// How to prove to the brokers who we are: where the mounted files are, never what is in them.
@@ -231,6 +260,14 @@ pub struct GatewaySettings {
     pub request_timeout_seconds: i32,
     /// Most bytes waiting for the broker; beyond it requests are refused with 503.
     pub max_buffer_bytes: i64,
+}
+
+impl GatewaySettings {
+    /// Every path that is named, for programs that have the files elsewhere.
+    pub fn paths_mut(&mut self) -> impl Iterator<Item = &mut String> {
+        let own = self.contract.paths_mut().chain(self.kafka.paths_mut());
+        own.chain(self.tokens_path.as_mut())
+    }
 }
 
 /// Settings of the consumer.

@@ -15,7 +15,7 @@ pub use kafka::{
 pub use lake::{Bucket, Lake};
 pub use stages::{
     BearerTokens, BronzeStage, Flush, GoldStage, IngestAuthentication, IngestAuthenticationType, IngestStage,
-    PersistStage, Retry, SilverStage, Stages, WarehouseMode, WarehouseStage, WarehouseTable,
+    PersistStage, Retry, RunsOn, SilverStage, Stages, WarehouseMode, WarehouseStage, WarehouseTable,
 };
 pub use status::{
     ContractStatus, ContractVersionStatus, DbtStatus, DeadLetterReason, DeadLetterStatus, Dependency, DependencyKind,

@@ -1,5 +1,7 @@
 //! How each stage works: the `spec.stages` part of a pipeline. No network.
 
+use std::fmt;
+
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -33,7 +35,12 @@ pub struct Stages {
 /// HTTP to Kafka: `POST /v1/events` takes one JSON object, an array, or NDJSON, checks each event against the contract, and answers success only after the broker's acknowledgement.
 #[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self.runsOn != 'Lambda' || !(has(self.replicas) || has(self.size) || has(self.serviceAccountName))").message("runsOn: on Lambda there are no pods, so replicas, size and serviceAccountName must be left out; the function has a concurrency, a memory size and a role instead"))]
+#[x_kube(validation = Rule::new("self.runsOn != 'Lambda' || !self.suspend").message("suspend: does not reach a function on Lambda; set its reserved concurrency to 0 instead"))]
 pub struct IngestStage {
+    /// Cluster (default): the gateway's Deployment and Service in the pipeline's namespace. Lambda: a function behind API Gateway, packaged from this Pipeline by `medallion-operator function`; the operator makes no gateway, and what the function does is not measured. It can be changed: both ways admit by the same contract into the same topic.
+    #[serde(default)]
+    pub runs_on: RunsOn,
     /// true: no gateway pods; clients are refused by the Service. What was accepted is in Kafka.
     #[serde(default)]
     pub suspend: bool,
@@ -121,6 +128,37 @@ impl Default for PersistStage {
             max_age_seconds: 30,
             service_account_name: None,
         }
+    }
+}
+
+/// Where a stage works.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum RunsOn {
+    /// In pods that the operator runs.
+    #[default]
+    Cluster,
+    /// In a function of AWS Lambda, which its owner deploys.
+    Lambda,
+}
+
+impl RunsOn {
+    /// Whether the operator's pods do the work.
+    pub const fn is_cluster(&self) -> bool {
+        matches!(self, Self::Cluster)
+    }
+
+    /// The word, as in the API.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Cluster => "Cluster",
+            Self::Lambda => "Lambda",
+        }
+    }
+}
+
+impl fmt::Display for RunsOn {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.as_str())
     }
 }
 

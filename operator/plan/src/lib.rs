@@ -20,6 +20,7 @@ mod runs;
 mod stages;
 
 use jiff::Timestamp;
+use medallion_crds::Stage;
 
 pub use build::job::LaunchTemplate;
 pub use build::pod::WorkerPod;
@@ -43,6 +44,17 @@ pub use model::wish::{BatchRules, StageWish, WorkWish};
 pub use report::{Urgency, urgency};
 pub use stages::provisioner::job_under_way as job_of_provisioner;
 pub use stages::{Batch, STAGES, StageEntry, StageRequest, Streaming, Work};
+
+/// The settings of a stage's function on AWS Lambda: those that its pods would have, but for what a function is otherwise. `None`: the
+/// pipeline is without the stage, or the stage is never a function.
+pub fn function(stages: &[StageEntry], settings: &LaunchSettings<'_>, stage: Stage) -> Option<Launch> {
+    settings.pipeline.wish(stage)?;
+    let entry = stages.iter().find(|entry| entry.stage == stage)?;
+    match entry.work {
+        Work::Streaming(streaming) => streaming.function.map(|function| function(settings)),
+        Work::Batch(_) => None,
+    }
+}
 
 /// Decides the next step of a pipeline whose stages are those of a table. The same observation gives the same plan.
 pub fn plan(

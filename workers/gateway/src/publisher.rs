@@ -81,6 +81,8 @@ impl KafkaPublisher {
             let mut configuration = snapshot.producer("gateway");
             configuration
                 .set("message.timeout.ms", delivery_timeout.as_millis().to_string())
+                // A connection that has died without a word, as while a function was frozen, must leave time for another one.
+                .set("socket.timeout.ms", patience(delivery_timeout).as_millis().to_string())
                 .set("queue.buffering.max.kbytes", (buffer_bytes / 1024).max(1).to_string())
                 // The bytes above are those of key and payload only; headers and bookkeeping take about a kilobyte a record.
                 .set("queue.buffering.max.messages", (buffer_bytes / 1024).max(1).to_string());
@@ -149,6 +151,11 @@ impl KafkaPublisher {
         self.client.get().ok()?.fatal(needs)
     }
 
+    /// Why the brokers do not let us in, as far as they have said of late. May block for some seconds, to look at a certificate.
+    pub fn refusal(&self) -> Option<Diagnosis> {
+        self.client.get().map_or_else(Some, |client| client.context.refusal())
+    }
+
     /// Waits until nothing is queued. Blocks for up to `timeout`.
     pub fn flush(&self, timeout: Duration) -> Result<(), KafkaError> {
         self.client
@@ -178,6 +185,11 @@ impl Publisher for KafkaPublisher {
             })
             .boxed())
     }
+}
+
+/// How long one answer of a broker is waited for.
+fn patience(delivery_timeout: Duration) -> Duration {
+    (delivery_timeout / 3).max(Duration::from_secs(1))
 }
 
 /// What the brokers say of the topic instead of its partitions.

@@ -8,7 +8,9 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use http::header::ALLOW;
-use http::{HeaderMap, StatusCode};
+use http::request::Parts;
+use http::{HeaderName, StatusCode};
+use medallion_contract::VERSION_HEADER;
 use tokio::time::Instant;
 
 use crate::admission::admit;
@@ -19,10 +21,17 @@ use crate::problem::Problem;
 use crate::receive::{Media, Upload, receive, swallow};
 use crate::state::GatewayState;
 
+/// Where events are posted to.
+pub const EVENTS_PATH: &str = "/v1/events";
+
+/// Until when a request must be answered, if its limit alone does not say it: an extension of the request.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadline(pub Instant);
+
 /// The routes.
 pub fn router(state: Arc<GatewayState>) -> Router {
     Router::new()
-        .route("/v1/events", post(post_events).fallback(wrong_method))
+        .route(EVENTS_PATH, post(post_events).fallback(wrong_method))
         .fallback(not_found)
         .layer(middleware::from_fn_with_state(state.clone(), measure))
         .with_state(state)
@@ -31,7 +40,7 @@ pub fn router(state: Arc<GatewayState>) -> Router {
 async fn post_events(State(state): State<Arc<GatewayState>>, request: Request) -> Response {
     let (head, body) = request.into_parts();
     let mut body = Upload::new(body);
-    match take(&state, &head.headers, &mut body).await {
+    match take(&state, &head, &mut body).await {
         Ok(response) => response,
         Err(problem) => {
             // One that was too slow has been waited for long enough.
@@ -43,7 +52,8 @@ async fn post_events(State(state): State<Arc<GatewayState>>, request: Request) -
     }
 }
 
-async fn take(state: &GatewayState, headers: &HeaderMap, body: &mut Upload) -> Result<Response, Problem> {
+async fn take(state: &GatewayState, head: &Parts, body: &mut Upload) -> Result<Response, Problem> {
+    let headers = &head.headers;
     if state.tokens.as_ref().is_some_and(|tokens| !tokens.admit(headers)) {
         return Err(Problem::new(
             StatusCode::UNAUTHORIZED,
@@ -53,7 +63,10 @@ async fn take(state: &GatewayState, headers: &HeaderMap, body: &mut Upload) -> R
     let media = Media::of(headers)?;
     let limits = &state.limits;
     let begun = Instant::now();
-    let body_deadline = begun + limits.body_timeout();
+    let latest = begun + limits.request;
+    let given = head.extensions.get::<Deadline>();
+    let deadline = given.map_or(latest, |given| latest.min(given.0));
+    let body_deadline = deadline.min(begun + limits.body_timeout());
     let received = receive(headers, body, media, limits.body_bytes, &state.buffer, body_deadline).await?;
     let events = split(&received.bytes, media.form, limits.events_per_request).map_err(|error| {
         let status = match error {
@@ -62,7 +75,7 @@ async fn take(state: &GatewayState, headers: &HeaderMap, body: &mut Upload) -> R
         };
         Problem::new(status, error.to_string())
     })?;
-    let outcomes = admit(state, &events, begun + limits.request).await;
+    let outcomes = admit(state, &events, deadline).await;
     Ok(answer(&outcomes))
 }
 
@@ -74,15 +87,19 @@ async fn not_found() -> Problem {
     Problem::new(StatusCode::NOT_FOUND, "events are posted to /v1/events")
 }
 
-/// Counts requests, also those whose client goes away before the answer.
+/// Counts requests, also those whose client goes away before the answer, and says in each answer which contract admits.
 async fn measure(State(state): State<Arc<GatewayState>>, request: Request, next: Next) -> Response {
     let mut counted = Counted {
         metrics: &state.metrics,
         code: None,
     };
     state.metrics.request_begins();
-    let response = next.run(request).await;
+    let mut response = next.run(request).await;
     counted.code = Some(response.status().as_u16());
+    if let Some(digest) = &state.digest {
+        let name = HeaderName::from_static(VERSION_HEADER);
+        response.headers_mut().insert(name, digest.clone());
+    }
     response
 }
 

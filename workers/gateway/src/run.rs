@@ -51,12 +51,10 @@ pub async fn run_on(listener: TcpListener, context: Context<GatewaySettings>) ->
     let limits = Limits::from_settings(settings)?;
     let contract = Contract::mounted(&settings.contract)
         .map_err(|error| WorkerError::settings(Reason::BadContract, error.to_string()))?;
-    // The queue's time ends before the request's, so that the producer's own answer can still be passed on.
-    let delivery_timeout = limits.request.saturating_sub(limits.request / 10);
     let publisher = Arc::new(KafkaPublisher::new(
         Brokers::open(&settings.kafka).await,
         contract.digest(),
-        delivery_timeout,
+        limits.delivery_timeout(),
         limits.buffer_bytes,
     ));
     let state = Arc::new(GatewayState::new(

@@ -47,6 +47,11 @@ impl Limits {
         faults.result().map(|()| limits)
     }
 
+    /// How long the producer tries to send an event: less than the request, so that its own answer can still be passed on.
+    pub fn delivery_timeout(&self) -> Duration {
+        self.request.saturating_sub(self.request / 10)
+    }
+
     /// The share of the request's time in which the body must have arrived; the rest belongs to the broker.
     pub fn body_timeout(&self) -> Duration {
         self.request / 2

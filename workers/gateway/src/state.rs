@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use http::HeaderValue;
 use medallion_contract::Contract;
 use tokio::sync::Semaphore;
 
@@ -15,6 +16,8 @@ use crate::tokens::Tokens;
 pub struct GatewayState {
     /// The event contract.
     pub contract: Arc<Contract>,
+    /// Its digest, for answers.
+    pub(crate) digest: Option<HeaderValue>,
     /// Where accepted events go.
     pub publisher: Arc<dyn Publisher>,
     /// Who may post; `None`: everybody.
@@ -40,6 +43,8 @@ impl GatewayState {
     ) -> Self {
         let buffer = Arc::new(Semaphore::new(limits.buffer_bytes));
         Self {
+            // Hex digits always are one.
+            digest: HeaderValue::from_str(contract.digest()).ok(),
             contract,
             publisher,
             tokens,

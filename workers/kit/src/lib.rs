@@ -8,6 +8,7 @@
 mod admin;
 pub mod aws;
 mod error;
+pub mod function;
 mod hold;
 mod mend;
 mod metrics;

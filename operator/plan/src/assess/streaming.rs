@@ -73,6 +73,9 @@ fn stage<'a>(basis: &Basis<'a>, place: Place<'a>, planned: &[Child], waits_for: 
         now,
         ..
     } = *basis;
+    if !place.wish.has_pods() {
+        return unseen(basis, place);
+    }
     let (stage, worker) = (place.entry.stage, place.entry.worker());
     let pods = observed.pods_of_worker(worker);
     let progress: Vec<&Progress> = pods.iter().filter_map(|pod| observed.progress_of(pod)).collect();
@@ -124,6 +127,25 @@ fn stage<'a>(basis: &Basis<'a>, place: Place<'a>, planned: &[Child], waits_for: 
     }
 }
 
+/// A stage whose worker is a function on AWS Lambda: what was measured before says nothing of it, and its objects are no concern.
+fn unseen<'a>(basis: &Basis<'a>, place: Place<'a>) -> Streaming<'a> {
+    let (state, obstacle) = match basis.pipeline.fault(place.entry.stage) {
+        Some(fault) => (StageState::Blocked, Obstacle::new(fault.reason.clone(), &fault.message)),
+        None => (StageState::Unknown, Obstacle::on_lambda()),
+    };
+    Streaming {
+        place,
+        state,
+        obstacle: Some(obstacle),
+        ready_replicas: None,
+        figures: Figures::default(),
+        rolled_out: true,
+        scales: false,
+        unmeasured: None,
+        turns_at: None,
+    }
+}
+
 /// Whether what stood for this very spec still stands, and only the number of pods is an autoscaler's to change. Once fewer are ready
 /// than before, and than it wants now, all must be.
 fn scales(basis: &Basis<'_>, place: Place<'_>, deployment: &Deployment, planned: Option<&str>, ready: usize) -> bool {
@@ -136,7 +158,7 @@ fn scales(basis: &Basis<'_>, place: Place<'_>, deployment: &Deployment, planned:
     let before = before.and_then(|status| status.ready_replicas).unwrap_or_default();
     // What it takes away is not missed.
     let wanted = deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
-    matches!(place.wish.work, WorkWish::Streaming { replicas: None })
+    matches!(place.wish.work, WorkWish::Streaming { replicas: None, .. })
         && was_ready
         && ready > 0
         && usize::try_from(before.min(wanted)).is_ok_and(|least| ready >= least)

@@ -18,6 +18,9 @@ pub(crate) fn plan(basis: &Basis<'_>, provisioning: &Provisioning) -> Plan {
     let mut later = Vec::new();
     let mut accounts: Vec<Worker> = Vec::new();
     for place in basis.places() {
+        if !place.wish.has_pods() {
+            continue;
+        }
         if provisioning.hinders_change(place).is_some() && !pauses(basis, place) {
             later.extend(first_children(basis, place));
             continue;
@@ -65,15 +68,18 @@ fn first_children<'a>(basis: &Basis<'a>, place: Place<'a>) -> Vec<Child> {
         .collect()
 }
 
-/// What works for stages that the pipeline does without: whoever takes a stage out of the spec waits for no other stage. Settings and
-/// accounts do nothing, and stay until all is well.
+/// What works for stages that the pipeline does without, or has no pods for: whoever takes a stage out of the spec, or gives its work to a
+/// function, waits for no other stage. Settings and accounts do nothing, and stay until all is well.
 fn without_place(basis: &Basis<'_>) -> impl Iterator<Item = String> {
     basis
         .table
         .iter()
         .filter(|entry| matches!(entry.work, Work::Streaming(_)))
         .map(StageEntry::worker)
-        .filter(move |worker| basis.places().all(|place| place.entry.worker() != *worker))
+        .filter(move |worker| {
+            let mut places = basis.places();
+            places.all(|place| place.entry.worker() != *worker || !place.wish.has_pods())
+        })
         .flat_map(move |worker| {
             let name = names::child(&basis.pipeline.name, worker);
             ["Deployment", "Service", "PodDisruptionBudget"].map(|kind| format!("{kind}/{name}"))

@@ -29,6 +29,13 @@ impl Obstacle {
         Self::new(Reason::Starting, "the worker's pods are being started")
     }
 
+    /// Why a stage without pods is not known.
+    pub fn on_lambda() -> Self {
+        let message =
+            "runs as a function on AWS Lambda, which the operator does not measure; see the function's log and alarms";
+        Self::new(Reason::NotMeasured, message)
+    }
+
     /// Turns what Kubernetes says of a pod into a reason of ours and the fix, or into this reason and its own words.
     pub fn explained(otherwise: Reason, message: &str, namespace: &str) -> Self {
         Self::known(message, namespace).unwrap_or_else(|| Self::new(otherwise, message))

@@ -27,9 +27,18 @@ pub enum WorkWish {
     Streaming {
         /// Pods; `None`: an autoscaler may say.
         replicas: Option<i32>,
+        /// Whether it has pods at all: its work may be a function's that nobody here sees.
+        has_pods: bool,
     },
     /// Of a stage that runs as Jobs.
     Batch(BatchRules),
+}
+
+impl StageWish {
+    /// Whether pods do the work, or observe it: those that stay or those of runs.
+    pub const fn has_pods(&self) -> bool {
+        !matches!(self.work, WorkWish::Streaming { has_pods: false, .. })
+    }
 }
 
 /// How a batch stage's runs are started, limited and tried again.
@@ -57,11 +66,17 @@ macro_rules! stage_wish {
     };
 }
 
-/// The wish of a stage that runs all the time, in so many pods.
+/// The wish of a stage that runs all the time, in so many pods or in none.
 macro_rules! streaming_wish {
-    ($stage:expr, $part:expr, $replicas:expr) => {{
+    ($stage:expr, $part:expr, $replicas:expr) => {
+        $crate::model::wish::streaming_wish!($stage, $part, $replicas, true)
+    };
+    ($stage:expr, $part:expr, $replicas:expr, $has_pods:expr) => {{
         let part = &$part;
-        let work = $crate::model::wish::WorkWish::Streaming { replicas: $replicas };
+        let work = $crate::model::wish::WorkWish::Streaming {
+            replicas: $replicas,
+            has_pods: $has_pods,
+        };
         $crate::model::wish::stage_wish!($stage, part, work)
     }};
 }

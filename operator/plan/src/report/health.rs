@@ -86,7 +86,7 @@ pub(crate) fn judge(
         (
             "True",
             Reason::Fresh,
-            "data is fresh and dead letters are within budget".to_owned(),
+            format!("data is fresh and dead letters are within budget{}", unseen(stages)),
         )
     };
     Health {
@@ -115,6 +115,17 @@ fn paused(stages: &[StageStatus]) -> Option<String> {
     let paused = stages.iter().filter(|stage| stage.state == StageState::Suspended);
     let names: Vec<_> = paused.map(|stage| stage.name.as_str()).collect();
     (!names.is_empty()).then(|| names.join(", "))
+}
+
+/// Whom the judgement leaves out, because nobody sees what it does.
+fn unseen(stages: &[StageStatus]) -> String {
+    let unseen = stages.iter().filter(|stage| stage.state == StageState::Unknown);
+    let names: Vec<_> = unseen.map(|stage| stage.name.as_str()).collect();
+    if names.is_empty() {
+        String::new()
+    } else {
+        format!("; {}: not measured and not judged", names.join(", "))
+    }
 }
 
 enum Age {

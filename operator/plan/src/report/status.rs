@@ -41,7 +41,11 @@ pub(crate) fn report(
     let dead_letters = dead_letters::measured(basis);
     let health = health::judge(pipeline, &stages, dead_letters.as_ref(), unmeasured(streaming), now);
     let readiness = readiness::judge(basis, waits_for, streaming);
-    let secret = provisioning::secret_name(pipeline).map(|name| secret_dependency(name, streaming));
+    // A function has its tokens elsewhere.
+    let serves = basis.places().any(|place| place.entry.pod.serves_http && place.wish.has_pods());
+    let secret = provisioning::secret_name(pipeline)
+        .filter(|_| serves)
+        .map(|name| secret_dependency(name, streaming));
     let status = PipelineStatus {
         observed_generation: pipeline.generation,
         conditions: all_conditions(basis, provisioning, &readiness, &health),
@@ -86,9 +90,10 @@ fn topic_id(basis: &Basis<'_>, streaming: &[Streaming<'_>]) -> Option<String> {
         .or_else(|| before.and_then(|kafka| kafka.topic_id.clone()))
 }
 
-/// Where the pipeline is reached: at the first stage that serves events.
+/// Where the pipeline is reached inside the cluster: at the first stage that serves events there.
 fn endpoints(basis: &Basis<'_>) -> Endpoints {
-    let serving = basis.places().find(|place| place.entry.pod.serves_http);
+    let mut places = basis.places();
+    let serving = places.find(|place| place.entry.pod.serves_http && place.wish.has_pods());
     Endpoints {
         ingest: serving.map(|place| service::endpoint(basis.pipeline, place.entry.worker())),
     }

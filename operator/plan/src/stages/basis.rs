@@ -101,6 +101,7 @@ impl<'a> Basis<'a> {
     /// The account made for a worker, if one of its stages names no other.
     pub fn service_account(&self, worker: Worker) -> Option<Child> {
         self.places()
+            .filter(|place| place.wish.has_pods())
             .any(|place| place.entry.worker() == worker && place.wish.service_account.is_none())
             .then(|| account::service_account(self.pipeline, self.config, worker))
     }

@@ -31,6 +31,7 @@ pub(super) const STAGE: StageEntry = StageEntry {
     work: Work::Streaming(Streaming {
         children,
         source_keeps_seconds: Some(86_400),
+        function: None,
     }),
 };
 

@@ -47,6 +47,8 @@ pub struct Streaming {
     pub children: fn(&StageRequest<'_>) -> Vec<Child>,
     /// How long its source keeps what is unread, in seconds, if that is the same everywhere.
     pub source_keeps_seconds: Option<i64>,
+    /// The settings of its function on AWS Lambda, if it can be one.
+    pub function: Option<fn(&LaunchSettings<'_>) -> Launch>,
 }
 
 /// A stage that works in runs.
@@ -90,7 +92,7 @@ impl StageRequest<'_> {
     pub(crate) const fn replicas(&self) -> Option<i32> {
         match self.wish.work {
             WorkWish::Streaming { .. } if self.suspended => Some(0),
-            WorkWish::Streaming { replicas } => replicas,
+            WorkWish::Streaming { replicas, .. } => replicas,
             WorkWish::Batch(_) => None,
         }
     }

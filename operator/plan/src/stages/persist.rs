@@ -39,6 +39,7 @@ pub(super) const STAGE: StageEntry = StageEntry {
     work: Work::Streaming(Streaming {
         children,
         source_keeps_seconds: None,
+        function: None,
     }),
 };
 

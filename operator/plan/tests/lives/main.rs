@@ -2,6 +2,7 @@
 
 mod api;
 mod changes;
+mod functions;
 mod provisioning;
 mod random;
 mod runs;

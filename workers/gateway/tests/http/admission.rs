@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use axum::body::Body;
 use gateway::PublishError;
-use http::StatusCode;
+use http::{Request, StatusCode};
 use kafka_client::Diagnosis;
 use rstest::rstest;
 use serde_json::json;
@@ -58,6 +59,21 @@ async fn a_request_of_refused_events_only_is_unprocessable() {
         (StatusCode::UNPROCESSABLE_ENTITY, "rr")
     );
     assert_eq!(answer.headers["content-type"], "application/problem+json");
+}
+
+#[rstest]
+#[case::accepted("/v1/events", 200)]
+#[case::nowhere("/v1/event", 404)]
+#[tokio::test]
+async fn every_answer_says_which_contract_admits(#[case] path: &str, #[case] code: u16) {
+    let gateway = Gateway::new(&[]);
+    let request = Request::post(path).header("content-type", "application/json");
+    let answer = gateway
+        .send(request.body(Body::from(event("1"))).expect("a request"))
+        .await;
+    assert_eq!(answer.status.as_u16(), code);
+    let digest = answer.headers["medallion-contract-version"].to_str().expect("text");
+    assert_eq!(digest, gateway.state.contract.digest());
 }
 
 #[rstest]

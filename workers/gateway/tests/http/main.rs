@@ -5,3 +5,5 @@ mod bodies;
 mod life;
 mod listener;
 mod support;
+mod uploads;
+mod way;

@@ -1,4 +1,4 @@
-//! A gateway without a listener and without a broker. No network.
+//! A gateway without a listener and without a broker, whatever way requests go to it. No network.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
@@ -13,7 +13,6 @@ use http_body_util::BodyExt;
 use medallion_contract::{Contract, Pointers};
 use serde_json::Value;
 use tokio::sync::watch;
-use tower::ServiceExt;
 use worker_kit::Metrics;
 
 pub const SCHEMA: &str = r#"{"type":"object","required":["id","part","at"],"properties":{
@@ -138,7 +137,7 @@ impl Gateway {
     }
 
     pub async fn send(&self, request: Request<Body>) -> Answer {
-        let response = self.router.clone().oneshot(request).await.expect("an answer");
+        let response = crate::way::send(self.router(), request).await;
         let (head, body) = response.into_parts();
         let bytes = body.collect().await.expect("a body").to_bytes();
         let body = serde_json::from_slice(&bytes).unwrap_or(Value::Null);

@@ -1,0 +1,59 @@
+//! What only events of API Gateway have: bodies as text, stages before the path, and a time that ends. No network.
+
+use std::time::Duration;
+
+use http::StatusCode;
+use http_body_util::BodyExt;
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use crate::support::{Act, Gateway, event};
+use crate::way;
+
+async fn results(response: axum::response::Response) -> (StatusCode, Value) {
+    let (head, body) = response.into_parts();
+    let body = body.collect().await.expect("a body").to_bytes();
+    (head.status, serde_json::from_slice(&body).expect("JSON"))
+}
+
+/// One good event as text, of which so much of the invocation's time is left.
+async fn post(gateway: &Gateway, path: &str, stage: &str, left: Duration) -> (StatusCode, Value) {
+    let mut request = way::event("POST", path, stage);
+    request["headers"] = json!({"content-type": "application/json"});
+    request["body"] = json!(event("1"));
+    results(way::deliver(gateway.router(), request, left).await).await
+}
+
+#[rstest]
+#[case::default("/v1/events", "$default")]
+#[case::named("/prod/v1/events", "prod")]
+#[case::behind_a_domain("/v1/events", "prod")]
+#[case::mapped_by_a_domain("/shop/v1/events", "prod")]
+#[tokio::test]
+async fn an_event_is_taken_at_every_stage(#[case] path: &str, #[case] stage: &str) {
+    let gateway = Gateway::new(&[]);
+    let (status, body) = post(&gateway, path, stage, Duration::from_secs(30)).await;
+    assert_eq!((status, &body["results"][0]["status"]), (StatusCode::OK, &json!("accepted")));
+    assert_eq!(gateway.publisher.records.lock().expect("records")[0].1, event("1"));
+}
+
+#[rstest]
+#[case::soon(Duration::from_secs(3))]
+#[case::now(Duration::ZERO)]
+#[tokio::test(start_paused = true)]
+async fn an_answer_comes_before_the_invocation_ends(#[case] left: Duration) {
+    let gateway = Gateway::new(&[Act::Never]);
+    let begun = tokio::time::Instant::now();
+    let (status, body) = post(&gateway, "/v1/events", "$default", left).await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(body["results"][0]["status"], "unknown", "nobody knows: {body}");
+    let late = begun.elapsed().saturating_sub(left);
+    assert!(late < Duration::from_millis(10), "{late:?} late");
+}
+
+#[tokio::test]
+async fn what_is_acknowledged_at_once_is_accepted_however_late_it_is() {
+    let gateway = Gateway::new(&[]);
+    let (status, _) = post(&gateway, "/v1/events", "$default", Duration::ZERO).await;
+    assert_eq!(status, StatusCode::OK);
+}
