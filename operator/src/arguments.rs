@@ -9,6 +9,8 @@ use hyper::Uri;
 use medallion_crds::launch::ADMIN_PORT;
 use medallion_plan::OperatorConfig;
 
+use crate::function::FunctionArguments;
+
 /// Runs the Pipelines of a Kubernetes cluster.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "medallion-operator", version, args_conflicts_with_subcommands = true)]
@@ -43,6 +45,8 @@ pub enum Task {
         #[arg(long)]
         url: Option<Uri>,
     },
+    /// Packs a stage's function for AWS Lambda, with its settings and contract from a Pipeline's manifest.
+    Function(FunctionArguments),
 }
 
 impl Arguments {

@@ -12,6 +12,7 @@ mod check;
 mod context;
 mod definitions;
 mod failure;
+mod function;
 mod health;
 mod key;
 mod lease;
@@ -24,6 +25,7 @@ mod requests;
 mod watch;
 
 pub use arguments::{Arguments, Task};
+pub use function::FunctionArguments;
 
 use std::sync::Arc;
 
@@ -52,6 +54,9 @@ use crate::watch::start::Start;
 
 /// Works until it is asked to stop, or does the task it is started for.
 pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    if let Some(Task::Function(function)) = &arguments.task {
+        return function::package(function);
+    }
     let client = api::client::client()
         .await
         .context("no client for the Kubernetes API")?;

@@ -303,7 +303,7 @@ pub struct ProvisioningStatus {
 #[derive(Clone, Debug, Deserialize, JsonSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Endpoints {
-    /// URL that takes events by POST; absent for a pipeline without the stage ingest.
+    /// URL that takes events by POST; absent for a pipeline without the stage ingest, or with a function in the place of its pods.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ingest: Option<String>,
 }

@@ -47,7 +47,11 @@ impl Package {
             return path.to_owned();
         };
         let packed = self.folder.join(name);
-        let place = if packed.exists() { packed } else { self.fetched.join(name) };
+        let place = if packed.exists() {
+            packed
+        } else {
+            self.fetched.join(name)
+        };
         place.to_string_lossy().into_owned()
     }
 
@@ -96,6 +100,9 @@ mod tests {
             .settings::<medallion_crds::launch::GatewaySettings>()
             .expect_err("none");
         assert_eq!(error.reason, Reason::BadSettings);
-        assert!(error.message.contains("/nowhere/task/settings/settings.json"), "{error}");
+        assert!(
+            error.message.contains("/nowhere/task/settings/settings.json"),
+            "{error}"
+        );
     }
 }

@@ -42,7 +42,9 @@ pub(crate) fn report(
     let health = health::judge(pipeline, &stages, dead_letters.as_ref(), unmeasured(streaming), now);
     let readiness = readiness::judge(basis, waits_for, streaming);
     // A function has its tokens elsewhere.
-    let serves = basis.places().any(|place| place.entry.pod.serves_http && place.wish.has_pods());
+    let serves = basis
+        .places()
+        .any(|place| place.entry.pod.serves_http && place.wish.has_pods());
     let secret = provisioning::secret_name(pipeline)
         .filter(|_| serves)
         .map(|name| secret_dependency(name, streaming));

@@ -76,11 +76,7 @@ fn children(request: &StageRequest<'_>) -> Vec<Child> {
     let settings = request.settings;
     let (pipeline, config) = (settings.pipeline, settings.config);
     let (stage, worker) = (request.entry.stage, request.entry.worker());
-    let launch = settings.launch(
-        Some(stage),
-        &config.images.workers,
-        self::settings(&settings),
-    );
+    let launch = settings.launch(Some(stage), &config.images.workers, self::settings(&settings));
     let mut all = deployment::children(
         pipeline,
         config,

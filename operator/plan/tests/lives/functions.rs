@@ -1,5 +1,6 @@
 //! A stage that moves between pods and a function of AWS Lambda: what stands, what is said of it, and what the function is given. No network.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::ResourceExt;
 use medallion_crds::launch::{GatewaySettings, Settings};
 use medallion_crds::pipeline::{Endpoints, StageState};
@@ -65,9 +66,10 @@ fn a_gateway_that_becomes_a_function_goes_although_something_else_is_not_well() 
 #[test]
 fn what_waited_in_pods_does_not_make_a_function_stale() {
     let mut world = started();
-    let now = world.now;
-    world.work(Stage::Ingest, |work| work.oldest_pending_time = Some(now));
-    world.settle();
+    let since = Time(world.now);
+    let status = world.pipeline.status.as_mut().expect("a status");
+    let ingest = status.stages.iter_mut().find(|stage| stage.name == Stage::Ingest);
+    ingest.expect("the stage").oldest_pending_time = Some(since);
     happens(&mut world, runs_on("Lambda"));
     happens(&mut world, Step::Pass(3600));
     assert_eq!(world.stage(Stage::Ingest).oldest_pending_time, None);

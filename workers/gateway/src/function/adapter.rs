@@ -1,44 +1,121 @@
-//! An event of API Gateway as a request of the router: its path, and until when it must be answered. No network.
+//! An event of API Gateway as a request of the router, and the router's answer as API Gateway takes it. No network.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use axum::Router;
-use axum::response::Response;
-use http::Uri;
-use http::uri::PathAndQuery;
-use lambda_http::RequestExt;
-use lambda_http::tower::ServiceExt;
+use axum::body::Body;
+use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use http::{Request, StatusCode};
+use http_body_util::BodyExt;
+use lambda_runtime::tower::ServiceExt;
+use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
+use crate::problem::Problem;
 use crate::router::{Deadline, EVENTS_PATH};
 
 /// What the answer itself needs of an invocation's time: to be written, and to say in the log why events were not acknowledged.
 const MARGIN: Duration = Duration::from_millis(750);
 
-/// The router's answer to a request, given in the time that is left of the invocation.
-pub async fn answer(router: &Router, mut request: lambda_http::Request) -> Response {
-    let context = request.lambda_context_ref();
-    let left = context.map(|context| time_left(context.deadline(), SystemTime::now()));
-    if let Some(left) = left {
-        request.extensions_mut().insert(Deadline(Instant::now() + left));
-    }
-    if is_below_a_stage(request.uri()) {
-        *request.uri_mut() = Uri::from(PathAndQuery::from_static(EVENTS_PATH));
-    }
-    match router.clone().oneshot(request).await {
-        Ok(response) => response,
-        Err(never) => match never {},
-    }
+/// An event of an HTTP API in the payload format 2.0, as far as the router needs it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HttpApiEvent {
+    raw_path: String,
+    /// Several of one name stand in one value, behind commas.
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+    request_context: RequestContext,
+    #[serde(default)]
+    body: Option<String>,
+    #[serde(default)]
+    is_base64_encoded: bool,
 }
 
-fn time_left(deadline: SystemTime, now: SystemTime) -> Duration {
+#[derive(Clone, Debug, Deserialize)]
+struct RequestContext {
+    http: Http,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Http {
+    method: String,
+}
+
+/// What API Gateway answers its client.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HttpApiAnswer {
+    status_code: u16,
+    headers: BTreeMap<String, String>,
+    body: String,
+    is_base64_encoded: bool,
+}
+
+/// The router's answer to an event, within this time.
+pub async fn answer(router: &Router, event: HttpApiEvent, left: Duration) -> HttpApiAnswer {
+    let response = match request(event) {
+        Ok(mut request) => {
+            request.extensions_mut().insert(Deadline(Instant::now() + left));
+            match router.clone().oneshot(request).await {
+                Ok(response) => response,
+                Err(never) => match never {},
+            }
+        }
+        Err(problem) => problem.into_response(),
+    };
+    as_answer(response).await
+}
+
+/// What is left of an invocation for a request.
+pub(super) fn time_left(deadline: SystemTime, now: SystemTime) -> Duration {
     let left = deadline.duration_since(now).unwrap_or_default();
     left.saturating_sub(MARGIN)
 }
 
-/// API Gateway leaves the name of its stage, and what a custom domain maps, before the path.
-fn is_below_a_stage(uri: &Uri) -> bool {
-    uri.path() != EVENTS_PATH && uri.path().ends_with(EVENTS_PATH)
+fn request(event: HttpApiEvent) -> Result<Request<Body>, Problem> {
+    let refused = |why: &str| Problem::new(StatusCode::BAD_REQUEST, format!("the request cannot be read: {why}"));
+    let text = event.body.unwrap_or_default();
+    let body = if event.is_base64_encoded {
+        STANDARD.decode(text).map_err(|error| refused(&error.to_string()))?
+    } else {
+        text.into_bytes()
+    };
+    let mut builder = Request::builder()
+        .method(event.request_context.http.method.as_str())
+        .uri(path(&event.raw_path));
+    for (name, value) in &event.headers {
+        builder = builder.header(name.as_str(), value.as_str());
+    }
+    builder
+        .body(Body::from(body))
+        .map_err(|error| refused(&error.to_string()))
+}
+
+/// API Gateway leaves the name of its stage before the path, and what a custom domain maps.
+fn path(raw: &str) -> &str {
+    if raw.ends_with(EVENTS_PATH) { EVENTS_PATH } else { raw }
+}
+
+async fn as_answer(response: Response) -> HttpApiAnswer {
+    let (head, body) = response.into_parts();
+    // Of ours none breaks off.
+    let bytes = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let headers = head.headers.iter();
+    let headers = headers.filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())));
+    let (body, is_base64_encoded) = match String::from_utf8(bytes.to_vec()) {
+        Ok(text) => (text, false),
+        Err(_) => (STANDARD.encode(&bytes), true),
+    };
+    HttpApiAnswer {
+        status_code: head.status.as_u16(),
+        headers: headers.collect(),
+        body,
+        is_base64_encoded,
+    }
 }
 
 #[cfg(test)]
@@ -56,15 +133,5 @@ mod tests {
         let deadline = now + Duration::from_millis(left);
         assert_eq!(time_left(deadline, now), Duration::from_millis(for_events));
         assert_eq!(time_left(SystemTime::UNIX_EPOCH, now), Duration::ZERO);
-    }
-
-    #[rstest]
-    #[case("https://shop.example/prod/v1/events", true)]
-    #[case("https://shop.example/shop/prod/v1/events?a=b", true)]
-    #[case("https://shop.example/v1/events", false)]
-    #[case("https://shop.example/v1/event", false)]
-    #[case("/", false)]
-    fn a_stage_before_the_path_is_known(#[case] uri: &str, #[case] is_below: bool) {
-        assert_eq!(is_below_a_stage(&uri.parse().expect("a URI")), is_below);
     }
 }

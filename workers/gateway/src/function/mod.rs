@@ -7,16 +7,15 @@ mod adapter;
 mod secrets;
 mod upkeep;
 
-pub use adapter::answer;
+pub use adapter::{HttpApiAnswer, HttpApiEvent, answer};
 
 use std::convert::Infallible;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use axum::response::Response;
 use kafka_client::Brokers;
-use lambda_http::service_fn;
+use lambda_runtime::{LambdaEvent, service_fn};
 use medallion_contract::Contract;
 use medallion_crds::Reason;
 use medallion_crds::launch::{GatewaySettings, Settings};
@@ -29,6 +28,7 @@ use crate::router::router;
 use crate::settings::Limits;
 use crate::state::GatewayState;
 use crate::tokens::Tokens;
+use adapter::time_left;
 use secrets::Secrets;
 use upkeep::Upkeep;
 
@@ -51,7 +51,11 @@ pub fn start() -> ExitCode {
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(reason = error.reason.as_str(), detail = error.message, "the function ended");
+            tracing::error!(
+                reason = error.reason.as_str(),
+                detail = error.message,
+                "the function ended"
+            );
             ExitCode::FAILURE
         }
     }
@@ -77,11 +81,11 @@ async fn run() -> Result<(), WorkerError> {
         version = worker_kit::VERSION,
         "taking events"
     );
-    let handler = service_fn(move |request: lambda_http::Request| {
+    let handler = service_fn(move |event: LambdaEvent<HttpApiEvent>| {
         let function = function.clone();
-        async move { Ok::<_, Infallible>(function.answer(request).await) }
+        async move { Ok::<_, Infallible>(function.answer(event).await) }
     });
-    lambda_http::run(handler)
+    lambda_runtime::run(handler)
         .await
         .map_err(|error| WorkerError::environment(Reason::ListenerEnded, format!("the Lambda runtime: {error}")))
 }
@@ -120,11 +124,13 @@ impl Function {
         })
     }
 
-    async fn answer(&self, request: lambda_http::Request) -> Response {
+    async fn answer(&self, event: LambdaEvent<HttpApiEvent>) -> HttpApiAnswer {
+        let (event, context) = event.into_parts();
         self.upkeep.before(SystemTime::now()).await;
-        let response = answer(&self.router, request).await;
+        let left = time_left(context.deadline(), SystemTime::now());
+        let answer = answer(&self.router, event, left).await;
         self.upkeep.after(SystemTime::now()).await;
-        response
+        answer
     }
 }
 
@@ -132,7 +138,11 @@ impl Function {
 fn greet(publisher: Arc<KafkaPublisher>) {
     tokio::task::spawn_blocking(move || {
         if let Err(why) = publisher.probe(GREETING) {
-            tracing::warn!(reason = why.reason.as_str(), detail = why.message, "no events can be sent yet");
+            tracing::warn!(
+                reason = why.reason.as_str(),
+                detail = why.message,
+                "no events can be sent yet"
+            );
         }
     });
 }

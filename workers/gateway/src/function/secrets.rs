@@ -20,6 +20,7 @@ use medallion_crds::launch::{
     environment,
 };
 use serde::Deserialize;
+use serde_json::Value;
 use thiserror::Error;
 use worker_kit::function::Package;
 
@@ -87,7 +88,9 @@ impl Secrets {
         let ids = named.split(',').map(str::trim).filter(|id| !id.is_empty());
         let ids: Vec<String> = ids.map(str::to_owned).collect();
         let field = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
-        let files = PATHS.iter().filter_map(|path| Some((field(path), package.fetched(path)?)));
+        let files = PATHS
+            .into_iter()
+            .filter_map(|path| Some((field(path), package.fetched(path)?)));
         (!ids.is_empty()).then(|| Self {
             ids,
             port,
@@ -119,10 +122,10 @@ impl Secrets {
             .await
             .unwrap_or_else(|_| Err(self.no_extension(&format!("nothing within {} s", PATIENCE.as_secs()))))?;
         let no_object = || SecretsError::NoObject { id: id.to_owned() };
-        let fields: BTreeMap<String, String> = serde_json::from_str(&text).map_err(|_| no_object())?;
+        let fields: BTreeMap<String, Value> = serde_json::from_str(&text).map_err(|_| no_object())?;
         for (field, value) in &fields {
-            // Others have fields of their own in it.
-            if let Some(path) = self.files.get(field) {
+            // Others have fields of their own in it, and some that are no texts.
+            if let (Some(path), Some(value)) = (self.files.get(field), value.as_str()) {
                 let failed = |source| SecretsError::Write {
                     path: path.clone(),
                     source,
@@ -140,10 +143,13 @@ impl Secrets {
         };
         // Of the letters that a name may have, only this one means something else in a query.
         let query = id.replace('+', "%2B");
-        let request = Request::get(format!("http://localhost:{}/secretsmanager/get?secretId={query}", self.port))
-            .header(TOKEN_HEADER, &self.session)
-            .body(Empty::new())
-            .map_err(|error| refused(error.to_string()))?;
+        let request = Request::get(format!(
+            "http://localhost:{}/secretsmanager/get?secretId={query}",
+            self.port
+        ))
+        .header(TOKEN_HEADER, &self.session)
+        .body(Empty::new())
+        .map_err(|error| refused(error.to_string()))?;
         let answer = self.client.request(request).await;
         let answer = answer.map_err(|error| self.no_extension(&error.to_string()))?;
         let status = answer.status();
@@ -153,7 +159,9 @@ impl Secrets {
             return Err(refused(format!("{status} {}", String::from_utf8_lossy(&body))));
         }
         let answer: Answer = serde_json::from_slice(&body).map_err(|error| refused(error.to_string()))?;
-        answer.secret_string.ok_or_else(|| SecretsError::NoObject { id: id.to_owned() })
+        answer
+            .secret_string
+            .ok_or_else(|| SecretsError::NoObject { id: id.to_owned() })
     }
 
     fn no_extension(&self, message: &str) -> SecretsError {
@@ -199,7 +207,9 @@ mod tests {
             if headers.get(TOKEN_HEADER).is_none_or(|token| token != "session") {
                 return (StatusCode::UNAUTHORIZED, String::new());
             }
-            let found = query.get("secretId").and_then(|id| kept.lock().expect("secrets").get(id).cloned());
+            let found = query
+                .get("secretId")
+                .and_then(|id| kept.lock().expect("secrets").get(id).cloned());
             match found {
                 Some(text) => (
                     StatusCode::OK,
@@ -222,7 +232,11 @@ mod tests {
     #[tokio::test]
     async fn secrets_become_the_files_that_pods_have_mounted_and_are_fetched_again_when_they_are_old() {
         let kept = Kept::default();
-        put(&kept, "AmazonMSK_shop", r#"{"username": "shop", "password": "first", "of": "others"}"#);
+        put(
+            &kept,
+            "AmazonMSK_shop",
+            r#"{"username": "shop", "password": "first", "port": 9096}"#,
+        );
         put(&kept, "shop/tokens+1", r#"{"tokens": "a-token-0123456789\n"}"#);
         let port = extension(kept.clone()).await;
         let folder = tempfile::tempdir().expect("a folder");
@@ -236,7 +250,7 @@ mod tests {
         assert_eq!(read("kafka-credentials/username"), "shop");
         assert_eq!(read("kafka-credentials/password"), "first");
         assert_eq!(read("tokens/tokens"), "a-token-0123456789\n");
-        assert!(!folder.path().join("kafka-credentials/of").exists());
+        assert!(!folder.path().join("kafka-credentials/port").exists());
 
         put(&kept, "AmazonMSK_shop", r#"{"username": "shop", "password": "second"}"#);
         secrets.refresh(begun + Duration::from_secs(59)).await;

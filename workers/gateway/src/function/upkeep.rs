@@ -78,7 +78,11 @@ impl Upkeep {
     fn must_renew(&self, now: SystemTime) -> bool {
         match self.publisher.fatal() {
             Some(Fatal::Denied(why)) => {
-                tracing::warn!(reason = why.reason.as_str(), detail = why.message, "trying a new producer");
+                tracing::warn!(
+                    reason = why.reason.as_str(),
+                    detail = why.message,
+                    "trying a new producer"
+                );
                 true
             }
             Some(Fatal::Broken(message)) => {
@@ -120,6 +124,9 @@ mod tests {
     fn connections_that_were_silent_for_long_are_not_trusted(#[case] seconds: u64, #[case] stale: bool) {
         let last = SystemTime::UNIX_EPOCH + Duration::from_hours(9);
         assert_eq!(is_stale(last, last + Duration::from_secs(seconds)), stale);
-        assert!(!is_stale(last, SystemTime::UNIX_EPOCH), "a clock that was set back says nothing");
+        assert!(
+            !is_stale(last, SystemTime::UNIX_EPOCH),
+            "a clock that was set back says nothing"
+        );
     }
 }

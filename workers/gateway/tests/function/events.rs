@@ -33,7 +33,10 @@ async fn post(gateway: &Gateway, path: &str, stage: &str, left: Duration) -> (St
 async fn an_event_is_taken_at_every_stage(#[case] path: &str, #[case] stage: &str) {
     let gateway = Gateway::new(&[]);
     let (status, body) = post(&gateway, path, stage, Duration::from_secs(30)).await;
-    assert_eq!((status, &body["results"][0]["status"]), (StatusCode::OK, &json!("accepted")));
+    assert_eq!(
+        (status, &body["results"][0]["status"]),
+        (StatusCode::OK, &json!("accepted"))
+    );
     assert_eq!(gateway.publisher.records.lock().expect("records")[0].1, event("1"));
 }
 
@@ -49,6 +52,22 @@ async fn an_answer_comes_before_the_invocation_ends(#[case] left: Duration) {
     assert_eq!(body["results"][0]["status"], "unknown", "nobody knows: {body}");
     let late = begun.elapsed().saturating_sub(left);
     assert!(late < Duration::from_millis(10), "{late:?} late");
+}
+
+#[tokio::test]
+async fn a_body_that_is_no_base64_is_refused() {
+    let gateway = Gateway::new(&[]);
+    let mut request = way::event("POST", "/v1/events", "$default");
+    request["body"] = json!("{no base64}");
+    request["isBase64Encoded"] = json!(true);
+    let (status, body) = results(way::deliver(gateway.router(), request, Duration::from_secs(30)).await).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert!(
+        body["detail"]
+            .as_str()
+            .is_some_and(|detail| detail.contains("cannot be read")),
+        "{body}"
+    );
 }
 
 #[tokio::test]

@@ -1,18 +1,15 @@
-//! Requests go as events of an HTTP API through Lambda's adapter. No network.
+//! Requests go as events of an HTTP API through the function's adapter. No network.
 
-use std::convert::Infallible;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use gateway::function::answer;
+use gateway::function::{HttpApiEvent, answer};
 use http::Request;
 use http_body_util::BodyExt;
-use lambda_http::request::LambdaRequest;
-use lambda_http::{Adapter, Context, LambdaEvent, Service, service_fn};
 use serde_json::{Map, Value, json};
 
 /// More than any request takes.
@@ -66,18 +63,12 @@ pub fn event(method: &str, path: &str, stage: &str) -> Value {
 
 /// What API Gateway makes of the function's answer to an event, of whose time so much is left.
 pub async fn deliver(router: Router, event: Value, left: Duration) -> Response {
-    let event: LambdaRequest = serde_json::from_value(event).expect("an event");
-    let deadline = SystemTime::now() + left;
-    let mut context = Context::default();
-    let since = deadline.duration_since(SystemTime::UNIX_EPOCH).expect("a time");
-    context.deadline = u64::try_from(since.as_millis()).expect("milliseconds");
-    let mut adapter = Adapter::from(service_fn(move |request: lambda_http::Request| {
-        let router = router.clone();
-        async move { Ok::<_, Infallible>(answer(&router, request).await) }
-    }));
-    let response = adapter.call(LambdaEvent::new(event, context)).await;
-    let response = serde_json::to_value(response.expect("an answer")).expect("JSON");
-    let code = response["statusCode"].as_u64().and_then(|code| u16::try_from(code).ok());
+    let event: HttpApiEvent = serde_json::from_value(event).expect("an event");
+    let response = answer(&router, event, left).await;
+    let response = serde_json::to_value(response).expect("JSON");
+    let code = response["statusCode"]
+        .as_u64()
+        .and_then(|code| u16::try_from(code).ok());
     let mut builder = Response::builder().status(code.expect("a code"));
     for (name, value) in response["headers"].as_object().expect("headers") {
         builder = builder.header(name, value.as_str().expect("text"));

@@ -30,9 +30,14 @@ async fn a_request_that_must_be_answered_sooner_is() {
     let gateway = Gateway::new(&[Act::Never]);
     let begun = tokio::time::Instant::now();
     let soon = begun + LIMITS.request / 5;
-    let mut request = request("application/json").body(Body::from(event("1"))).expect("a request");
+    let mut request = request("application/json")
+        .body(Body::from(event("1")))
+        .expect("a request");
     request.extensions_mut().insert(Deadline(soon));
     let answer = gateway.send(request).await;
-    assert_eq!((answer.status, answer.letters().as_str()), (StatusCode::SERVICE_UNAVAILABLE, "u"));
+    assert_eq!(
+        (answer.status, answer.letters().as_str()),
+        (StatusCode::SERVICE_UNAVAILABLE, "u")
+    );
     assert!(tokio::time::Instant::now() < soon + LIMITS.request / 10);
 }

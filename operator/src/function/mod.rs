@@ -1,0 +1,242 @@
+//! `function`: packs a stage's function for AWS Lambda, with settings and contract from the Pipeline's manifest. No network; reads and writes
+//! files.
+
+mod archive;
+mod manifest;
+
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context as _, bail, ensure};
+use clap::Args;
+use medallion_crds::launch::{CONTRACT_PATH, KAFKA_CA_PATH, MOUNTS_PATH, SETTINGS_PATH, schema_digest};
+use medallion_crds::pipeline::{KafkaAuthenticationType, RunsOn};
+use medallion_crds::{Owner, Pipeline, Stage};
+use medallion_plan::{LaunchSettings, OperatorConfig, STAGES, ValidatedPipeline, function};
+use serde_json::json;
+
+use archive::{File, zipped};
+use manifest::Manifest;
+
+/// The name by which Lambda's own runtimes for compiled programs start one.
+const BOOTSTRAP: &str = "bootstrap";
+
+/// What to pack.
+#[derive(Args, Clone, Debug)]
+pub struct FunctionArguments {
+    /// File of the Pipeline and of the ConfigMaps that it names, as `kubectl apply` takes them; several times, or - for standard input
+    #[arg(long, required = true)]
+    pub manifest: Vec<PathBuf>,
+    /// Which Pipeline, if the manifest has several
+    #[arg(long)]
+    pub pipeline: Option<String>,
+    /// Stage that the function does
+    #[arg(long, default_value = "ingest")]
+    pub stage: String,
+    /// The function's program: gateway-lambda, exporter-lambda
+    #[arg(long)]
+    pub program: PathBuf,
+    /// The operator's installation, as status.owner has it before the first slash; left out: taken from there, if the manifest is of the
+    /// running object
+    #[arg(long)]
+    pub installation: Option<String>,
+    /// The zip to write
+    #[arg(long)]
+    pub into: PathBuf,
+}
+
+/// Packs one function and says what it is made of.
+pub(crate) fn package(arguments: &FunctionArguments) -> anyhow::Result<()> {
+    let manifest = Manifest::read(&arguments.manifest)?;
+    let program = fs::read(&arguments.program).with_context(|| format!("reading {}", arguments.program.display()))?;
+    let stage = Stage::from(arguments.stage.as_str());
+    let pipeline = manifest.pipeline(arguments.pipeline.as_deref())?;
+    let mut files = files(&manifest, pipeline.clone(), stage, arguments.installation.clone())?;
+    files.insert(
+        0,
+        File {
+            name: BOOTSTRAP.to_owned(),
+            content: program,
+            is_program: true,
+        },
+    );
+    let zip = zipped(&files)?;
+    fs::write(&arguments.into, &zip).with_context(|| format!("writing {}", arguments.into.display()))?;
+    println!("{}: {} bytes", arguments.into.display(), zip.len());
+    for file in &files {
+        println!("  {} ({} bytes)", file.name, file.content.len());
+    }
+    let fields = secrets(&pipeline, stage);
+    if !fields.is_empty() {
+        println!(
+            "set MEDALLION_SECRETS to the secrets in AWS Secrets Manager that hold {}",
+            fields.join(", ")
+        );
+    }
+    Ok(())
+}
+
+/// The files beside the program, where pods would have them mounted.
+fn files(
+    manifest: &Manifest,
+    mut pipeline: Pipeline,
+    stage: Stage,
+    installation: Option<String>,
+) -> anyhow::Result<Vec<File>> {
+    pipeline.validate_cel().context("the Pipeline")?;
+    ensure!(
+        runs_on(&pipeline, stage) == Some(RunsOn::Lambda),
+        "spec.stages.{stage} does not say runsOn: Lambda: pods do this stage; change the manifest first"
+    );
+    let known = pipeline.status.as_ref().and_then(|status| status.owner.as_deref());
+    let known = known
+        .and_then(|owner| owner.parse::<Owner>().ok())
+        .map(|owner| owner.installation);
+    let installation = installation.or(known).unwrap_or_default();
+    ensure!(
+        stage == Stage::Ingest || !installation.is_empty(),
+        "--installation is needed: tables name their owner by it; see status.owner of the Pipeline"
+    );
+    let metadata = &mut pipeline.metadata;
+    metadata.namespace.get_or_insert_with(|| "default".to_owned());
+    metadata.uid.get_or_insert_with(String::new);
+    // Of the configuration only this stands in a function's settings; what it allows is judged where the Pipeline is applied.
+    let config: OperatorConfig =
+        serde_json::from_value(json!({"installation": installation, "images": {"workers": ""}}))?;
+    let validated = ValidatedPipeline::new(&pipeline, &config)?;
+    let reference = &validated.schema_ref;
+    let contract = manifest.config_map(&validated.namespace, &reference.name, &reference.key)?;
+    let settings = LaunchSettings {
+        pipeline: &validated,
+        config: &config,
+        contract_digest: &schema_digest(contract),
+    };
+    let Some(launch) = function(STAGES, &settings, stage) else {
+        bail!("the stage {stage} is never a function");
+    };
+    let mut files = vec![packed(SETTINGS_PATH, &launch.text), packed(CONTRACT_PATH, contract)];
+    let authority = pipeline.spec.kafka.tls.as_ref().and_then(|tls| tls.ca.as_ref());
+    if let Some(found) = authority.and_then(|authority| authority.config_map_key_ref.as_ref()) {
+        let authority = manifest.config_map(&validated.namespace, &found.name, &found.key)?;
+        files.push(packed(KAFKA_CA_PATH, authority));
+    }
+    Ok(files)
+}
+
+fn packed(path: &str, content: &str) -> File {
+    let name = path.strip_prefix(MOUNTS_PATH).unwrap_or(path);
+    File {
+        name: name.trim_start_matches('/').to_owned(),
+        content: content.as_bytes().to_vec(),
+        is_program: false,
+    }
+}
+
+/// Where a stage that can be a function runs.
+fn runs_on(pipeline: &Pipeline, stage: Stage) -> Option<RunsOn> {
+    match stage {
+        Stage::Ingest => pipeline.spec.stages.ingest.as_ref().map(|ingest| ingest.runs_on),
+        _ => None,
+    }
+}
+
+/// What the function needs of what pods have from Secrets, by the names of the fields.
+fn secrets(pipeline: &Pipeline, stage: Stage) -> Vec<&'static str> {
+    let spec = &pipeline.spec;
+    let mut fields = Vec::new();
+    let ingest = spec.stages.ingest.as_ref().filter(|_| stage == Stage::Ingest);
+    let Some(ingest) = ingest else { return fields };
+    if ingest.authentication.bearer_tokens.is_some() {
+        fields.push("tokens");
+    }
+    fields.extend_from_slice(match spec.kafka.authentication.kind {
+        KafkaAuthenticationType::None | KafkaAuthenticationType::MskIam => &[],
+        KafkaAuthenticationType::MutualTls => &["tls.crt", "tls.key"],
+        KafkaAuthenticationType::Plain | KafkaAuthenticationType::Scram => &["username", "password"],
+    });
+    let authority = spec.kafka.tls.as_ref().and_then(|tls| tls.ca.as_ref());
+    if authority.is_some_and(|authority| authority.secret_key_ref.is_some()) {
+        fields.push("ca.pem");
+    }
+    fields
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Cursor, Read};
+
+    use medallion_crds::launch::{GatewaySettings, Settings};
+    use serde_json::Value;
+    use zip::ZipArchive;
+
+    use super::*;
+
+    const SMALLEST: &str = include_str!("../../../crds/examples/smallest.yaml");
+    const CONTRACT: &str = include_str!("../../../crds/examples/contract.yaml");
+
+    /// The smallest example with its contract, and its stage ingest changed.
+    fn manifest(ingest: &Value) -> Manifest {
+        let mut pipeline: Value = serde_saphyr::from_str(SMALLEST).unwrap();
+        pipeline["spec"]["stages"]["ingest"] = ingest.clone();
+        Manifest::of(&[pipeline.to_string(), CONTRACT.to_owned()]).unwrap()
+    }
+
+    fn on_lambda() -> Value {
+        json!({"runsOn": "Lambda", "authentication": {"type": "None"}})
+    }
+
+    fn packed_files(manifest: &Manifest, stage: Stage) -> anyhow::Result<Vec<File>> {
+        files(manifest, manifest.pipeline(None)?, stage, None)
+    }
+
+    #[test]
+    fn a_package_holds_settings_and_contract_where_pods_have_them() {
+        let manifest = manifest(&on_lambda());
+        let files = packed_files(&manifest, Stage::Ingest).unwrap();
+        let zip = zipped(&files).unwrap();
+        assert_eq!(zip, zipped(&files).unwrap(), "the same files are the same bytes");
+        let mut archive = ZipArchive::new(Cursor::new(zip)).unwrap();
+        let mut read = |name: &str| {
+            let mut text = String::new();
+            archive.by_name(name).unwrap().read_to_string(&mut text).unwrap();
+            text
+        };
+        let settings: Settings<GatewaySettings> = serde_json::from_str(&read("settings/settings.json")).unwrap();
+        let pipeline = manifest.pipeline(None).unwrap();
+        assert_eq!(settings.worker.kafka.topic, pipeline.spec.kafka.topic);
+        assert_eq!(settings.worker.contract.schema_path(), CONTRACT_PATH);
+        let text = read("contract/schema.json");
+        let digest = settings.worker.contract.schema_digest();
+        assert_eq!(
+            digest,
+            schema_digest(&text),
+            "or the function would refuse it as changed"
+        );
+        let schema: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(schema["type"], "object");
+    }
+
+    #[test]
+    fn what_pods_do_is_not_packed_and_a_missing_contract_is_named() {
+        let in_pods = manifest(&json!({"authentication": {"type": "None"}}));
+        let words = |result: anyhow::Result<Vec<File>>| format!("{:#}", result.unwrap_err());
+        assert!(words(packed_files(&in_pods, Stage::Ingest)).contains("runsOn: Lambda"));
+        assert!(words(packed_files(&manifest(&on_lambda()), Stage::Gold)).contains("spec.stages.gold"));
+        let mut pipeline: Value = serde_saphyr::from_str(SMALLEST).unwrap();
+        pipeline["spec"]["stages"]["ingest"] = on_lambda();
+        let alone = Manifest::of(&[pipeline.to_string()]).unwrap();
+        let words = words(packed_files(&alone, Stage::Ingest));
+        assert!(words.contains("ConfigMap purchase-contract-v1"), "{words}");
+    }
+
+    #[test]
+    fn what_the_function_needs_beside_its_package_is_named() {
+        let tokens =
+            json!({"type": "BearerTokens", "bearerTokens": {"secretKeyRef": {"name": "shop", "key": "tokens"}}});
+        let manifest = manifest(&json!({"runsOn": "Lambda", "authentication": tokens}));
+        let mut pipeline = manifest.pipeline(None).unwrap();
+        assert_eq!(secrets(&pipeline, Stage::Ingest), ["tokens"]);
+        pipeline.spec.kafka.authentication.kind = KafkaAuthenticationType::Scram;
+        assert_eq!(secrets(&pipeline, Stage::Ingest), ["tokens", "username", "password"]);
+    }
+}
