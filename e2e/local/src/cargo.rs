@@ -18,6 +18,21 @@ pub fn command(context: &Context) -> Command {
     cargo
 }
 
+/// The workspace's own programs. There are no examples: asking for them makes cargo give every crate the features that the
+/// tests want too, so that `demo` and `test` compile one and the same crates.
+pub async fn build(context: &Context) -> Result<()> {
+    let layout = &context.layout;
+    context
+        .progress
+        .step("cargo build --release", |step| async move {
+            let mut cargo = command(context);
+            cargo.args(["build", "--release", "--workspace", "--bins"]);
+            cargo.arg(if context.with_tests { "--tests" } else { "--examples" });
+            run::logged(&cargo, &layout.build_log("cargo"), &step).await
+        })
+        .await
+}
+
 /// `cargo tree`, which resolves a package's features by themselves whatever the user has configured.
 fn tree(context: &Context) -> Command {
     let mut cargo = command(context);

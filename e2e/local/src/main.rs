@@ -1,7 +1,7 @@
 //! `cargo local`: builds, starts, watches and stops the real parts that the product is shown and tested on.
 //!
 //! Modules, from the outside in: `commands` (what a person types), `checks` (the phases of `test`), `toolchains`,
-//! `fetch` and `images` (what is needed), `stack` (one running stack, from the host), `inside` and `parts` (the same
+//! `fetch`, `images` and `functions` (what is needed), `stack` (one running stack, from the host), `inside` and `parts` (the same
 //! from within its namespaces).
 
 mod cache;
@@ -11,6 +11,7 @@ mod commands;
 mod context;
 mod digest;
 mod fetch;
+mod functions;
 mod images;
 mod inside;
 mod layout;
@@ -90,6 +91,15 @@ enum Command {
     Kill { part: String },
     /// Prints a part's log
     Logs { part: String },
+    /// Builds the functions for AWS Lambda for both architectures and packs them from a Pipeline's manifest
+    Functions {
+        /// File of the Pipeline and of the ConfigMaps that it names, several times; left out: the shipped example
+        #[arg(long)]
+        manifest: Vec<PathBuf>,
+        /// Folder for the zips
+        #[arg(long, default_value = "target/functions")]
+        into: PathBuf,
+    },
     /// Renews the lock files of Maven and Python after a version was changed by hand
     Lock,
     #[command(hide = true)]
@@ -144,6 +154,7 @@ async fn act(arguments: Arguments) -> Result<ExitCode> {
         Command::Env => commands::look::environment(&context)?,
         Command::Kill { part } => commands::kill::kill(&context, &part)?,
         Command::Logs { part } => commands::look::log(&context, &part)?,
+        Command::Functions { manifest, into } => functions::pack(&context, &manifest, &into).await?,
         Command::Lock => fetch::lock::renew(&context.layout, &context.pins, &context.progress).await?,
         Command::Test { .. }
         | Command::InsideEnter { .. }

@@ -62,15 +62,19 @@ impl Pins {
     }
 }
 
-/// The `go.mod` of all Go parts, as far as it interests us.
+/// The folder of the Go parts that share a `go.mod`.
+pub const GO: &str = "go";
+
+/// A `go.mod` of Go parts, as far as it interests us.
 pub struct GoModule {
     pub folder: PathBuf,
     text: String,
 }
 
 impl GoModule {
-    pub fn read(layout: &Layout) -> Result<Self> {
-        let folder = layout.pins().join("go");
+    /// That of the parts in a folder of the pins.
+    pub fn read(layout: &Layout, folder: &str) -> Result<Self> {
+        let folder = layout.pins().join(folder);
         let path = folder.join("go.mod");
         let text = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
         Ok(Self { folder, text })
@@ -118,7 +122,10 @@ mod tests {
         let layout = Layout::find().unwrap();
         let pins = Pins::read(&layout).unwrap();
         assert!(pins.debian.iter().any(|p| p.package == "runc"));
-        let go = GoModule::read(&layout).unwrap();
+        let emulator = GoModule::read(&layout, "rie").unwrap();
+        let version = emulator.version("github.com/aws/aws-lambda-runtime-interface-emulator");
+        assert!(version.unwrap().starts_with("v0.0.0-"));
+        let go = GoModule::read(&layout, GO).unwrap();
         assert!(go.version("k8s.io/kubernetes").unwrap().starts_with("v1."));
         assert!(numbers(go.go().unwrap()) >= vec![1, 26]);
         let kafka = maven_version(&layout.pins().join("kafka/pom.xml"), "kafka-server").unwrap();

@@ -104,7 +104,7 @@ async fn look(layout: &Layout, pins: &Pins) -> Result<Missing> {
         &wanted_rust,
         "install it with rustup, https://rustup.rs",
     );
-    let wanted_go = GoModule::read(layout)?.go()?.to_owned();
+    let wanted_go = GoModule::read(layout, pins::GO)?.go()?.to_owned();
     let go = first_line("go", &["env", "GOVERSION"]).await;
     at_least(
         &mut missing,

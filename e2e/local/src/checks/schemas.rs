@@ -11,14 +11,14 @@ use tokio::process::Command;
 use crate::cache;
 use crate::commands::Context;
 use crate::digest::Digester;
-use crate::pins::GoModule;
+use crate::pins::{GO, GoModule};
 use crate::run;
 
 const REFERENCE: &str = "#/definitions/";
 
 pub async fn make(context: &Context) -> Result<PathBuf> {
     let layout = &context.layout;
-    let module = GoModule::read(layout)?;
+    let module = GoModule::read(layout, GO)?;
     let digest = Digester::default()
         .text(module.version("k8s.io/kubernetes")?)
         .text("2")

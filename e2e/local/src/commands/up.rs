@@ -12,12 +12,13 @@ use crate::cargo;
 use crate::context::Context;
 use crate::digest;
 use crate::fetch::{self, Fetched, go};
+use crate::functions;
 use crate::images;
 use crate::images::base::{self, Base};
 use crate::images::build::{self, Built};
 use crate::parts::redshift;
 use crate::run;
-use crate::stack::document::{self, Images};
+use crate::stack::document::{self, Functions, Images};
 use crate::stack::status::Status;
 use crate::stack::{self, Extent, REDSHIFT_PROGRAM, Stack, namespaces};
 use crate::toolchains;
@@ -47,9 +48,10 @@ pub async fn up(context: &Context) -> Result<Stack> {
         base: OnceCell::new(),
         started: watch::channel(None).0,
     };
-    let (stack, images) = tokio::try_join!(parts_and_start(context, &shared), binaries_and_images(context, &shared))?;
+    let programs = binaries_and_images(context, &shared);
+    let (stack, (images, functions)) = tokio::try_join!(parts_and_start(context, &shared), programs)?;
     ready::wait(context, &stack).await?;
-    document::publish(&stack, &images)?;
+    document::publish(&stack, &images, &functions)?;
     Ok(stack)
 }
 
@@ -135,14 +137,15 @@ async fn describe(context: &Context, fetched: Fetched) -> Result<Stack> {
     })
 }
 
-async fn binaries_and_images(context: &Context, shared: &Shared) -> Result<Images> {
+async fn binaries_and_images(context: &Context, shared: &Shared) -> Result<(Images, Functions)> {
     if context.compile {
-        cargo_build(context).await?;
+        cargo::build(context).await?;
     }
     if context.extent == Extent::ControlPlane {
-        // Nothing runs in containers.
-        return Ok(Images::default());
+        // Nothing runs in containers, nor as functions.
+        return Ok((Images::default(), Functions::default()));
     }
+    let functions = functions::bootstraps(&context.layout).await?;
     let [medallion, dbt_purchases] = build_images(context, shared).await?;
     let Some(stack) = shared.started.subscribe().wait_for(Option::is_some).await?.clone() else {
         bail!("the stack was not started");
@@ -155,7 +158,7 @@ async fn binaries_and_images(context: &Context, shared: &Shared) -> Result<Image
     if let Some(image) = dbt_purchases {
         images.dbt_purchases = Some(import(context, &stack, image).await?);
     }
-    Ok(images)
+    Ok((images, functions))
 }
 
 async fn build_images(context: &Context, shared: &Shared) -> Result<[Option<Built>; 2]> {
@@ -191,21 +194,6 @@ async fn lock_images(context: &Context) -> Result<cache::Lock> {
     context
         .progress
         .quiet_step(|step| async move { cache::lock(&path, &step).await })
-        .await
-}
-
-/// The workspace's own programs. There are no examples: asking for them makes cargo give every crate the features that the
-/// tests want too, so that `demo` and `test` compile one and the same crates.
-pub async fn cargo_build(context: &Context) -> Result<()> {
-    let layout = &context.layout;
-    context
-        .progress
-        .step("cargo build --release", |step| async move {
-            let mut cargo = cargo::command(context);
-            cargo.args(["build", "--release", "--workspace", "--bins"]);
-            cargo.arg(if context.with_tests { "--tests" } else { "--examples" });
-            run::logged(&cargo, &layout.build_log("cargo"), &step).await
-        })
         .await
 }
 

@@ -9,13 +9,15 @@ use tokio::process::Command;
 use crate::cache;
 use crate::digest::Digester;
 use crate::layout::Layout;
-use crate::pins::GoModule;
+use crate::pins::{GO, GoModule};
 use crate::progress::Progress;
 use crate::run;
 
-/// Programs that are built from one module. All parts share one `go.mod`, so that what they have in common is compiled once.
+/// Programs that are built from one module. Parts that have much in common share one `go.mod`, so that it is compiled once.
 pub struct GoPart {
     pub name: &'static str,
+    /// Where their `go.mod` lies among the pins.
+    folder: &'static str,
     /// The module whose version is the part's.
     module: &'static str,
     /// Packages by name, or a folder beside `go.mod` that begins with `./`.
@@ -29,6 +31,7 @@ pub struct GoPart {
 
 pub const KUBERNETES: GoPart = GoPart {
     name: "kubernetes",
+    folder: GO,
     module: "k8s.io/kubernetes",
     programs: &[
         "go.etcd.io/etcd/server/v3",
@@ -46,6 +49,7 @@ pub const KUBERNETES: GoPart = GoPart {
 
 pub const CONTAINERD: GoPart = GoPart {
     name: "containerd",
+    folder: GO,
     module: "github.com/containerd/containerd/v2",
     programs: &[
         "github.com/containerd/containerd/v2/cmd/containerd",
@@ -59,6 +63,7 @@ pub const CONTAINERD: GoPart = GoPart {
 
 pub const COREDNS: GoPart = GoPart {
     name: "coredns",
+    folder: GO,
     module: "github.com/coredns/coredns",
     // A main of our own beside go.mod: the plugins that are used.
     programs: &["./coredns"],
@@ -69,6 +74,7 @@ pub const COREDNS: GoPart = GoPart {
 
 pub const HELM: GoPart = GoPart {
     name: "helm",
+    folder: GO,
     module: "helm.sh/helm/v4",
     programs: &["helm.sh/helm/v4/cmd/helm"],
     tags: "",
@@ -78,6 +84,7 @@ pub const HELM: GoPart = GoPart {
 
 pub const KUBECONFORM: GoPart = GoPart {
     name: "kubeconform",
+    folder: GO,
     module: "github.com/yannh/kubeconform",
     programs: &["github.com/yannh/kubeconform/cmd/kubeconform"],
     tags: "",
@@ -87,6 +94,7 @@ pub const KUBECONFORM: GoPart = GoPart {
 
 pub const VERSITYGW: GoPart = GoPart {
     name: "versitygw",
+    folder: GO,
     module: "github.com/versity/versitygw",
     programs: &["github.com/versity/versitygw/cmd/versitygw"],
     tags: "",
@@ -94,9 +102,20 @@ pub const VERSITYGW: GoPart = GoPart {
     rename: &[],
 };
 
+/// AWS's emulator of what runs a function on Lambda. It has nothing in common with the others.
+pub const LAMBDA_EMULATOR: GoPart = GoPart {
+    name: "lambda-emulator",
+    folder: "rie",
+    module: "github.com/aws/aws-lambda-runtime-interface-emulator",
+    programs: &["github.com/aws/aws-lambda-runtime-interface-emulator/cmd/aws-lambda-rie"],
+    tags: "",
+    version_variable: "",
+    rename: &[],
+};
+
 impl GoPart {
     pub fn version(&self, layout: &Layout) -> Result<String> {
-        Ok(GoModule::read(layout)?.version(self.module)?.to_owned())
+        Ok(GoModule::read(layout, self.folder)?.version(self.module)?.to_owned())
     }
 
     fn link_flags(&self, version: &str) -> String {
@@ -109,7 +128,7 @@ impl GoPart {
 
 /// Builds all programs of a part, unless the cache has them.
 pub async fn build(layout: &Layout, progress: &Progress, part: &GoPart) -> Result<PathBuf> {
-    let module = GoModule::read(layout)?;
+    let module = GoModule::read(layout, part.folder)?;
     let version = module.version(part.module)?.to_owned();
     let flags = part.link_flags(&version);
     let compiler = run::output(Command::new("go").args(["env", "GOVERSION", "GOOS", "GOARCH"])).await?;

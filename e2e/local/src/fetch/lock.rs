@@ -75,6 +75,8 @@ pub async fn renew(layout: &Layout, pins: &Pins, progress: &Progress) -> Result<
             others.retain(|name, _| !image.contains_key(name));
             fs::write(folder.join("dbt.txt"), text("dbt.in", &image))?;
             fs::write(folder.join("referee.txt"), text("referee.in", &others))?;
+            let packaging = resolve(pins, &[&folder.join("lambda.in")]).await?;
+            fs::write(folder.join("lambda.txt"), text("lambda.in", &packaging))?;
             Ok(())
         })
         .await

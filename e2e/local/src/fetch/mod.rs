@@ -25,6 +25,9 @@ pub struct Fetched {
     pub coredns: PathBuf,
     pub helm: PathBuf,
     pub versitygw: PathBuf,
+    /// What runs functions as AWS Lambda does; a stack of an earlier build has none.
+    #[serde(default)]
+    pub lambda_emulator: PathBuf,
     pub kafka: PathBuf,
     /// What judges tokens at Kafka, compiled; a stack of an earlier build has none.
     #[serde(default)]
@@ -66,6 +69,7 @@ pub async fn all(layout: &Layout, pins: &Pins, progress: &Progress) -> Result<Fe
     Ok(Fetched {
         kubernetes: go::build(layout, progress, &go::KUBERNETES).await?,
         containerd: go::build(layout, progress, &go::CONTAINERD).await?,
+        lambda_emulator: go::build(layout, progress, &go::LAMBDA_EMULATOR).await?,
         versitygw: go::build(layout, progress, &go::VERSITYGW).await?,
         coredns: go::build(layout, progress, &go::COREDNS).await?,
         helm: go::build(layout, progress, &go::HELM).await?,

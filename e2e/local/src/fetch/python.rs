@@ -17,6 +17,8 @@ use crate::toolchains;
 /// Locks of what the dbt image holds, and of what only tests need.
 const IMAGE_LOCK: &str = "dbt.txt";
 const REFEREE_LOCK: &str = "referee.txt";
+/// Lock of what packages functions for AWS Lambda: cargo-lambda, Zig as its linker, CMake.
+const LAMBDA_LOCK: &str = "lambda.txt";
 
 /// Two folders: `dbt` with the wheels of the image, `referee` with the others.
 pub async fn wheels(layout: &Layout, pins: &Pins, progress: &Progress) -> Result<PathBuf> {
@@ -41,6 +43,31 @@ pub async fn wheels(layout: &Layout, pins: &Pins, progress: &Progress) -> Result
                     run::logged(&pip, &layout.build_log(&format!("wheels-{folder}")), &step).await?;
                 }
                 Ok(())
+            })
+            .await
+    })
+    .await
+}
+
+/// A virtual environment with what packages functions: `bin/cargo-lambda`, `bin/cmake`, and Zig for its `bin/python3`.
+pub async fn lambda_tools(layout: &Layout, pins: &Pins, progress: &Progress) -> Result<PathBuf> {
+    let lock = layout.pins().join("python").join(LAMBDA_LOCK);
+    let python = toolchains::python(pins).await?;
+    let digest = Digester::default()
+        .file(&lock)?
+        .text(&fs::canonicalize(&python)?.to_string_lossy())
+        .short();
+    cache::once_in_place(layout, "lambda-tools", &digest, |place| async move {
+        progress
+            .step("cargo-lambda, Zig, CMake (PyPI)", |step| async move {
+                let log = layout.build_log("lambda-tools");
+                run::logged(Command::new(&python).args(["-m", "venv"]).arg(&place), &log, &step).await?;
+                let mut pip = Command::new(place.join("bin/python"));
+                pip.args(["-m", "pip", "install", "--require-hashes", "--only-binary", ":all:"])
+                    .args(["--no-deps", "--disable-pip-version-check", "--no-input"])
+                    .arg("--requirement")
+                    .arg(&lock);
+                run::logged(&pip, &log, &step).await
             })
             .await
     })

@@ -1,5 +1,7 @@
 //! Writes `stack.json`, what tests and people read about a running stack. Touches no network.
 
+use std::path::PathBuf;
+
 use anyhow::Result;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -18,8 +20,15 @@ pub struct Images {
     pub dbt_purchases: Option<String>,
 }
 
+/// Programs of functions as AWS Lambda starts them, filled in when they were made.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Functions {
+    pub gateway: Option<PathBuf>,
+}
+
 /// The format is described in the README beside this crate.
-pub fn publish(stack: &Stack, images: &Images) -> Result<()> {
+pub fn publish(stack: &Stack, images: &Images, functions: &Functions) -> Result<()> {
     let warehouse = stack.own_program(REDSHIFT_PROGRAM).exists().then(|| {
         json!({
             "endpoint": format!("http://{}", stack.redshift()),
@@ -47,6 +56,7 @@ pub fn publish(stack: &Stack, images: &Images) -> Result<()> {
         },
         "aws": {"region": REGION, "accessKeyId": ACCESS_KEY, "secretAccessKey": SECRET_KEY},
         "images": images,
+        "functions": functions,
         "bin": {
             "local": stack.own_program("local"),
             "kubectl": stack.kubernetes("kubectl"),
@@ -54,6 +64,7 @@ pub fn publish(stack: &Stack, images: &Images) -> Result<()> {
             "ctr": stack.fetched.containerd.join("ctr"),
             "python": stack.fetched.python.join("bin/python"),
             "dbt": stack.fetched.python.join("bin/dbt"),
+            "lambdaRie": stack.fetched.lambda_emulator.join("aws-lambda-rie"),
         },
         "garbageCollector": (stack.extent == Extent::ControlPlane).then(|| stack.garbage_collector()),
         "logs": stack.logs(),

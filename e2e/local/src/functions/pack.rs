@@ -1,0 +1,107 @@
+//! `functions`: builds each function for both architectures of Lambda and packs it from a manifest. Touches the network through cargo and
+//! pip.
+
+use std::env;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, Result, ensure};
+
+use super::function::{Function, GATEWAY};
+use super::runtime;
+use crate::cargo;
+use crate::context::Context;
+use crate::fetch::python;
+use crate::run;
+
+/// Lambda's word, cargo-lambda's flag.
+const ARCHITECTURES: [(&str, &str); 2] = [("arm64", "--arm64"), ("x86_64", "--x86-64")];
+/// What is packed unless a manifest is named.
+const MANIFESTS: [&str; 2] = ["crds/examples/on-lambda.yaml", "crds/examples/contract.yaml"];
+
+/// Writes `<worker>-<architecture>.zip` for each, and prints how large it is.
+pub async fn pack(context: &Context, manifests: &[PathBuf], into: &Path) -> Result<()> {
+    if context.compile {
+        cargo::build(context).await?;
+    }
+    let tools = python::lambda_tools(&context.layout, &context.pins, &context.progress).await?;
+    fs::create_dir_all(into)?;
+    let into = fs::canonicalize(into)?;
+    for (architecture, flag) in ARCHITECTURES {
+        let program = build(context, &tools, &GATEWAY, architecture, flag).await?;
+        let zip = into.join(format!("{}-{architecture}.zip", GATEWAY.worker));
+        packed(context, manifests, &GATEWAY, &program, &zip).await?;
+        let glibc = runtime::check(&program).await?;
+        let (size, bare) = (fs::metadata(&zip)?.len(), fs::metadata(&program)?.len());
+        println!(
+            "{}: {size} bytes, unpacked {bare}, glibc {glibc} or newer",
+            zip.display()
+        );
+        ensure!(
+            size <= GATEWAY.limit,
+            "{} has more than {} bytes",
+            zip.display(),
+            GATEWAY.limit
+        );
+    }
+    Ok(())
+}
+
+/// With what it is linked to inside, because another architecture's libraries are not on this machine.
+async fn build(
+    context: &Context,
+    tools: &Path,
+    function: &Function,
+    architecture: &str,
+    flag: &str,
+) -> Result<PathBuf> {
+    let layout = &context.layout;
+    // Features and linker are others than the workspace's: what is compiled here is of no use to it.
+    let target = layout.root.join("target/lambda");
+    let out = target.join("functions").join(architecture);
+    let title = format!("{} for {architecture}", function.program);
+    let log = layout.build_log(&format!("function-{}-{architecture}", function.worker));
+    let mut path = vec![tools.join("bin")];
+    path.extend(env::split_paths(&env::var_os("PATH").unwrap_or_default()));
+    let path = env::join_paths(path)?;
+    context
+        .progress
+        .step(title, |step| async move {
+            let mut cargo = cargo::command(context);
+            cargo
+                .args(["lambda", "build", "--release", "--locked", flag])
+                .args(["--package", function.worker, "--bin", function.program])
+                .args(["--features", "packaged", "--output-format", "binary", "--lambda-dir"])
+                .arg(&out)
+                .env("PATH", path)
+                // Names of functions are of no use there, and are loaded at each cold start.
+                .env("CARGO_PROFILE_RELEASE_STRIP", "symbols")
+                .env("CARGO_TARGET_DIR", &target);
+            run::logged(&cargo, &log, &step).await?;
+            Ok(out.join(function.program).join("bootstrap"))
+        })
+        .await
+}
+
+async fn packed(
+    context: &Context,
+    manifests: &[PathBuf],
+    function: &Function,
+    program: &Path,
+    zip: &Path,
+) -> Result<()> {
+    let operator = context.layout.binaries().join("medallion-operator");
+    let mut command = tokio::process::Command::new(&operator);
+    command
+        .args(["function", "--stage", function.stage, "--program"])
+        .arg(program);
+    command.arg("--into").arg(zip);
+    let shipped: Vec<PathBuf> = MANIFESTS.iter().map(|path| context.layout.root.join(path)).collect();
+    let named: &[PathBuf] = if manifests.is_empty() { &shipped } else { manifests };
+    for manifest in named {
+        command.arg("--manifest").arg(manifest);
+    }
+    let said = run::output(&mut command).await;
+    said.with_context(|| format!("{} function", operator.display()))
+        .map(drop)
+}
