@@ -75,11 +75,7 @@ impl Entrance {
             return Ok(());
         };
         let maps: Api<ConfigMap> = cluster.api(namespace);
-        let authority = json!({
-            "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": AUTHORITY},
-            "data": {"ca.crt": certificate(stack, "brokers-ca.crt")?},
-        });
-        cluster.apply(&maps, AUTHORITY, &authority).await?;
+        cluster.apply(&maps, AUTHORITY, &authority(stack)?).await?;
         let secrets: Api<Secret> = cluster.api(namespace);
         let credentials = json!({
             "apiVersion": "v1", "kind": "Secret", "metadata": {"name": CREDENTIALS}, "stringData": credentials,
@@ -87,8 +83,13 @@ impl Entrance {
         cluster.apply(&secrets, CREDENTIALS, &credentials).await.map(drop)
     }
 
+    /// The ConfigMap of whom the brokers' certificates are by, if they show any.
+    pub fn authority(self, stack: &Stack) -> Result<Option<Value>> {
+        self.listener().map(|_| authority(stack)).transpose()
+    }
+
     /// What proves who we are; with IAM nothing that is mounted. `None`: nobody asks.
-    fn credentials(self, stack: &Stack) -> Result<Option<Value>> {
+    pub fn credentials(self, stack: &Stack) -> Result<Option<Value>> {
         Ok(Some(match self {
             Self::Open => return Ok(None),
             Self::Scram => {
@@ -102,6 +103,13 @@ impl Entrance {
             Self::MskIam => json!({}),
         }))
     }
+}
+
+fn authority(stack: &Stack) -> Result<Value> {
+    Ok(json!({
+        "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": AUTHORITY},
+        "data": {"ca.crt": certificate(stack, "brokers-ca.crt")?},
+    }))
 }
 
 fn certificate(stack: &Stack, file: &str) -> Result<String> {

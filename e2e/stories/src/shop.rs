@@ -251,15 +251,21 @@ impl<'w> Shop<'w> {
         Ok(())
     }
 
-    async fn put_contract(&self) -> Result<()> {
+    /// The ConfigMap of the contract.
+    pub fn contract_object(&self) -> Result<Value> {
         let admitting = self.plan.pipeline.spec.contract.admitting();
         let reference = &admitting.context("a contract has a version")?.schema_ref;
-        let api: Api<ConfigMap> = self.world.cluster.api(&self.namespace);
-        let object = json!({
+        Ok(json!({
             "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": reference.name}, "immutable": true,
             "data": {&reference.key: self.plan.contract},
-        });
-        self.world.cluster.apply(&api, &reference.name, &object).await.map(drop)
+        }))
+    }
+
+    async fn put_contract(&self) -> Result<()> {
+        let api: Api<ConfigMap> = self.world.cluster.api(&self.namespace);
+        let object = self.contract_object()?;
+        let name = object["metadata"]["name"].as_str().unwrap_or_default();
+        self.world.cluster.apply(&api, name, &object).await.map(drop)
     }
 
     /// A NodePort beside the operator's own Service: pods are not reached from the host, the node is.

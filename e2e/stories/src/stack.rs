@@ -23,6 +23,9 @@ pub struct Stack {
     pub postgres: Postgres,
     pub aws: Aws,
     pub images: Images,
+    /// A stack of an earlier build has none.
+    #[serde(default)]
+    pub functions: Functions,
     pub bin: Programs,
     /// Where a stack without a node has its garbage collector started: by making this file.
     pub garbage_collector: Option<PathBuf>,
@@ -74,13 +77,23 @@ pub struct Images {
     pub dbt_purchases: Option<String>,
 }
 
+/// Programs of functions, as Lambda starts them.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Functions {
+    pub gateway: Option<PathBuf>,
+}
+
 #[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Programs {
     pub local: PathBuf,
     pub kubectl: PathBuf,
     pub helm: PathBuf,
     pub ctr: PathBuf,
     pub python: PathBuf,
+    /// AWS's emulator of Lambda.
+    #[serde(default)]
+    pub lambda_rie: PathBuf,
 }
 
 impl Stack {

@@ -1,5 +1,6 @@
 //! Counts and wipes what a story has left in S3 and DynamoDB. Touches both.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -13,6 +14,7 @@ use aws_sdk_dynamodbstreams::types::{ShardIteratorType, StreamDescription};
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use futures::{StreamExt, stream};
 
+use crate::event::Identity;
 use crate::stack::Stack;
 
 #[derive(Clone)]
@@ -68,6 +70,28 @@ impl Stores {
             count += i64::from(page.with_context(|| format!("scanning {table}"))?.count());
         }
         Ok(count)
+    }
+
+    /// The payload of each item of a table.
+    pub async fn payloads(&self, table: &str) -> Result<BTreeMap<Identity, String>> {
+        let scan = self.dynamodb.scan().table_name(table).consistent_read(true);
+        let mut items = scan.into_paginator().items().send();
+        let mut payloads = BTreeMap::new();
+        while let Some(item) = items.next().await {
+            let item = item.with_context(|| format!("scanning {table}"))?;
+            let text = |name: &str| {
+                let value = item.get(name).and_then(|value| value.as_s().ok());
+                value
+                    .cloned()
+                    .with_context(|| format!("an item of {table} has no {name}"))
+            };
+            let identity = Identity {
+                key: text("key")?,
+                id: text("event_id")?,
+            };
+            payloads.insert(identity, text("payload")?);
+        }
+        Ok(payloads)
     }
 
     /// Conditional puts into a table of its own, so many at once; how long they took.

@@ -74,7 +74,7 @@ impl Phase {
             Self::Clippy => 720,
             Self::Unit => 600,
             Self::Worker => 480,
-            Self::Story => 1100,
+            Self::Story => 1200,
         })
     }
 
