@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::pipeline::{DeadLetterReason, Retention};
+use crate::pipeline::{DeadLetterReason, Retention, RunsOn};
 use crate::reason::Reason;
 use crate::stage::Stage;
 use crate::stage_run::RunProgress;
@@ -60,6 +60,9 @@ pub struct Work {
     /// Age of the oldest unread input beside how long its source keeps it (consumer, exporter).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retention: Option<Retention>,
+    /// Who holds the stream, as Bronze's log names it (exporter).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_by: Option<RunsOn>,
     /// Id of the topic that is read (consumer).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub topic_id: Option<String>,

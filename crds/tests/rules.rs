@@ -64,6 +64,11 @@ fn the_smallest_pipeline_is_accepted_and_its_defaults_are_explicit() {
     json!({"flush": {"maxAgeSeconds": 120}}),
     "must be greater than flush.maxAgeSeconds"
 )]
+#[case::a_function_that_nobody_here_can_stop(
+    "/spec/stages/bronze",
+    json!({"runsOn": "Lambda", "suspend": true}),
+    "disable the function's event source mapping"
+)]
 #[case::rarer_than_allowed_by_design(
     "/spec/stages/silver",
     json!({"minIntervalSeconds": 3600}),

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::pipeline::{Management, ScramMechanism, WarehouseTable};
+use crate::pipeline::{Management, RunsOn, ScramMechanism, WarehouseTable};
 use crate::stage_run::TableVersion;
 
 /// One version of the contract as a worker sees it.
@@ -298,6 +298,10 @@ pub struct ExporterSettings {
     pub table: String,
     /// The layers.
     pub lake: LakeSettings,
+    /// Who writes Bronze: this pod, which otherwise hands the stream over and observes; or a function, which otherwise
+    /// refuses to work.
+    #[serde(default, skip_serializing_if = "RunsOn::is_cluster")]
+    pub runs_on: RunsOn,
     /// Write when so many bytes are buffered.
     pub flush_max_bytes: i64,
     /// Write when the oldest buffered change is so old.

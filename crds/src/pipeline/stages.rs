@@ -162,11 +162,15 @@ impl fmt::Display for RunsOn {
     }
 }
 
-/// DynamoDB Streams to Bronze, in one pod: the stream's positions are part of each commit.
+/// DynamoDB Streams to Bronze, in one pod or in a function: the stream's positions are part of each commit.
 #[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("self.maxAgeSeconds > self.flush.maxAgeSeconds").message("maxAgeSeconds: must be greater than flush.maxAgeSeconds, or the wait for the flush alone would make the pipeline unhealthy"))]
+#[x_kube(validation = Rule::new("!self.suspend || self.runsOn == 'Cluster'").message("suspend: stops the exporter's pod, and a function is none; with runsOn: Lambda, disable the function's event source mapping instead, or set runsOn: Cluster along with suspend"))]
 pub struct BronzeStage {
+    /// Cluster (default): the exporter's pod writes Bronze. Lambda: a function on the table's stream does (docs/lambda.md); the exporter's pod hands the stream over to it in Bronze's log, then only observes, commits nothing and says how far Bronze is. It can be changed at any time: the log names who holds the stream (`status.stages[].heldBy`), the other one's work fails and waits, nothing is lost and nothing is there twice.
+    #[serde(default)]
+    pub runs_on: RunsOn,
     /// true: no exporter pod. The stream forgets after 24 hours (`status.stages[].retention`), so persist pauses as well: what is not in the table cannot be lost by the stream.
     #[serde(default)]
     pub suspend: bool,
@@ -190,6 +194,7 @@ pub struct BronzeStage {
 impl Default for BronzeStage {
     fn default() -> Self {
         Self {
+            runs_on: RunsOn::Cluster,
             suspend: false,
             size: None,
             flush: Flush::default(),

@@ -5,6 +5,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::stages::RunsOn;
 use crate::stage::Stage;
 use crate::stage_run::{OutputTable, TableVersion};
 
@@ -125,6 +126,9 @@ pub struct StageStatus {
     /// How much of what its source keeps the stage has used up (persist, bronze). At the end of it, unread input is gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retention: Option<Retention>,
+    /// Who holds the table's stream, as Bronze's log names it (bronze): what the exporter's pod and a function agree by. Another than stages.bronze.runsOn while the stream is being handed over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_by: Option<RunsOn>,
     /// Pods that are ready, for the streaming stages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ready_replicas: Option<i32>,

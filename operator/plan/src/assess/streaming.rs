@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
 use medallion_crds::launch::ADMIN_PORT;
-use medallion_crds::pipeline::{Retention, StageState, StageStatus};
+use medallion_crds::pipeline::{Retention, RunsOn, StageState, StageStatus};
 use medallion_crds::progress::{Progress, TroubleClass};
 use medallion_crds::{Reason, Stage};
 
@@ -44,6 +44,8 @@ pub(crate) struct Figures {
     pub rows: Option<i64>,
     /// How much of what the source keeps is used.
     pub retention: Option<Retention>,
+    /// Who holds the stream.
+    pub held_by: Option<RunsOn>,
     /// The topic that is read.
     pub topic_id: Option<String>,
 }
@@ -177,6 +179,7 @@ fn remembered(stored: &[StageStatus], stage: Stage) -> Figures {
         last_commit: before.last_commit_time.as_ref().map(|time| time.0),
         rows: before.rows,
         retention: None,
+        held_by: before.held_by,
         topic_id: None,
     }
 }
@@ -211,6 +214,7 @@ fn measure(before: Figures, progress: &[&Progress], some_silent: bool, answer_co
         retention: all()
             .filter_map(|work| work.retention)
             .max_by_key(|retention| retention.used_seconds.saturating_mul(1000) / retention.of_seconds.max(1)),
+        held_by: all().find_map(|work| work.held_by).or(before.held_by),
         topic_id: all().find_map(|work| work.topic_id.clone()),
     }
 }

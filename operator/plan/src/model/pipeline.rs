@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use medallion_crds::pipeline::{
-    ConfigMapKeyRef, ContractSource, Flush, Kafka, Lake, Management, Provisioner, Redshift, SecretKeyRef,
+    ConfigMapKeyRef, ContractSource, Flush, Kafka, Lake, Management, Provisioner, Redshift, RunsOn, SecretKeyRef,
     WarehouseTable,
 };
 use medallion_crds::{Reason, Stage};
@@ -55,6 +55,8 @@ pub struct ValidatedPipeline {
     pub stages: Vec<StageWish>,
     /// The gateway's bearer tokens; `None`: everybody may post.
     pub tokens: Option<SecretKeyRef>,
+    /// Who writes Bronze.
+    pub bronze_runs_on: RunsOn,
     /// When the exporter writes.
     pub flush: Flush,
     /// More dead letters than this make the pipeline unhealthy.

@@ -30,6 +30,7 @@ pub(super) fn streaming(basis: &Basis<'_>, stage: &Streaming<'_>) -> StageStatus
         rows: figures.rows,
         ready_replicas: stage.ready_replicas,
         retention: figures.retention,
+        held_by: figures.held_by,
         ..stored(basis, stage.place.entry.stage)
     };
     said(status, stage.state, stage.obstacle.as_ref())
@@ -95,6 +96,7 @@ pub(super) fn empty(stage: Stage) -> StageStatus {
         rows: None,
         ready_replicas: None,
         retention: None,
+        held_by: None,
         last_run: None,
         last_run_time: None,
         attempts: None,

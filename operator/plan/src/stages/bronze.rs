@@ -1,4 +1,5 @@
-//! Bronze: the exporter's Deployment, one pod at a time, because the stream's positions have one writer. No network.
+//! Bronze: the exporter's Deployment, one pod at a time, because the stream's positions have one writer. It stands also where a
+//! function writes: it alone can look at log and stream, and hand the stream over. No network.
 
 use medallion_crds::launch::ExporterSettings;
 use medallion_crds::pipeline::DependencyKind;
@@ -45,6 +46,7 @@ fn children(request: &StageRequest<'_>) -> Vec<Child> {
             contract: settings.contract(),
             table: pipeline.table.clone(),
             lake: settings.lake(),
+            runs_on: pipeline.bronze_runs_on,
             flush_max_bytes: pipeline.flush.max_bytes,
             flush_max_age_seconds: pipeline.flush.max_age_seconds,
             poll_milliseconds: 500,

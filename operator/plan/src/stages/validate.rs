@@ -67,6 +67,7 @@ impl ValidatedPipeline {
             dbt_image,
             provisioner: spec.provisioner.clone(),
             tokens: spec.stages.ingest.as_ref().and_then(tokens),
+            bronze_runs_on: spec.stages.bronze.runs_on,
             flush: spec.stages.bronze.flush.clone(),
             dead_letter_budget: spec.dead_letters.max_count,
             successful_runs_history_limit: spec.successful_runs_history_limit,

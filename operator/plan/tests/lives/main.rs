@@ -9,6 +9,7 @@ mod runs;
 mod settings;
 mod status;
 mod strangers;
+mod ways;
 #[path = "../world/mod.rs"]
 mod world;
 
