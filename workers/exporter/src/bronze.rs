@@ -12,10 +12,11 @@ use medallion_lake::{Change, LakeError, NewFile, Outcome, OwnedTable, PartitionV
 use uuid::Uuid;
 use worker_kit::{ProgressHandle, WorkerError};
 
+use crate::hold;
 use crate::item::StreamRecord;
 use crate::position::{Committed, Pending};
 use crate::sequence::Sequence;
-use crate::sink::{Flushed, Sink, SinkError};
+use crate::sink::{Flushed, Seen, Sink, SinkError};
 
 /// Where a test can hold the exporter: its files are uploaded, its commit is not made.
 pub const BETWEEN_PUT_AND_COMMIT: &str = "between-put-and-commit";
@@ -38,6 +39,8 @@ pub struct BronzeSink {
     bytes: usize,
     /// Gets a beat after every round of uploads: a large commit takes long without being stuck.
     progress: Option<ProgressHandle>,
+    /// Somebody else commits: that another version of the contract goes on here is theirs to note.
+    observes: bool,
 }
 
 struct Buffer {
@@ -68,6 +71,7 @@ impl BronzeSink {
             written: Vec::new(),
             bytes: 0,
             progress: None,
+            observes: false,
         }
     }
 
@@ -75,6 +79,13 @@ impl BronzeSink {
     #[must_use]
     pub fn beating(mut self, progress: ProgressHandle) -> Self {
         self.progress = Some(progress);
+        self
+    }
+
+    /// The same sink for a process that has handed the stream over: to begin, it commits nothing.
+    #[must_use]
+    pub fn observing(mut self) -> Self {
+        self.observes = true;
         self
     }
 
@@ -119,6 +130,36 @@ impl BronzeSink {
                     found.version()
                 ),
             ))),
+        }
+    }
+
+    fn positions(&self, table: &Snapshot) -> Result<Committed, SinkError> {
+        Committed::from_positions(table.positions()).map_err(|reason| {
+            SinkError::End(WorkerError::loss_risk(
+                Reason::UnknownPosition,
+                format!(
+                    "the positions in the log of {} cannot be read: {reason}; put the log back as it was, then delete this pod",
+                    self.table.address()
+                ),
+            ))
+        })
+    }
+
+    /// Rows that were added between two versions.
+    async fn rows_since(&mut self, base: &Snapshot, found: &Snapshot) -> Result<u64, SinkError> {
+        if base.table_id() != found.table_id() || base.version() > found.version() {
+            // Whoever goes on after that has another table before it.
+            self.base = None;
+            return Err(sink_error(&LakeError::TableReplaced {
+                table: self.table.address().to_owned(),
+                version: base.version(),
+            }));
+        }
+        match self.table.changes(base.version(), found.version()).await {
+            Ok(changes) => Ok(changes.added.iter().filter_map(|(_, file)| file.rows).sum()),
+            // Nobody looked for so long that the log was cleaned meanwhile.
+            Err(LakeError::LogGone { .. }) => Ok(0),
+            Err(error) => Err(sink_error(&error)),
         }
     }
 
@@ -194,20 +235,51 @@ impl Sink for BronzeSink {
             Err(error) => return Err(sink_error(&error)),
         };
         self.goes_on_from(&base)?;
-        let base = self.note_contract(base).await?;
-        let committed = Committed::from_positions(base.positions()).map_err(|reason| {
-            SinkError::End(WorkerError::loss_risk(
-                Reason::UnknownPosition,
-                format!(
-                    "the positions in the log of {} cannot be read: {reason}; put the log back as it was, then delete this pod",
-                    self.table.address()
-                ),
-            ))
-        })?;
+        let base = if self.observes {
+            base
+        } else {
+            self.note_contract(base).await?
+        };
+        let committed = self.positions(&base)?;
         let files = base.files().await.map_err(|error| sink_error(&error))?;
         self.has_rows = !files.is_empty();
         self.base = Some(base);
         Ok(committed)
+    }
+
+    async fn look(&mut self) -> Result<Seen, SinkError> {
+        let known = self.base.clone();
+        if let Some(base) = &known
+            && self.table.is_newest(base).await.map_err(|error| sink_error(&error))?
+        {
+            let committed = self.positions(base)?;
+            return Ok(Seen { committed, news: None });
+        }
+        let found = self.table.snapshot().await.map_err(|error| sink_error(&error))?;
+        let found = found.ok_or_else(|| SinkError::Retry(hold::nobodys(self.table.address())))?;
+        let found = self.table.take(found).await.map_err(|error| sink_error(&error))?;
+        self.goes_on_from(&found)?;
+        let committed = self.positions(&found)?;
+        let rows = match &known {
+            Some(base) => self.rows_since(base, &found).await?,
+            None => 0,
+        };
+        self.has_rows |= rows > 0;
+        let version = found.version();
+        self.base = Some(found);
+        Ok(Seen {
+            committed,
+            news: (rows > 0).then_some(Flushed { version, rows }),
+        })
+    }
+
+    fn discard(&mut self) {
+        self.shards.clear();
+        self.unwritten.clear();
+        self.written.clear();
+        self.bytes = 0;
+        // What was uploaded stays where it is, and nothing that comes may be taken for it.
+        self.epoch = Uuid::new_v4();
     }
 
     fn version(&self) -> Option<u64> {
@@ -246,7 +318,10 @@ impl Sink for BronzeSink {
         let mut change = Change::append(self.written.clone()).add_columns(base.missing_columns(&self.schema));
         change.positions = pending.to_positions(&self.epoch.simple().to_string());
         change.forget = pending.to_forgotten().collect();
-        if rules_of(&base).is_none() {
+        let noted = rules_of(&base);
+        if noted.is_none_or(|rules| rules.digest() != self.contract.digest()) {
+            // Another process may have gone on by a newer version since this one looked.
+            self.goes_on_from(&base)?;
             change = change.position(CONTRACT_DOMAIN, self.contract.rules().to_position());
         }
         let rows = change.rows();

@@ -19,10 +19,8 @@ use serde_json::{Map, Value, json};
 use crate::item::StreamRecord;
 use crate::lineage::Listed;
 use crate::sequence::Sequence;
-use crate::source::{Listing, Page, SourceError, StreamSource};
+use crate::source::{Listing, PAGE_RECORDS, Page, SourceError, StreamSource};
 
-/// The most records one answer may hold.
-const PAGE_RECORDS: i32 = 1000;
 /// Who deletes items whose time to live has ended.
 const EXPIRY_PRINCIPAL: &str = "dynamodb.amazonaws.com";
 /// The word for an iterator or a sequence number that the stream cannot make sense of.
@@ -139,12 +137,13 @@ impl StreamSource for DynamoDbSource {
             .ok_or_else(|| SourceError::Unavailable("an answer without a shard iterator".to_owned()))
     }
 
-    async fn page(&self, iterator: &str) -> Result<Page, SourceError> {
+    async fn page(&self, iterator: &str, most: usize) -> Result<Page, SourceError> {
+        let most = i32::try_from(most.min(PAGE_RECORDS)).unwrap_or(i32::MAX);
         let answer = self
             .streams
             .get_records()
             .shard_iterator(iterator)
-            .limit(PAGE_RECORDS)
+            .limit(most)
             .send()
             .await
             .map_err(page_error)?;
@@ -193,7 +192,7 @@ fn page_error<R: Debug>(error: SdkError<GetRecordsError, R>) -> SourceError {
 
 /// A record without a place or a key cannot be committed in order: that is the stream's fault and not the record's, and
 /// the shard waits for a better answer.
-fn decode(record: Record) -> Result<StreamRecord, SourceError> {
+pub(crate) fn decode(record: Record) -> Result<StreamRecord, SourceError> {
     let incomplete = |what: &str| SourceError::Unavailable(format!("get records: a record without {what}"));
     let expired = record
         .user_identity

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use medallion_crds::pipeline::RunsOn;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-use worker_kit::{ProgressHandle, WorkerError};
+use worker_kit::{ErrorClass, ProgressHandle, WorkerError};
 
 use crate::clock::Clock;
 use crate::flush::FlushRule;
+use crate::hold;
 use crate::lineage::{self, Lineage, Start};
 use crate::metrics::ExporterMetrics;
 use crate::sink::{Sink, SinkError};
@@ -36,6 +38,8 @@ pub struct Engine<S: StreamSource, K: Sink> {
     pub(crate) progress: ProgressHandle,
     pub(crate) metrics: ExporterMetrics,
     pub(crate) ready: watch::Sender<bool>,
+    /// Who is to hold the stream while this process stands.
+    pub(crate) holder: RunsOn,
 }
 
 impl<S: StreamSource, K: Sink> Engine<S, K> {
@@ -57,7 +61,15 @@ impl<S: StreamSource, K: Sink> Engine<S, K> {
             progress,
             metrics,
             ready,
+            holder: RunsOn::Cluster,
         }
+    }
+
+    /// The same engine for a stream that a function reads: it hands the stream over, and from then on only looks.
+    #[must_use]
+    pub fn observing(mut self) -> Self {
+        self.holder = RunsOn::Lambda;
+        self
     }
 
     /// Reads the log and the first listing, for as long as it takes. `None`: asked to stop meanwhile.
@@ -102,8 +114,10 @@ impl<S: StreamSource, K: Sink> Engine<S, K> {
         let version = self.sink.version().and_then(|version| i64::try_from(version).ok());
         // Nobody reads before all is known, and the stream forgets meanwhile.
         let as_of = committed.stream.as_ref().and_then(|stream| stream.as_of);
+        let held_by = committed.stream.as_ref().map(|stream| stream.holder);
         self.progress.update(|work| {
             work.position = version;
+            work.held_by = held_by;
             work.retention = as_of.map(|as_of| lineage::used(as_of, now));
         });
         let listing = self
@@ -115,6 +129,10 @@ impl<S: StreamSource, K: Sink> Engine<S, K> {
         let starts = lineage
             .list(&listing.arn, &listing.shards, now)
             .map_err(|risk| SinkError::End(loss(&risk)))?;
+        lineage.hold(self.holder);
+        if lineage.takes_over() {
+            self.take_over(&mut lineage, held_by).await?;
+        }
         tracing::info!(
             arn = listing.arn,
             shards = listing.shards.len(),
@@ -123,5 +141,26 @@ impl<S: StreamSource, K: Sink> Engine<S, K> {
             "reading the stream"
         );
         Ok((lineage, starts))
+    }
+
+    /// Names the new holder in the log, in a commit of its own: whoever held the stream before commits no more from here on.
+    async fn take_over(&mut self, lineage: &mut Lineage, from: Option<RunsOn>) -> Result<(), SinkError> {
+        let pending = lineage.pending();
+        let flushed = self.sink.commit(&pending).await.map_err(|error| match error {
+            SinkError::End(error) if error.class == ErrorClass::Fenced => {
+                SinkError::Retry(hold::contested(self.holder))
+            }
+            other => other,
+        })?;
+        lineage.committed(pending);
+        let holder = self.holder;
+        self.progress.update(|work| work.held_by = Some(holder));
+        tracing::info!(
+            from = from.map_or("nobody", RunsOn::as_str),
+            to = holder.as_str(),
+            version = flushed.version,
+            "stream handed over"
+        );
+        Ok(())
     }
 }

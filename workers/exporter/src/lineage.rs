@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::{SignedDuration, Timestamp};
 use medallion_crds::Reason;
-use medallion_crds::pipeline::Retention;
+use medallion_crds::pipeline::{Retention, RunsOn};
 
 use crate::position::{Committed, Pending, Position, StreamPosition};
 use crate::sequence::Sequence;
@@ -28,6 +28,10 @@ const STARTED_TOGETHER: SignedDuration = SignedDuration::from_hours(1);
 const STRANGE_FOR: SignedDuration = SignedDuration::from_mins(1);
 /// A shard that no listing has named for so long is dropped. Forgotten too early it would be read twice.
 const DROPPED_AFTER: SignedDuration = SignedDuration::from_hours(1);
+/// What was read to its end so long ago and is not listed has no records any more, whatever later listings say.
+const SURELY_DROPPED: SignedDuration = SignedDuration::from_hours(25);
+/// A shard of which nobody has said anything for so long is to be looked at.
+const QUIET_FOR: SignedDuration = SignedDuration::from_hours(1);
 
 /// A shard as the stream lists it.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -124,6 +128,8 @@ pub struct Lineage {
     fresh: bool,
     /// What was written before this time is taken as far as the stream has it: nobody has promised to read it.
     since: Option<Timestamp>,
+    /// Who is to hold the stream.
+    holder: RunsOn,
     shards: BTreeMap<String, Shard>,
     committed: Committed,
     /// Shards of the newest listing, and when that was.
@@ -155,7 +161,7 @@ impl Lineage {
                 id.clone(),
                 Shard {
                     position: position.clone(),
-                    read_until: as_of,
+                    read_until: as_of.max(committed.read_until.get(id).copied()),
                     ..Shard::default()
                 },
             )
@@ -164,6 +170,11 @@ impl Lineage {
             arn: arn.to_owned(),
             fresh: committed.stream.is_none(),
             since,
+            holder: committed
+                .stream
+                .as_ref()
+                .map(|stream| stream.holder)
+                .unwrap_or_default(),
             shards: shards.collect(),
             committed,
             listed: BTreeSet::new(),
@@ -175,6 +186,18 @@ impl Lineage {
     /// The stream.
     pub fn arn(&self) -> &str {
         &self.arn
+    }
+
+    /// Says who holds the stream from the next commit on.
+    pub fn hold(&mut self, holder: RunsOn) {
+        self.holder = holder;
+    }
+
+    /// Whether the hold must be committed before anything else: the log names another holder, or none while a function
+    /// waits to be named.
+    pub fn takes_over(&self) -> bool {
+        let named = self.committed.stream.as_ref().map(|stream| stream.holder);
+        named.unwrap_or_default() != self.holder
     }
 
     /// Takes a listing in, and gives the shards that may be read from now on.
@@ -315,6 +338,55 @@ impl Lineage {
         self.startable(now)
     }
 
+    /// Where a shard stands, if it is known.
+    pub fn position(&self, shard: &str) -> Option<&Position> {
+        self.shards.get(shard).map(|shard| &shard.position)
+    }
+
+    /// The oldest of a shard's ancestors that has not been read to its end: before it nothing may be read.
+    pub fn open_ancestor(&self, shard: &str) -> Option<String> {
+        let mut oldest = None;
+        let mut shard = shard;
+        while let Some(parent) = self.open_parent(shard) {
+            oldest = Some(parent);
+            shard = parent;
+        }
+        oldest.map(str::to_owned)
+    }
+
+    fn open_parent(&self, shard: &str) -> Option<&str> {
+        let parent = self.shards.get(shard)?.parent.as_deref()?;
+        let is_open = self.shards.get(parent).is_some_and(|parent| !parent.position.closed);
+        is_open.then_some(parent)
+    }
+
+    /// A shard that was asked at this time had nothing, however often it was asked.
+    pub fn at_tip(&mut self, shard: &str, asked_at: Timestamp) {
+        if let Some(shard) = self.shards.get_mut(shard) {
+            shard.read_until = shard.read_until.max(Some(asked_at - EMPTY_UNTIL_TIP));
+        }
+    }
+
+    /// Shards of which nobody has said for an hour how far they have been read: they may be quiet, or nobody reads them.
+    pub fn quiet(&self, now: Timestamp) -> Vec<String> {
+        let is_quiet = |shard: &Shard| {
+            let read_until = shard.read_until.max(self.since);
+            read_until.is_none_or(|time| now.duration_since(time) >= QUIET_FOR)
+        };
+        self.active()
+            .filter(|(_, shard)| is_quiet(shard))
+            .map(|(id, _)| id.clone())
+            .collect()
+    }
+
+    /// Shards that may have something unread. One that waits for its parent has nothing older than that.
+    fn active(&self) -> impl Iterator<Item = (&String, &Shard)> {
+        self.shards.iter().filter(move |(id, shard)| {
+            let waits = !shard.started && shard.position.sequence.is_none() && self.open_parent(id).is_some();
+            !shard.position.closed && !waits
+        })
+    }
+
     /// Whether a shard has been begun and not been read to its end.
     pub fn is_being_read(&self, shard: &str) -> bool {
         let shard = self.shards.get(shard);
@@ -369,15 +441,7 @@ impl Lineage {
     /// Everything written before this time has been taken in.
     pub fn as_of(&self) -> Option<Timestamp> {
         let before = self.committed.stream.as_ref().and_then(|stream| stream.as_of);
-        let mut active = self
-            .shards
-            .values()
-            .filter(|shard| shard.started && !shard.position.closed)
-            .peekable();
-        if active.peek().is_none() {
-            return before;
-        }
-        let now = active.map(|shard| shard.read_until).min().flatten();
+        let now = self.active().map(|(_, shard)| shard.read_until).min().flatten();
         before.max(now)
     }
 
@@ -388,35 +452,44 @@ impl Lineage {
 
     /// Positions that the log does not have yet.
     pub fn pending(&self) -> Pending {
-        let shards = self
-            .shards
-            .iter()
-            .filter(|(id, shard)| self.committed.shards.get(*id) != Some(&shard.position));
         Pending {
-            shards: shards.map(|(id, shard)| (id.clone(), shard.position.clone())).collect(),
+            shards: self
+                .moved()
+                .map(|(id, shard)| (id.clone(), shard.position.clone()))
+                .collect(),
+            read_until: self
+                .moved()
+                .filter_map(|(id, shard)| Some((id.clone(), shard.read_until?)))
+                .collect(),
             forget: self.forgettable(),
             stream: StreamPosition {
                 arn: self.arn.clone(),
                 as_of: self.as_of(),
                 since: self.since,
+                holder: self.holder,
             },
         }
     }
 
     /// Whether a position differs from the log's.
     pub fn has_pending(&self) -> bool {
-        self.shards
-            .iter()
-            .any(|(id, shard)| self.committed.shards.get(id) != Some(&shard.position))
-            || !self.forgettable().is_empty()
+        self.moved().next().is_some() || !self.forgettable().is_empty()
+    }
+
+    fn moved(&self) -> impl Iterator<Item = (&String, &Shard)> {
+        let is_moved = move |(id, shard): &(&String, &Shard)| self.committed.shards.get(*id) != Some(&shard.position);
+        self.shards.iter().filter(is_moved)
     }
 
     fn forgettable(&self) -> BTreeSet<String> {
         let dropped = |id: &String| {
-            let since = self.shards.get(id).and_then(|shard| shard.unlisted_since);
-            since
-                .zip(self.listed_at)
-                .is_some_and(|(since, now)| now.duration_since(since) >= DROPPED_AFTER)
+            let Some((shard, now)) = self.shards.get(id).zip(self.listed_at) else {
+                return false;
+            };
+            let is_older = |time: Timestamp, than: SignedDuration| now.duration_since(time) >= than;
+            shard.unlisted_since.is_some_and(|since| {
+                is_older(since, DROPPED_AFTER) || shard.read_until.is_some_and(|read| is_older(read, SURELY_DROPPED))
+            })
         };
         let awaited: BTreeSet<&String> = self
             .shards
@@ -436,13 +509,20 @@ impl Lineage {
             .collect()
     }
 
+    /// Somebody else has committed, and the log says this now.
+    pub fn log_says(&mut self, committed: Committed) {
+        self.committed = committed;
+    }
+
     /// The log has these positions now.
     pub fn committed(&mut self, pending: Pending) {
         for shard in &pending.forget {
             self.shards.remove(shard);
             self.committed.shards.remove(shard);
+            self.committed.read_until.remove(shard);
         }
         self.committed.shards.extend(pending.shards);
+        self.committed.read_until.extend(pending.read_until);
         self.committed.stream = Some(pending.stream);
     }
 }

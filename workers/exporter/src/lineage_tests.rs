@@ -45,11 +45,13 @@ fn committed(as_of: i64, shards: &[(&str, Position)]) -> Committed {
             arn: "arn:1".to_owned(),
             as_of: Some(at(as_of)),
             since: None,
+            holder: RunsOn::Cluster,
         }),
         shards: shards
             .iter()
             .map(|(id, position)| ((*id).to_owned(), position.clone()))
             .collect(),
+        ..Committed::default()
     }
 }
 
@@ -326,6 +328,7 @@ fn a_day_without_a_reader_is_a_risk_from_the_first_commit_on() {
     let log = Committed {
         stream: Some(pending.stream.clone()),
         shards: pending.shards.clone(),
+        read_until: pending.read_until.clone(),
     };
     lineage.committed(pending);
     assert!(Lineage::resume("arn:1", log.clone(), at(22 * HOUR)).is_ok());
@@ -349,6 +352,7 @@ fn what_was_written_long_before_the_first_reader_is_taken_as_far_as_it_is_there(
     let log = Committed {
         stream: Some(pending.stream.clone()),
         shards: pending.shards.clone(),
+        read_until: pending.read_until.clone(),
     };
     lineage.committed(pending);
     assert_eq!(
@@ -400,4 +404,79 @@ fn a_closed_shard_without_children_is_asked_for_again_soon() {
         .list("arn:1", &listed(&[("a", None), ("b", Some("a"))]), at(2))
         .expect("no risk");
     assert!(!lineage.awaits_listing());
+}
+
+#[test]
+fn the_hold_is_committed_before_anything_else_where_the_log_names_another() {
+    let mut lineage = fresh();
+    lineage.hold(RunsOn::Cluster);
+    assert!(!lineage.takes_over(), "a pod's first rows name it");
+    lineage.hold(RunsOn::Lambda);
+    assert!(lineage.takes_over(), "a function waits until it is named");
+    let pending = lineage.pending();
+    assert_eq!(pending.stream.holder, RunsOn::Lambda);
+    lineage.committed(pending);
+    assert!(!lineage.takes_over());
+    lineage.hold(RunsOn::Cluster);
+    assert!(lineage.takes_over());
+}
+
+#[test]
+fn of_a_shards_ancestors_the_oldest_that_is_open_comes_first() {
+    let log = committed(0, &[("a", position(Some(1), false))]);
+    let mut lineage = Lineage::resume("arn:1", log, at(60)).expect("no risk");
+    let shards = listed(&[("a", None), ("b", Some("a")), ("c", Some("b"))]);
+    lineage.list("arn:1", &shards, at(60)).expect("no risk");
+    assert_eq!(lineage.open_ancestor("c").as_deref(), Some("a"));
+    lineage.close("a", at(61)).expect("no risk");
+    assert_eq!(lineage.open_ancestor("c").as_deref(), Some("b"));
+    lineage.close("b", at(62)).expect("no risk");
+    assert_eq!(lineage.open_ancestor("c"), None);
+    assert!(lineage.is_being_read("c"));
+    assert_eq!(lineage.open_ancestor("unknown"), None);
+}
+
+#[test]
+fn a_process_that_reads_single_shards_says_of_the_others_what_the_log_says() {
+    let mut log = committed(0, &[("a", position(Some(1), false)), ("b", position(Some(1), false))]);
+    log.read_until.insert("b".to_owned(), at(HOUR));
+    let mut lineage = Lineage::resume("arn:1", log, at(2 * HOUR)).expect("no risk");
+    assert_eq!(lineage.as_of(), Some(at(0)), "of a nothing later is known");
+    assert_eq!(lineage.quiet(at(2 * HOUR)), ["a", "b"]);
+    lineage.advance("a", &sequence(2), at(2 * HOUR));
+    assert_eq!(lineage.as_of(), Some(at(HOUR)));
+    let pending = lineage.pending();
+    assert_eq!(
+        (pending.read_until.get("a"), pending.read_until.get("b")),
+        (Some(&at(2 * HOUR)), None),
+        "only of what the commit moves"
+    );
+    lineage.at_tip("b", at(2 * HOUR));
+    assert_eq!(
+        lineage.as_of(),
+        Some(at(2 * HOUR - 300)),
+        "b may have had something since"
+    );
+    assert!(lineage.quiet(at(2 * HOUR)).is_empty());
+}
+
+#[test]
+fn a_process_that_lists_once_forgets_what_is_surely_gone() {
+    let mut log = committed(0, &[("a", position(Some(5), true)), ("b", position(Some(9), false))]);
+    let listing = listed(&[("b", Some("a"))]);
+    if let Some(stream) = &mut log.stream {
+        stream.as_of = None;
+    }
+    log.read_until.insert("a".to_owned(), at(0));
+    log.read_until.insert("b".to_owned(), at(24 * HOUR));
+    let forgotten = |now: i64| {
+        let mut lineage = Lineage::resume("arn:1", log.clone(), at(now)).expect("no risk");
+        lineage.list("arn:1", &listing, at(now)).expect("no risk");
+        lineage.pending().forget
+    };
+    assert!(
+        forgotten(24 * HOUR).is_empty(),
+        "a listing may be wrong about what is not that old"
+    );
+    assert_eq!(forgotten(25 * HOUR), BTreeSet::from(["a".to_owned()]));
 }

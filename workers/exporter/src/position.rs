@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
+use medallion_crds::pipeline::RunsOn;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -34,6 +35,10 @@ pub struct StreamPosition {
     /// From this time on nothing may be missing: when the stream was read for the first time, or somewhat earlier.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
+    /// Who alone may commit. Every commit carries it, so nobody commits over a change of it. What was committed before
+    /// there were functions is the cluster's.
+    #[serde(default)]
+    pub holder: RunsOn,
 }
 
 /// What the log says about progress.
@@ -43,6 +48,8 @@ pub struct Committed {
     pub stream: Option<StreamPosition>,
     /// The shards.
     pub shards: BTreeMap<String, Position>,
+    /// Up to when single shards are committed, where that is known to be later than what the stream's position says.
+    pub read_until: BTreeMap<String, Timestamp>,
 }
 
 /// What the next commit says about positions.
@@ -50,6 +57,8 @@ pub struct Committed {
 pub struct Pending {
     /// Shards whose position differs from the log's.
     pub shards: BTreeMap<String, Position>,
+    /// Of those shards: everything that was written to them before this time is committed then.
+    pub read_until: BTreeMap<String, Timestamp>,
     /// Shards whose position is needed no more.
     pub forget: BTreeSet<String>,
     /// The stream.
@@ -62,6 +71,8 @@ struct ShardPosition {
     stream_arn: String,
     sequence: Option<String>,
     closed: bool,
+    #[serde(default)]
+    as_of: Option<Timestamp>,
 }
 
 impl Committed {
@@ -79,6 +90,9 @@ impl Committed {
                     closed: found.closed,
                 };
                 committed.shards.insert(shard.to_owned(), position);
+                if let Some(as_of) = found.as_of {
+                    committed.read_until.insert(shard.to_owned(), as_of);
+                }
             }
         }
         if committed.stream.is_none() && !committed.shards.is_empty() {
@@ -97,10 +111,13 @@ impl Pending {
         let arn = &self.stream.arn;
         let shards = self.shards.iter().map(|(shard, position)| {
             let sequence = position.sequence.as_ref().map(Sequence::as_str);
-            let value = json!({"streamArn": arn, "sequence": sequence, "closed": position.closed});
+            let mut value = json!({"streamArn": arn, "sequence": sequence, "closed": position.closed});
+            if let Some(as_of) = self.read_until.get(shard) {
+                value["asOf"] = json!(as_of);
+            }
             (format!("{SHARD_PREFIX}{shard}"), value)
         });
-        let mut stream = json!({"arn": arn, "writer": writer});
+        let mut stream = json!({"arn": arn, "writer": writer, "holder": self.stream.holder});
         if let Some(as_of) = self.stream.as_of {
             stream["asOf"] = json!(as_of);
         }
@@ -139,8 +156,10 @@ mod tests {
                     },
                 ),
             ]),
+            read_until: BTreeMap::from([("shardId-2".to_owned(), "2026-03-01T10:05:00Z".parse().expect("time"))]),
             forget: BTreeSet::from(["shardId-0".to_owned()]),
             stream: StreamPosition {
+                holder: RunsOn::Lambda,
                 arn: "arn:1".to_owned(),
                 as_of: Some("2026-03-01T10:00:00Z".parse().expect("time")),
                 since: Some("2026-03-01T08:00:00Z".parse().expect("time")),
@@ -153,13 +172,24 @@ mod tests {
         );
         let read = Committed::from_positions(&written).expect("readable");
         assert_eq!(
-            (read.stream, read.shards),
-            (Some(pending.stream.clone()), pending.shards.clone())
+            (read.stream, read.shards, read.read_until),
+            (
+                Some(pending.stream.clone()),
+                pending.shards.clone(),
+                pending.read_until.clone()
+            )
         );
         assert_eq!(
             pending.to_forgotten().collect::<Vec<_>>(),
             ["medallion.shard.shardId-0"]
         );
+    }
+
+    #[test]
+    fn a_log_from_before_there_were_functions_is_held_by_the_cluster() {
+        let old = BTreeMap::from([(STREAM_DOMAIN.to_owned(), json!({"arn": "arn:1", "writer": "one"}))]);
+        let read = Committed::from_positions(&old).expect("readable");
+        assert_eq!(read.stream.map(|stream| stream.holder), Some(RunsOn::Cluster));
     }
 
     #[test]

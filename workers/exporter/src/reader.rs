@@ -9,7 +9,7 @@ use crate::clock::Clock;
 use crate::lineage::Start;
 use crate::message::{Event, Message};
 use crate::sequence::Sequence;
-use crate::source::{Page, SourceError, StreamSource};
+use crate::source::{PAGE_RECORDS, Page, SourceError, StreamSource};
 
 const LONGEST_EMPTY_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_TROUBLE_PAUSE: Duration = Duration::from_secs(10);
@@ -133,7 +133,7 @@ impl<S: StreamSource> Reader<S> {
             let Shared { source, arn, .. } = self.shared.as_ref();
             source.iterator(arn, &self.shard, self.position()).await?
         };
-        let page = self.shared.source.page(&iterator).await;
+        let page = self.shared.source.page(&iterator, PAGE_RECORDS).await;
         if matches!(page, Err(SourceError::Unavailable(_))) {
             // The same place again: a new iterator costs a request.
             self.iterator = Some(iterator);

@@ -7,6 +7,7 @@ use medallion_contract::Contract;
 use medallion_crds::Reason;
 use medallion_crds::launch::ExporterSettings;
 use medallion_crds::launch::report::Report;
+use medallion_crds::pipeline::RunsOn;
 use medallion_lake::{Claim, LakeStore};
 use worker_kit::{Context, WorkerError};
 
@@ -16,7 +17,7 @@ use crate::engine::Engine;
 use crate::metrics::ExporterMetrics;
 use crate::settings::engine_settings;
 
-/// Exports until it is asked to stop.
+/// Exports until it is asked to stop; or, where a function does, hands the stream over to it and observes.
 pub async fn run(context: Context<ExporterSettings>) -> Result<Option<Report>, WorkerError> {
     let settings = &context.settings.worker;
     let engine_settings = engine_settings(settings)?;
@@ -31,15 +32,24 @@ pub async fn run(context: Context<ExporterSettings>) -> Result<Option<Report>, W
         context.settings.adopt.clone(),
     );
     let table = table.claimed(&claim);
+    let sink = BronzeSink::new(table.clone(), contract).beating(context.progress.clone());
+    let sink = match settings.runs_on {
+        RunsOn::Cluster => sink,
+        RunsOn::Lambda => sink.observing(),
+    };
     let engine = Engine::new(
         DynamoDbSource::new(&configuration, &settings.table),
-        BronzeSink::new(table.clone(), contract).beating(context.progress.clone()),
+        sink,
         engine_settings,
         Arc::new(Timestamp::now),
         context.progress.clone(),
         ExporterMetrics::register(&context.metrics),
         context.ready.clone(),
     );
+    let engine = match settings.runs_on {
+        RunsOn::Cluster => engine,
+        RunsOn::Lambda => engine.observing(),
+    };
     let ended = engine.run(&context.shutdown).await;
     table.settle().await;
     ended.map(|()| None)

@@ -37,6 +37,7 @@ pub(crate) fn engine_settings(settings: &ExporterSettings) -> Result<EngineSetti
 #[cfg(test)]
 mod tests {
     use medallion_crds::launch::{ContractSettings, ContractVersionSettings, LakeSettings};
+    use medallion_crds::pipeline::RunsOn;
     use rstest::rstest;
 
     use super::*;
@@ -60,6 +61,7 @@ mod tests {
                 silver: "s3://silver".to_owned(),
                 gold: "s3://gold".to_owned(),
             },
+            runs_on: RunsOn::Cluster,
             flush_max_bytes: 1024,
             flush_max_age_seconds: 5,
             poll_milliseconds: 250,

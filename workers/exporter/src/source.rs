@@ -6,6 +6,9 @@ use crate::item::StreamRecord;
 use crate::lineage::Listed;
 use crate::sequence::Sequence;
 
+/// The most records that one answer may hold.
+pub const PAGE_RECORDS: usize = 1000;
+
 /// The stream that the table has now, and its shards.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Listing {
@@ -59,6 +62,6 @@ pub trait StreamSource: Send + Sync + 'static {
         after: Option<&Sequence>,
     ) -> impl Future<Output = Result<String, SourceError>> + Send;
 
-    /// The next records.
-    fn page(&self, iterator: &str) -> impl Future<Output = Result<Page, SourceError>> + Send;
+    /// The next records, so many at most.
+    fn page(&self, iterator: &str, most: usize) -> impl Future<Output = Result<Page, SourceError>> + Send;
 }

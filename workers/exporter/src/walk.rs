@@ -12,12 +12,14 @@ use tokio_util::sync::CancellationToken;
 use worker_kit::WorkerError;
 
 use crate::engine::{Engine, LONGEST_RETRY};
+use crate::hold;
 use crate::lineage::{self, Lineage, Start};
 use crate::message::{Event, Message};
 use crate::reader::{self, Shared};
-use crate::sink::{Sink, SinkError};
+use crate::sink::{Flushed, Sink, SinkError};
 use crate::source::{Listing, SourceError, StreamSource};
 use crate::trouble::{loss, switched_off, task_failed, unreadable};
+use crate::watch::Watch;
 
 /// Pages in memory that are not taken in yet: each is at most one answer of the stream, 1 MB.
 const PAGES: usize = 16;
@@ -28,6 +30,10 @@ const LISTING_SOON: SignedDuration = SignedDuration::from_secs(1);
 const HEARTBEAT: SignedDuration = SignedDuration::from_hours(1);
 /// What is buffered at SIGTERM is committed if that takes no longer; else it is read again.
 const LAST_COMMIT: Duration = Duration::from_secs(20);
+/// How often the log is asked for what somebody else has committed.
+const LOOK_EVERY: SignedDuration = SignedDuration::from_secs(2);
+/// Where a trouble of the log stands, beside those of shards.
+const LOG: &str = "log";
 /// Where a trouble of the listing stands, beside those of shards.
 const LISTING: &str = "listing";
 
@@ -47,6 +53,7 @@ impl<S: StreamSource, K: Sink> Engine<S, K> {
             messages,
         });
         let now = (self.clock)();
+        let watch = (!self.holder.is_cluster()).then(Watch::default);
         let mut walk = Walk {
             engine: self,
             lineage,
@@ -60,6 +67,8 @@ impl<S: StreamSource, K: Sink> Engine<S, K> {
             waiting_since: None,
             oldest: None,
             waiting_rows: 0,
+            watch,
+            next_look: now,
         };
         walk.start(starts)?;
         walk.engine.ready.send_replace(true);
@@ -86,6 +95,9 @@ struct Walk<S: StreamSource, K: Sink> {
     /// When the oldest change that waits was made.
     oldest: Option<Timestamp>,
     waiting_rows: i64,
+    /// What somebody else is to commit, where this process only looks.
+    watch: Option<Watch>,
+    next_look: Timestamp,
 }
 
 impl<S: StreamSource, K: Sink> Walk<S, K> {
@@ -100,12 +112,14 @@ impl<S: StreamSource, K: Sink> Walk<S, K> {
             let pause = self.until_next_step();
             tokio::select! {
                 () = shutdown.cancelled() => break,
-                Some(message) = messages.recv() => self.receive(message)?,
+                Some(message) = messages.recv(), if !self.is_full() => self.receive(message)?,
                 Some(listing) = self.listings.join_next() => self.listed(listing)?,
                 () = tokio::time::sleep(pause) => {}
             }
             self.list();
-            if self.is_commit_due() {
+            if self.watch.is_some() {
+                self.look().await?;
+            } else if self.is_commit_due() {
                 self.commit(shutdown).await?;
             }
         }
@@ -179,6 +193,10 @@ impl<S: StreamSource, K: Sink> Walk<S, K> {
             metrics.expired.inc();
             return;
         }
+        if let Some(watch) = &mut self.watch {
+            watch.take(shard, &record.sequence, record.changed_at);
+            return;
+        }
         self.engine.sink.append(shard, record);
         self.waiting_rows += 1;
         if self.oldest.is_none_or(|oldest| record.changed_at < oldest) {
@@ -188,7 +206,12 @@ impl<S: StreamSource, K: Sink> Walk<S, K> {
 
     /// Keeps what `/progress` says about waiting input true.
     fn note_positions(&mut self) {
-        if self.waiting_since.is_none() && (self.waiting_rows > 0 || self.lineage.has_pending()) {
+        let (rows, oldest) = match &self.watch {
+            Some(watch) => (watch.lag(), watch.oldest()),
+            None => (Some(self.waiting_rows), self.oldest),
+        };
+        if self.watch.is_none() && self.waiting_since.is_none() && (self.waiting_rows > 0 || self.lineage.has_pending())
+        {
             self.waiting_since = Some(self.now());
         }
         self.engine
@@ -196,8 +219,7 @@ impl<S: StreamSource, K: Sink> Walk<S, K> {
             .buffered_bytes
             .set(i64::try_from(self.engine.sink.bytes()).unwrap_or(i64::MAX));
         self.note_retention();
-        let lag = self.unanswered.is_empty().then_some(self.waiting_rows);
-        let oldest = self.oldest;
+        let lag = rows.filter(|_| self.unanswered.is_empty());
         self.engine.progress.update(|work| {
             work.lag = lag;
             work.oldest_pending_time = oldest;
@@ -206,8 +228,13 @@ impl<S: StreamSource, K: Sink> Walk<S, K> {
 
     /// Keeps what `/progress` says about the stream's memory true, at the latest every time the stream is listed.
     fn note_retention(&self) {
-        // What was taken in but is not committed is read again after a crash.
-        let oldest = [self.lineage.as_of(), self.oldest].into_iter().flatten().min();
+        let oldest = match &self.watch {
+            // By what the log says, whoever commits is held to the stream's memory.
+            Some(watch) => [self.lineage.committed_as_of(), watch.oldest()],
+            // What was taken in but is not committed is read again after a crash.
+            None => [self.lineage.as_of(), self.oldest],
+        };
+        let oldest = oldest.into_iter().flatten().min();
         let retention = oldest.map(|oldest| lineage::used(oldest, self.now()));
         self.engine.progress.update(|work| work.retention = retention);
     }
@@ -230,8 +257,9 @@ impl<S: StreamSource, K: Sink> Walk<S, K> {
                     .map_err(|risk| loss(&risk))?;
                 self.start(starts)?;
                 // The listing has answered, and has closed shards that did not. That it is off still is no news.
-                self.troubles
-                    .retain(|who, _| (who == LISTING && listing.disabled) || self.lineage.is_being_read(who));
+                self.troubles.retain(|who, _| {
+                    who == LOG || (who == LISTING && listing.disabled) || self.lineage.is_being_read(who)
+                });
                 let soon = self.lineage.awaits_listing() && !listing.disabled;
                 self.next_listing = now + if soon { LISTING_SOON } else { LISTING_EVERY };
                 if listing.disabled {
@@ -268,6 +296,57 @@ impl<S: StreamSource, K: Sink> Walk<S, K> {
             .shards
             .set(i64::try_from(self.readers.len()).unwrap_or(i64::MAX));
         Ok(())
+    }
+
+    /// More waits for somebody else's commits than is remembered: the stream is not read further until some of it is done.
+    fn is_full(&self) -> bool {
+        self.watch.as_ref().is_some_and(Watch::is_full)
+    }
+
+    /// Looks, when it is time, how far somebody else has committed.
+    async fn look(&mut self) -> Result<(), WorkerError> {
+        let now = self.now();
+        if now < self.next_look {
+            return Ok(());
+        }
+        self.next_look = now + LOOK_EVERY;
+        let seen = match self.engine.sink.look().await {
+            Ok(seen) => seen,
+            Err(SinkError::End(error)) => return Err(error),
+            Err(SinkError::Retry(error)) => {
+                self.note_retention();
+                self.trouble(LOG, error);
+                return Ok(());
+            }
+        };
+        self.healed(LOG);
+        let holder = seen.committed.stream.as_ref().map(|stream| stream.holder);
+        if holder != Some(self.engine.holder) {
+            return Err(hold::taken_back(holder));
+        }
+        if let Some(watch) = &mut self.watch {
+            watch.log_says(&seen.committed);
+        }
+        self.lineage.log_says(seen.committed);
+        if let Some(news) = seen.news {
+            tracing::debug!(version = news.version, rows = news.rows, "somebody has committed");
+            self.note_commit(news, now);
+        }
+        self.note_positions();
+        Ok(())
+    }
+
+    /// A commit of positions alone is no news for Silver.
+    fn note_commit(&self, flushed: Flushed, now: Timestamp) {
+        let holder = self.engine.holder;
+        self.engine.progress.update(|work| {
+            work.held_by = Some(holder);
+            if flushed.rows > 0 {
+                work.position = i64::try_from(flushed.version).ok();
+                work.last_commit_time = Some(now);
+                work.rows = i64::try_from(flushed.rows).ok();
+            }
+        });
     }
 
     fn is_commit_due(&self) -> bool {
@@ -316,14 +395,7 @@ impl<S: StreamSource, K: Sink> Walk<S, K> {
         self.engine.metrics.rows.inc_by(flushed.rows);
         self.engine.metrics.commit_seconds.set(began.elapsed().as_secs_f64());
         tracing::info!(version = flushed.version, rows = flushed.rows, "committed");
-        self.engine.progress.update(|work| {
-            // A commit of positions alone is no news for Silver.
-            if flushed.rows > 0 {
-                work.position = i64::try_from(flushed.version).ok();
-                work.last_commit_time = Some(now);
-                work.rows = i64::try_from(flushed.rows).ok();
-            }
-        });
+        self.note_commit(flushed, now);
         self.report_troubles();
         self.note_positions();
         Ok(())
@@ -369,7 +441,8 @@ impl<S: StreamSource, K: Sink> Walk<S, K> {
             LISTING_EVERY
         };
         let flush = self.engine.settings.flush.remaining(self.waiting_since, now);
-        let wait = flush.map_or(listing, |flush| flush.min(listing));
+        let look = self.watch.is_some().then(|| self.next_look.duration_since(now));
+        let wait = [flush, look].into_iter().flatten().fold(listing, SignedDuration::min);
         // A step too early costs nothing; a duration below zero would be refused.
         Duration::try_from(wait).unwrap_or_default()
     }

@@ -7,6 +7,7 @@ use exporter::{BronzeSink, Committed, Pending, Position, Sequence, Sink, SinkErr
 use jiff::Timestamp;
 use medallion_contract::{ChangeKind, Contract, Pointers};
 use medallion_crds::Reason;
+use medallion_crds::pipeline::RunsOn;
 use medallion_lake::{Claim, LakeStore, OwnedTable, Table};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use worker_kit::{ErrorClass, WorkerError};
@@ -82,11 +83,13 @@ fn pending(shard: &str, number: u64) -> Pending {
     let as_of: Timestamp = "2026-03-01T00:00:00Z".parse().expect("time");
     Pending {
         shards: BTreeMap::from([(shard.to_owned(), position)]),
+        read_until: BTreeMap::new(),
         forget: BTreeSet::new(),
         stream: StreamPosition {
             arn: "arn:1".to_owned(),
             as_of: Some(as_of),
             since: None,
+            holder: RunsOn::Cluster,
         },
     }
 }

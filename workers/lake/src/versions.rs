@@ -2,6 +2,7 @@
 
 use delta_kernel::Snapshot as KernelSnapshot;
 use futures::StreamExt;
+use object_store::ObjectStoreExt;
 
 use crate::error::LakeError;
 use crate::snapshot::Snapshot;
@@ -23,6 +24,19 @@ impl Table {
         self.snapshot()
             .await?
             .ok_or_else(|| LakeError::NoTable(self.address().to_owned()))
+    }
+
+    /// Whether no commit has been made behind a version. One request; nothing is read of a log that has not moved.
+    pub async fn is_newest(&self, snapshot: &Snapshot) -> Result<bool, LakeError> {
+        let next = self.log_entry(snapshot.version() + 1);
+        match self.objects().head(&next).await {
+            Ok(_) => Ok(false),
+            Err(object_store::Error::NotFound { .. }) => Ok(true),
+            Err(source) => Err(LakeError::Store {
+                what: format!("head {next}"),
+                source,
+            }),
+        }
     }
 
     /// A version of the past.

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use exporter::{Committed, Flushed, Pending, Sink, SinkError, StreamRecord};
+use exporter::{Committed, Flushed, Pending, Seen, Sink, SinkError, StreamRecord};
 use medallion_crds::Reason;
 use tokio::sync::Notify;
 use worker_kit::WorkerError;
@@ -52,6 +52,8 @@ pub struct LogSink {
     unreliable: bool,
     base: u64,
     rows: Vec<Row>,
+    /// Rows of the log that this process knows.
+    known: usize,
 }
 
 impl LogSink {
@@ -62,6 +64,7 @@ impl LogSink {
             unreliable,
             base: 0,
             rows: Vec::new(),
+            known: 0,
         }
     }
 }
@@ -71,7 +74,27 @@ impl Sink for LogSink {
         self.death.step().await;
         let state = self.log.state.lock().expect("lock");
         self.base = state.version;
+        self.known = state.rows.len();
         Ok(state.committed.clone())
+    }
+
+    async fn look(&mut self) -> Result<Seen, SinkError> {
+        self.death.step().await;
+        let state = self.log.state.lock().expect("lock");
+        let rows = state.rows.len() - self.known;
+        (self.base, self.known) = (state.version, state.rows.len());
+        let news = Flushed {
+            version: state.version,
+            rows: rows as u64,
+        };
+        Ok(Seen {
+            committed: state.committed.clone(),
+            news: (rows > 0).then_some(news),
+        })
+    }
+
+    fn discard(&mut self) {
+        self.rows.clear();
     }
 
     fn version(&self) -> Option<u64> {
@@ -130,10 +153,11 @@ impl Sink for LogSink {
                     .rows
                     .extend(self.rows.iter().cloned().map(|row| Row { commit, ..row }));
                 state.committed.shards.extend(pending.shards.clone());
-                state
-                    .committed
-                    .shards
-                    .retain(|shard, _| !pending.forget.contains(shard));
+                state.committed.read_until.extend(pending.read_until.clone());
+                for shard in &pending.forget {
+                    state.committed.shards.remove(shard);
+                    state.committed.read_until.remove(shard);
+                }
                 state.committed.stream = Some(pending.stream.clone());
                 state.last = Some(pending.clone());
             }
@@ -148,6 +172,7 @@ impl Sink for LogSink {
             )));
         }
         self.base += 1;
+        self.known += self.rows.len();
         self.rows.clear();
         Ok(Flushed {
             version: self.base,

@@ -301,7 +301,7 @@ impl StreamSource for SimulatedStream {
         Ok(format!("{generation}|{shard}|{index}"))
     }
 
-    async fn page(&self, iterator: &str) -> Result<Page, SourceError> {
+    async fn page(&self, iterator: &str, most: usize) -> Result<Page, SourceError> {
         self.ask().await?;
         let mut state = self.lock();
         assert!(!state.once(Fault::Panics), "the simulation breaks down");
@@ -326,7 +326,7 @@ impl StreamSource for SimulatedStream {
         if index < found.trimmed {
             return Err(SourceError::Trimmed);
         }
-        let records: Vec<StreamRecord> = found.records.iter().skip(index).take(PAGE).cloned().collect();
+        let records: Vec<StreamRecord> = found.records.iter().skip(index).take(PAGE.min(most)).cloned().collect();
         let end = index + records.len();
         let finished = found.closed && end == found.records.len();
         Ok(Page {
