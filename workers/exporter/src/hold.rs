@@ -79,11 +79,7 @@ mod tests {
     #[case::the_pods(Some(RunsOn::Cluster), RunsOn::Lambda, Some("Cluster holds the stream"))]
     #[case::the_functions(Some(RunsOn::Lambda), RunsOn::Cluster, Some("Lambda holds the stream"))]
     #[case::nobodys(None, RunsOn::Lambda, Some("names nobody"))]
-    fn the_log_says_who_may_commit(
-        #[case] named: Option<RunsOn>,
-        #[case] own: RunsOn,
-        #[case] refused: Option<&str>,
-    ) {
+    fn the_log_says_who_may_commit(#[case] named: Option<RunsOn>, #[case] own: RunsOn, #[case] refused: Option<&str>) {
         match (check(&held_by(named), own), refused) {
             (Ok(()), None) => {}
             (Err(error), Some(words)) => {

@@ -54,7 +54,11 @@ impl Watch {
     /// When the oldest change that waits was made.
     pub fn oldest(&self) -> Option<Timestamp> {
         // Within a shard the first is the oldest, to the second that the stream's times have.
-        self.waiting.values().filter_map(|waiting| waiting.front()).map(|(_, time)| *time).min()
+        self.waiting
+            .values()
+            .filter_map(|waiting| waiting.front())
+            .map(|(_, time)| *time)
+            .min()
     }
 
     /// Whether nothing more can be remembered.
@@ -105,7 +109,11 @@ mod tests {
         assert_eq!((watch.lag(), watch.oldest()), (Some(2), Some(at(11))));
         read(&mut watch, "a", 9..11);
         read(&mut watch, "a", 12..13);
-        assert_eq!(watch.lag(), Some(3), "what the log has does not wait, and ten comes after nine");
+        assert_eq!(
+            watch.lag(),
+            Some(3),
+            "what the log has does not wait, and ten comes after nine"
+        );
         watch.log_says(&log(&[("a", Some(12), true), ("b", Some(20), false)]));
         assert_eq!((watch.lag(), watch.oldest()), (Some(0), None));
     }
