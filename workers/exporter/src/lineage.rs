@@ -114,6 +114,8 @@ struct Shard {
     /// Everything that was written to the shard before this time has been read.
     read_until: Option<Timestamp>,
     empty_since: Option<Timestamp>,
+    /// How far it has been read is news for the log, though its position is none.
+    looked_at: bool,
     /// The stream has said that it does not have the shard; the next listing says whether that is so.
     gone: bool,
     /// No listing has named it since then.
@@ -364,6 +366,7 @@ impl Lineage {
     pub fn at_tip(&mut self, shard: &str, asked_at: Timestamp) {
         if let Some(shard) = self.shards.get_mut(shard) {
             shard.read_until = shard.read_until.max(Some(asked_at - EMPTY_UNTIL_TIP));
+            shard.looked_at = true;
         }
     }
 
@@ -477,7 +480,9 @@ impl Lineage {
     }
 
     fn moved(&self) -> impl Iterator<Item = (&String, &Shard)> {
-        let is_moved = move |(id, shard): &(&String, &Shard)| self.committed.shards.get(*id) != Some(&shard.position);
+        let is_moved = move |(id, shard): &(&String, &Shard)| {
+            shard.looked_at || self.committed.shards.get(*id) != Some(&shard.position)
+        };
         self.shards.iter().filter(is_moved)
     }
 
@@ -520,6 +525,11 @@ impl Lineage {
             self.shards.remove(shard);
             self.committed.shards.remove(shard);
             self.committed.read_until.remove(shard);
+        }
+        for shard in pending.shards.keys() {
+            if let Some(shard) = self.shards.get_mut(shard) {
+                shard.looked_at = false;
+            }
         }
         self.committed.shards.extend(pending.shards);
         self.committed.read_until.extend(pending.read_until);

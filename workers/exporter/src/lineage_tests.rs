@@ -458,6 +458,10 @@ fn a_process_that_reads_single_shards_says_of_the_others_what_the_log_says() {
         "b may have had something since"
     );
     assert!(lineage.quiet(at(2 * HOUR)).is_empty());
+    let pending = lineage.pending();
+    assert_eq!(pending.read_until.get("b"), Some(&at(2 * HOUR - 300)));
+    lineage.committed(pending);
+    assert!(!lineage.has_pending(), "it is news once");
 }
 
 #[test]

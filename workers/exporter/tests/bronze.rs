@@ -409,3 +409,88 @@ async fn a_table_of_another_contract_is_not_written_to() {
         assert!(error.message.contains(words), "{error}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_looks_at_the_log_sees_what_others_commit_and_makes_no_table() {
+    let folder = tempfile::tempdir().expect("folder");
+    let table = table(&folder);
+    let mut looking = BronzeSink::new(table.clone(), contract());
+    let Err(SinkError::Retry(error)) = looking.look().await else {
+        panic!("there is no table");
+    };
+    assert_eq!(error.reason, Reason::StreamHeldElsewhere);
+    assert!(table.snapshot().await.expect("a look").is_none(), "and it makes none");
+
+    let mut writing = loaded(&table).await;
+    let seen = looking.look().await.expect("a table");
+    assert_eq!((seen.committed.stream, seen.news), (None, None));
+    writing.append("a", &insert(1));
+    writing.append("a", &insert(2));
+    let mut handed_over = pending("a", 2);
+    handed_over.stream.holder = RunsOn::Lambda;
+    let flushed = writing.commit(&handed_over).await.expect("committed");
+    let seen = looking.look().await.expect("news");
+    assert_eq!(seen.news, Some(flushed));
+    assert_eq!(seen.committed.stream, Some(handed_over.stream));
+    assert_eq!(seen.committed.shards, handed_over.shards);
+    assert_eq!(looking.look().await.expect("no news").news, None);
+}
+
+/// A function looks and never loads; the pod that has handed the stream over loads and commits nothing by it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_contract_that_adds_is_noted_by_who_commits_and_not_by_who_observes() {
+    let folder = tempfile::tempdir().expect("folder");
+    let table = table(&folder);
+    let first = loaded(&table).await.commit(&pending("a", 1)).await;
+    first.expect("committed");
+    let newer = SCHEMA.replace(r#""at": {"#, r#""note": {"type": "string"}, "at": {"#);
+
+    let mut observing = BronzeSink::new(table.clone(), compiled(&newer)).observing();
+    observing.load().await.expect("it adds");
+    assert_eq!(
+        table.existing().await.expect("table").version(),
+        1,
+        "nothing is committed"
+    );
+
+    let mut function = BronzeSink::new(table.clone(), compiled(&newer));
+    function.look().await.expect("it adds");
+    function.append("a", &insert(2));
+    let flushed = function.commit(&pending("a", 2)).await.expect("committed");
+    let entry = folder
+        .path()
+        .join(format!("orders/_delta_log/{:020}.json", flushed.version));
+    let entry = std::fs::read_to_string(entry).expect("an entry");
+    assert!(entry.contains("medallion.contract"), "{entry}");
+    let error = refused(&table, SCHEMA).await;
+    assert_eq!(error.reason, Reason::ContractNotAdditive);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_met_anothers_commit_are_committed_on_top_of_it_or_dropped() {
+    let folder = tempfile::tempdir().expect("folder");
+    let table = table(&folder);
+    let mut one = loaded(&table).await;
+    let mut other = loaded(&table).await;
+    one.append("a", &insert(1));
+    one.commit(&pending("a", 1)).await.expect("committed");
+    other.append("b", &insert(2));
+    let Err(SinkError::End(error)) = other.commit(&pending("b", 2)).await else {
+        panic!("the stream's position has moved");
+    };
+    assert_eq!(error.class, ErrorClass::Fenced);
+    other.look().await.expect("the other's commit");
+    other.commit(&pending("b", 2)).await.expect("on top of it");
+    let rows = |found: &[(Option<String>, String, RecordBatch)]| {
+        found.iter().map(|(_, _, rows)| rows.num_rows()).sum::<usize>()
+    };
+    assert_eq!(rows(&read(&table).await), 2, "uploaded once, committed once");
+
+    one.append("a", &insert(3));
+    one.commit(&pending("a", 3)).await.expect_err("moved again");
+    one.discard();
+    one.look().await.expect("a look");
+    one.append("a", &insert(4));
+    one.commit(&pending("a", 4)).await.expect("committed");
+    assert_eq!(rows(&read(&table).await), 3, "what was dropped is nowhere in the table");
+}

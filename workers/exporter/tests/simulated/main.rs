@@ -1,8 +1,11 @@
 //! The exporter against a simulated stream: splits, closings, expiry, trims, new streams, kills at every call. No network.
 
 mod death;
+mod function;
+mod handover;
 mod kills;
 mod log;
+mod mapping;
 mod risks;
 mod stream;
 mod warnings;

@@ -151,6 +151,23 @@ impl SimulatedStream {
         all
     }
 
+    /// The stream's name.
+    pub fn arn(&self) -> String {
+        self.lock().arn.clone()
+    }
+
+    /// All shards.
+    pub fn names(&self) -> Vec<String> {
+        self.lock().shards.keys().cloned().collect()
+    }
+
+    /// All records that a shard has had, and whether it takes no more.
+    pub fn content(&self, shard: &str) -> (Vec<StreamRecord>, bool) {
+        let state = self.lock();
+        let shard = &state.shards[shard];
+        (shard.records.clone(), shard.closed)
+    }
+
     pub fn has_events(&self) -> bool {
         !self.lock().events.is_empty()
     }

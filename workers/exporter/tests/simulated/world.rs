@@ -4,8 +4,9 @@ use std::future::Future;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use exporter::{Clock, Engine, EngineSettings, ExporterMetrics, FlushRule};
+use exporter::{Clock, Engine, EngineSettings, ExporterMetrics, FlushRule, Taker};
 use jiff::{SignedDuration, Timestamp};
+use medallion_crds::pipeline::RunsOn;
 use medallion_crds::progress::{Identity, Work};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -90,11 +91,25 @@ impl World {
         complete.await.expect("the exporter stands still");
     }
 
-    /// One process, until it is killed, fails, or everything written is committed.
-    pub async fn process(&self) -> (End, Work) {
+    /// A pod whose settings name this holder, until it is asked to stop or ends by itself.
+    pub async fn pod(&self, holder: RunsOn, shutdown: &CancellationToken) -> Result<(), WorkerError> {
         let progress = ProgressHandle::new(Identity::default(), Timestamp::now);
         *self.progress.lock().expect("lock") = Some(progress.clone());
-        let (ready, _) = watch::channel(false);
+        let engine = self.engine(progress);
+        let engine = match holder {
+            RunsOn::Cluster => engine,
+            RunsOn::Lambda => engine.observing(),
+        };
+        engine.run(shutdown).await
+    }
+
+    /// A function in a sandbox of its own.
+    pub fn taker(&self, most_bytes: usize) -> Taker<SimulatedStream, LogSink> {
+        let sink = LogSink::new(self.log.clone(), self.death.clone(), self.unreliable);
+        Taker::new(self.stream.clone(), sink, Arc::clone(&self.clock), most_bytes)
+    }
+
+    fn engine(&self, progress: ProgressHandle) -> Engine<SimulatedStream, LogSink> {
         let settings = EngineSettings {
             flush: FlushRule {
                 max_bytes: 1_000,
@@ -103,15 +118,22 @@ impl World {
             poll: Duration::from_millis(100),
         };
         let sink = LogSink::new(self.log.clone(), self.death.clone(), self.unreliable);
-        let engine = Engine::new(
+        Engine::new(
             self.stream.clone(),
             sink,
             settings,
             Arc::clone(&self.clock),
-            progress.clone(),
+            progress,
             ExporterMetrics::default(),
-            ready,
-        );
+            watch::channel(false).0,
+        )
+    }
+
+    /// One process, until it is killed, fails, or everything written is committed.
+    pub async fn process(&self) -> (End, Work) {
+        let progress = ProgressHandle::new(Identity::default(), Timestamp::now);
+        *self.progress.lock().expect("lock") = Some(progress.clone());
+        let engine = self.engine(progress.clone());
         let shutdown = CancellationToken::new();
         let running = engine.run(&shutdown);
         tokio::pin!(running);

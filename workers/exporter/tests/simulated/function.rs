@@ -1,0 +1,284 @@
+//! What a function takes of a batch, and when it refuses: repeated, partial, beyond the position, before its parent, quiet for long. No network.
+
+use std::time::Duration;
+
+use exporter::{Arrived, Taken};
+use jiff::SignedDuration;
+use medallion_crds::Reason;
+use medallion_crds::pipeline::RunsOn;
+use tokio_util::sync::CancellationToken;
+use worker_kit::WorkerError;
+
+use crate::log::Outage;
+use crate::mapping::{Mapping, batch, done};
+use crate::stream::{Event, Fault};
+use crate::world::World;
+
+/// A world in which the function holds the stream, with so many records in one shard.
+async fn held(records: u8) -> World {
+    let world = World::new(Vec::new(), false);
+    hand_over(&world).await;
+    for number in 0..records {
+        world.stream.happen(Event::Write(number % 4));
+    }
+    world
+}
+
+/// A pod that hands the stream over and goes.
+async fn hand_over(world: &World) {
+    let shutdown = CancellationToken::new();
+    let stop = async {
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        shutdown.cancel();
+    };
+    let (ended, ()) = tokio::join!(world.pod(RunsOn::Lambda, &shutdown), stop);
+    ended.expect("handed over");
+}
+
+async fn take(world: &World, shard: &str, records: std::ops::Range<usize>) -> Result<Taken, WorkerError> {
+    let (all, _) = world.stream.content(shard);
+    world.taker(1_000_000).take(&batch(world, shard, &all[records])).await
+}
+
+fn rows(world: &World) -> usize {
+    world.log.state.lock().expect("lock").rows.len()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_is_taken_once_however_often_it_comes() {
+    let world = held(12).await;
+    let taken = take(&world, "shard-0", 0..8).await.expect("taken");
+    assert_eq!((taken.rows, taken.repeated, taken.rest), (8, 0, None));
+    let again = take(&world, "shard-0", 0..8).await.expect("done");
+    assert_eq!((again.rows, again.repeated, again.version), (0, 8, None));
+    let overlapping = take(&world, "shard-0", 4..12).await.expect("taken");
+    assert_eq!((overlapping.rows, overlapping.repeated), (4, 4));
+    world.check();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_beyond_the_position_is_refused_and_one_that_joins_on_is_not() {
+    let world = held(12).await;
+    let error = take(&world, "shard-0", 2..6).await.expect_err("two are missing");
+    assert_eq!(error.reason, Reason::BatchBeyondPosition);
+    take(&world, "shard-0", 0..4).await.expect("taken");
+    let error = take(&world, "shard-0", 5..8).await.expect_err("one is missing");
+    assert_eq!(error.reason, Reason::BatchBeyondPosition);
+    assert!(error.message.contains("shard-0"), "{error}");
+    assert_eq!(rows(&world), 4);
+    take(&world, "shard-0", 4..12).await.expect("taken");
+    world.check();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mapping_that_began_at_the_newest_record_is_helped_by_the_pod() {
+    let world = held(10).await;
+    let (mut mapping, mut function) = (Mapping::behind("shard-0", 10), world.taker(1_000_000));
+    world.stream.happen(Event::Write(1));
+    mapping.round(&world, &mut function, 10).await;
+    assert_eq!(mapping.refused, [Reason::BatchBeyondPosition]);
+    let (end, _) = world.process().await;
+    assert!(matches!(end, crate::world::End::Stopped), "{end:?}");
+    hand_over(&world).await;
+    world.stream.happen(Event::Write(2));
+    mapping.round(&world, &mut function, 10).await;
+    assert_eq!(mapping.refused.len(), 1);
+    world.check();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_too_much_for_one_commit_is_left_for_the_next() {
+    let world = held(20).await;
+    let (all, _) = world.stream.content("shard-0");
+    let whole = batch(&world, "shard-0", &all);
+    let mut function = world.taker(500);
+    let taken = function.take(&whole).await.expect("a part");
+    assert_eq!((taken.rows, done(&whole, &taken)), (5, 5));
+    assert_eq!(taken.rest.as_deref(), Some(all[5].sequence.as_str()));
+    let one = world.taker(1).take(&whole).await.expect("one record always");
+    assert_eq!((one.rows, one.repeated), (1, 5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_that_cannot_be_read_waits_with_all_behind_it() {
+    let world = held(6).await;
+    let (all, _) = world.stream.content("shard-0");
+    let mut bad = batch(&world, "shard-0", &all);
+    bad.records[2].record = Err("a record without the item".to_owned());
+    let mut function = world.taker(1_000_000);
+    let taken = function.take(&bad).await.expect("what is before it");
+    assert_eq!(taken.rows, 2);
+    assert_eq!(taken.rest.as_deref(), Some(all[2].sequence.as_str()));
+    assert!(taken.unreadable.is_some());
+    bad.records.drain(..2);
+    let taken = function.take(&bad).await.expect("nothing more");
+    assert_eq!((taken.rows, taken.version), (0, None));
+    bad.records[0] = Arrived {
+        id: None,
+        record: Err("nothing".to_owned()),
+    };
+    let error = function.take(&bad).await.expect_err("nobody could ask for it again");
+    assert_eq!(error.reason, Reason::StreamUnreadable);
+    assert_eq!(rows(&world), 2);
+    take(&world, "shard-0", 2..6).await.expect("a better answer");
+    world.check();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_child_waits_for_its_parents_last_record_and_then_closes_it() {
+    let world = held(6).await;
+    take(&world, "shard-0", 0..4).await.expect("taken");
+    world.stream.happen(Event::Split(0));
+    world.stream.happen(Event::Write(0));
+    let error = take(&world, "shard-1", 0..1)
+        .await
+        .expect_err("two of the parent are missing");
+    assert_eq!(error.reason, Reason::BatchBeyondPosition);
+    assert!(error.message.contains("shard-0"), "{error}");
+    take(&world, "shard-0", 4..6).await.expect("taken");
+    take(&world, "shard-1", 0..1).await.expect("its turn");
+    let committed = world.log.state.lock().expect("lock").committed.clone();
+    assert!(committed.shards["shard-0"].closed);
+    assert!(
+        committed.shards.contains_key("shard-2"),
+        "its sister is known from then on"
+    );
+    world.check();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shard_that_was_empty_all_its_life_holds_up_nothing() {
+    let world = held(2).await;
+    take(&world, "shard-0", 0..2).await.expect("taken");
+    for key in [0, 0, 0] {
+        world.stream.happen(Event::Split(key));
+    }
+    world.stream.happen(Event::Write(0));
+    let last = world
+        .stream
+        .names()
+        .into_iter()
+        .find(|shard| !world.stream.content(shard).0.is_empty() && shard != "shard-0");
+    take(&world, &last.expect("a grandchild"), 0..1)
+        .await
+        .expect("its turn");
+    world.check();
+}
+
+#[tokio::test(start_paused = true)]
+async fn commits_of_two_shards_at_once_are_both_made() {
+    let world = held(2).await;
+    take(&world, "shard-0", 0..2).await.expect("taken");
+    world.stream.happen(Event::Split(0));
+    for key in 0..16 {
+        world.stream.happen(Event::Write(key));
+    }
+    for number in 0..8 {
+        let pair = tokio::join!(
+            take(&world, "shard-1", number..number + 1),
+            take(&world, "shard-2", number..number + 1)
+        );
+        assert!(pair.0.is_ok() && pair.1.is_ok(), "{pair:?}");
+    }
+    world.check();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lake_that_does_not_answer_leaves_the_batch_for_later() {
+    let world = held(4).await;
+    let (all, _) = world.stream.content("shard-0");
+    let whole = batch(&world, "shard-0", &all);
+    let mut function = world.taker(1_000_000);
+    world.commits_meet(Outage::Refuses);
+    let error = function.take(&whole).await.expect_err("refused");
+    assert_eq!(error.reason, Reason::LakeUnavailable);
+    // Lambda cuts an invocation off: its rows must not stay in the sandbox.
+    world.commits_meet(Outage::Silent);
+    let cut = tokio::time::timeout(Duration::from_secs(30), function.take(&whole)).await;
+    assert!(cut.is_err());
+    world.commits_meet(Outage::None);
+    assert_eq!(function.take(&whole).await.expect("taken").rows, 4);
+    world.check();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_does_not_answer_proves_nothing() {
+    let world = held(4).await;
+    world.stream.break_with(Fault::Out);
+    let error = take(&world, "shard-0", 0..4).await.expect_err("not proven");
+    assert_eq!(error.reason, Reason::StreamUnreadable);
+    world.stream.heal();
+    take(&world, "shard-0", 0..4).await.expect("taken");
+    world.check();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_of_another_stream_is_a_risk() {
+    let world = held(4).await;
+    take(&world, "shard-0", 0..2).await.expect("taken");
+    world.stream.replace_stream();
+    let error = take(&world, "shard-0", 0..2)
+        .await
+        .expect_err("the same names in another stream");
+    assert_eq!(error.reason, Reason::StreamReplaced);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_table_that_is_quiet_for_days_is_no_risk_while_a_schedule_looks() {
+    let world = held(4).await;
+    take(&world, "shard-0", 0..4).await.expect("taken");
+    let mut function = world.taker(1_000_000);
+    for _ in 0..60 {
+        tokio::time::advance(Duration::from_hours(1)).await;
+        function.look().await.expect("looked");
+    }
+    let state = world.log.state.lock().expect("lock").committed.stream.clone();
+    let as_of = state.and_then(|stream| stream.as_of).expect("a time");
+    assert!(
+        (world.clock)().duration_since(as_of) < SignedDuration::from_hours(2),
+        "{as_of}"
+    );
+    world.stream.trim_everything();
+    world.stream.happen(Event::Write(1));
+    take(&world, "shard-0", 4..5).await.expect("taken");
+    world.check();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_table_at_which_nobody_looks_for_a_day_is_one() {
+    let world = held(4).await;
+    take(&world, "shard-0", 0..4).await.expect("taken");
+    tokio::time::advance(Duration::from_hours(26)).await;
+    world.stream.happen(Event::Write(1));
+    let error = take(&world, "shard-0", 4..5)
+        .await
+        .expect_err("something may have been dropped");
+    assert_eq!(error.reason, Reason::StreamRetentionPassed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_busy_shard_looks_after_a_quiet_one() {
+    let world = held(2).await;
+    take(&world, "shard-0", 0..2).await.expect("taken");
+    world.stream.happen(Event::Split(0));
+    let (mut mapping, mut function) = (Mapping::default(), world.taker(1_000_000));
+    for _ in 0..40 {
+        tokio::time::advance(Duration::from_hours(1)).await;
+        world.stream.happen(Event::Write(0));
+        mapping.round(&world, &mut function, 10).await;
+    }
+    assert_eq!(mapping.refused, [], "shard-2 has had nothing for forty hours");
+    world.check();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_schedule_does_nothing_while_another_holds_the_stream() {
+    let world = World::new(vec![Event::Write(1)], false);
+    let taken = world.taker(1_000).look().await.expect("no concern of this one");
+    assert_eq!(taken, Taken::default());
+    let (end, _) = world.process().await;
+    assert!(matches!(end, crate::world::End::Stopped), "{end:?}");
+    tokio::time::advance(Duration::from_hours(3)).await;
+    let taken = world.taker(1_000).look().await.expect("no concern of this one");
+    assert_eq!(taken, Taken::default());
+}
