@@ -136,6 +136,7 @@ fn packed(path: &str, content: &str) -> File {
 fn runs_on(pipeline: &Pipeline, stage: Stage) -> Option<RunsOn> {
     match stage {
         Stage::Ingest => pipeline.spec.stages.ingest.as_ref().map(|ingest| ingest.runs_on),
+        Stage::Bronze => Some(pipeline.spec.stages.bronze.runs_on),
         _ => None,
     }
 }
@@ -165,7 +166,7 @@ fn secrets(pipeline: &Pipeline, stage: Stage) -> Vec<&'static str> {
 mod tests {
     use std::io::{Cursor, Read};
 
-    use medallion_crds::launch::{GatewaySettings, Settings};
+    use medallion_crds::launch::{ExporterSettings, GatewaySettings, Settings};
     use serde_json::Value;
     use zip::ZipArchive;
 
@@ -227,6 +228,23 @@ mod tests {
         let alone = Manifest::of(&[pipeline.to_string()]).unwrap();
         let words = words(packed_files(&alone, Stage::Ingest));
         assert!(words.contains("ConfigMap purchase-contract-v1"), "{words}");
+    }
+
+    #[test]
+    fn the_exporters_function_is_given_the_pods_settings_and_names_the_owner() {
+        let mut pipeline: Value = serde_saphyr::from_str(SMALLEST).unwrap();
+        pipeline["spec"]["stages"]["bronze"] = json!({"runsOn": "Lambda"});
+        let manifest = Manifest::of(&[pipeline.to_string(), CONTRACT.to_owned()]).unwrap();
+        let packed = |installation: Option<&str>| {
+            let pipeline = manifest.pipeline(None).unwrap();
+            files(&manifest, pipeline, Stage::Bronze, installation.map(str::to_owned))
+        };
+        assert!(packed(None).unwrap_err().to_string().contains("--installation"));
+        let files = packed(Some("here")).unwrap();
+        let settings: Settings<ExporterSettings> = serde_json::from_slice(&files[0].content).unwrap();
+        assert_eq!(settings.worker.runs_on, RunsOn::Lambda);
+        assert_eq!(settings.pipeline.owner().installation, "here");
+        assert_eq!(files[1].name, "contract/schema.json");
     }
 
     #[test]

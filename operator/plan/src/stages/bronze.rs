@@ -8,6 +8,7 @@ use medallion_crds::{Stage, Worker};
 use super::entry::{StageEntry, StageRequest, Streaming, Work};
 use crate::build::deployment::{self, DeploymentRequest};
 use crate::build::pod::WorkerPod;
+use crate::build::settings::{Launch, LaunchSettings};
 use crate::model::child::Child;
 use crate::model::wish::streaming_wish;
 
@@ -32,9 +33,27 @@ pub(super) const STAGE: StageEntry = StageEntry {
     work: Work::Streaming(Streaming {
         children,
         source_keeps_seconds: Some(86_400),
-        function: None,
+        function: Some(function),
     }),
 };
+
+fn settings(settings: &LaunchSettings<'_>) -> ExporterSettings {
+    let pipeline = settings.pipeline;
+    ExporterSettings {
+        contract: settings.contract(),
+        table: pipeline.table.clone(),
+        lake: settings.lake(),
+        runs_on: pipeline.bronze_runs_on,
+        flush_max_bytes: pipeline.flush.max_bytes,
+        flush_max_age_seconds: pipeline.flush.max_age_seconds,
+        poll_milliseconds: 500,
+    }
+}
+
+/// As the pod's: both write the same table, and each reads in it who is to write.
+fn function(launch: &LaunchSettings<'_>) -> Launch {
+    launch.launch(Some(Stage::Bronze), "", settings(launch))
+}
 
 fn children(request: &StageRequest<'_>) -> Vec<Child> {
     let settings = request.settings;
@@ -42,15 +61,7 @@ fn children(request: &StageRequest<'_>) -> Vec<Child> {
     let launch = settings.launch(
         Some(request.entry.stage),
         &config.images.workers,
-        ExporterSettings {
-            contract: settings.contract(),
-            table: pipeline.table.clone(),
-            lake: settings.lake(),
-            runs_on: pipeline.bronze_runs_on,
-            flush_max_bytes: pipeline.flush.max_bytes,
-            flush_max_age_seconds: pipeline.flush.max_age_seconds,
-            poll_milliseconds: 500,
-        },
+        self::settings(&settings),
     );
     deployment::children(
         pipeline,

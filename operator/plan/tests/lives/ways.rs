@@ -2,7 +2,7 @@
 
 use medallion_crds::Stage;
 use medallion_crds::pipeline::RunsOn;
-use medallion_plan::Child;
+use medallion_plan::{Child, LaunchSettings, STAGES, ValidatedPipeline, function};
 use serde_json::{Value, json};
 
 use crate::world::{Step, World};
@@ -59,4 +59,22 @@ fn the_status_names_who_holds_the_stream_by_the_log_and_not_by_the_wish() {
     held_by(&mut world, RunsOn::Lambda);
     assert_eq!(world.stage(Stage::Bronze).held_by, Some(RunsOn::Lambda));
     assert_eq!(world.stage(Stage::Persist).held_by, None);
+}
+
+#[test]
+fn pod_and_function_are_given_the_same_settings() {
+    let mut world = started();
+    happens(
+        &mut world,
+        Step::Spec(json!({"stages": {"bronze": {"runsOn": "Lambda"}}})),
+    );
+    let pipeline = ValidatedPipeline::new(&world.pipeline, &world.config).expect("a pipeline");
+    let settings = LaunchSettings {
+        pipeline: &pipeline,
+        config: &world.config,
+        contract_digest: "contract-digest",
+    };
+    let launch = function(STAGES, &settings, Stage::Bronze).expect("a function");
+    let given: Value = serde_json::from_str(&launch.text).expect("settings");
+    assert_eq!(given, exporter(&world).0);
 }
