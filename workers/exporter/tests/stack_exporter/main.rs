@@ -1,5 +1,10 @@
-//! The exporter between the local stack's `DynamoDB` and S3: killed, restarted, halted. Needs a running local stack.
+//! The exporter between the local stack's `DynamoDB` and S3: killed, restarted, halted, and as a function under AWS's own emulator.
+//! Needs a running local stack.
 
+mod emulator;
+mod functions;
+mod gate;
+mod mapping;
 mod shop;
 mod stack;
 mod stories;

@@ -13,9 +13,11 @@ use exporter::{BronzeSink, DynamoDbSource, Engine, EngineSettings, ExporterMetri
 use jiff::{SignedDuration, Timestamp};
 use medallion_contract::{Contract, Pointers};
 use medallion_crds::launch::schema_digest;
+use medallion_crds::pipeline::RunsOn;
 use medallion_crds::progress::Identity;
 use medallion_lake::{Claim, LakeStore, OwnedTable};
 use serde::Deserialize;
+use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use worker_kit::{ProgressHandle, WorkerError};
@@ -167,9 +169,9 @@ impl Shop {
         engine.run(shutdown).await
     }
 
-    /// The exporter as its own process, as it is shipped.
-    pub fn start_exporter(&self) -> Result<Exporter> {
-        let settings = serde_json::json!({
+    /// The exporter's settings, as pod and function have them.
+    pub fn settings(&self, runs_on: RunsOn) -> Value {
+        json!({
             "pipeline": {"installation": "test", "namespace": "test", "name": "orders", "uid": "uid"},
             "stage": "bronze",
             "region": self.stack.aws.region,
@@ -184,11 +186,20 @@ impl Shop {
                 },
                 "table": self.table,
                 "lake": {"bronzeTable": self.bronze, "silver": "s3://silver", "gold": "s3://gold"},
-                "flushMaxBytes": 20_000, "flushMaxAgeSeconds": 1, "pollMilliseconds": 50,
+                "runsOn": runs_on, "flushMaxBytes": 20_000, "flushMaxAgeSeconds": 1, "pollMilliseconds": 50,
             },
-        });
-        let path = self.folder.path().join("settings.json");
-        std::fs::write(&path, settings.to_string())?;
+        })
+    }
+
+    /// The exporter as its own process, as it is shipped.
+    pub fn start_exporter(&self) -> Result<Exporter> {
+        self.start_exporter_as(RunsOn::Cluster)
+    }
+
+    /// The exporter's process, which writes or observes.
+    pub fn start_exporter_as(&self, runs_on: RunsOn) -> Result<Exporter> {
+        let path = self.folder.path().join(format!("settings-{runs_on}.json"));
+        std::fs::write(&path, self.settings(runs_on).to_string())?;
         let child = Command::new(env!("CARGO_BIN_EXE_exporter"))
             .env("MEDALLION_SETTINGS", path)
             .env("MEDALLION_ADMIN_LISTEN", "127.0.0.1:0")
@@ -203,6 +214,24 @@ impl Shop {
             .spawn()
             .context("cannot start the exporter")?;
         Ok(Exporter(child))
+    }
+
+    /// Waits until the log names this holder of the stream.
+    pub async fn until_held_by(&self, holder: RunsOn) -> Result<()> {
+        let bronze = self.bronze()?;
+        let held = tokio::time::timeout(Duration::from_secs(60), async {
+            loop {
+                let snapshot = bronze.snapshot().await?;
+                let stream = snapshot
+                    .as_ref()
+                    .and_then(|snapshot| snapshot.position("medallion.stream"));
+                if stream.is_some_and(|stream| stream["holder"] == holder.as_str()) {
+                    return anyhow::Ok(());
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        });
+        held.await.with_context(|| format!("the log does not name {holder}"))?
     }
 
     /// All rows, read by `DuckDB` through the table's log.

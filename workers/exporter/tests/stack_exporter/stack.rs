@@ -30,8 +30,10 @@ pub struct Aws {
 }
 
 #[derive(Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Programs {
     pub python: PathBuf,
+    pub lambda_rie: PathBuf,
 }
 
 impl Stack {
