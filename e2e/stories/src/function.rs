@@ -51,6 +51,8 @@ pub async fn package(shop: &Shop<'_>, stage: &str, program: &Path) -> Result<Pat
         fs::write(&manifest, serde_json::to_vec_pretty(object)?)?;
         command.arg("--manifest").arg(&manifest);
     }
+    let installation = shop.world.cluster.installation().await?;
+    command.args(["--installation", installation.as_str()]);
     let output = command.arg("--into").arg(&zip).output().await?;
     ensure!(
         output.status.success(),
@@ -211,6 +213,20 @@ impl Drop for Function {
     fn drop(&mut self) {
         self.kill();
     }
+}
+
+/// Where AWS is, as a function's configuration would say it if it were not AWS's own.
+pub fn aws(stack: &Stack) -> [(&'static str, String); 7] {
+    [
+        // The stack's credentials are no session's.
+        ("AWS_SESSION_TOKEN", String::new()),
+        ("AWS_ACCESS_KEY_ID", stack.aws.access_key_id.clone()),
+        ("AWS_SECRET_ACCESS_KEY", stack.aws.secret_access_key.clone()),
+        ("AWS_ENDPOINT_URL_S3", stack.s3.endpoint.clone()),
+        ("AWS_ENDPOINT_URL_DYNAMODB", stack.dynamodb.endpoint.clone()),
+        ("AWS_ENDPOINT_URL_DYNAMODB_STREAMS", stack.dynamodb.endpoint.clone()),
+        ("MEDALLION_S3_PATH_STYLE", "true".to_owned()),
+    ]
 }
 
 fn bootstrap(folder: &Path) -> PathBuf {

@@ -81,6 +81,7 @@ pub struct Images {
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct Functions {
     pub gateway: Option<PathBuf>,
+    pub exporter: Option<PathBuf>,
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -180,6 +180,20 @@ impl Stores {
         Ok(begun.elapsed())
     }
 
+    /// A table's stream.
+    pub async fn stream(&self, table: &str) -> Result<String> {
+        let description = self.dynamodb.describe_table().table_name(table).send().await?;
+        let stream = description.table().and_then(|table| table.latest_stream_arn());
+        stream
+            .map(str::to_owned)
+            .with_context(|| format!("{table} has no stream"))
+    }
+
+    /// Who reads streams.
+    pub const fn streams(&self) -> &aws_sdk_dynamodbstreams::Client {
+        &self.streams
+    }
+
     pub async fn has_table(&self, table: &str) -> bool {
         self.dynamodb.describe_table().table_name(table).send().await.is_ok()
     }

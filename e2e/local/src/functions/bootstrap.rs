@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use anyhow::Result;
 use tokio::process::Command;
 
-use super::function::{Function, GATEWAY};
+use super::function::{EXPORTER, Function, GATEWAY};
 use super::runtime;
 use crate::cache;
 use crate::digest;
@@ -17,6 +17,7 @@ use crate::stack::document::Functions;
 pub async fn bootstraps(layout: &Layout) -> Result<Functions> {
     Ok(Functions {
         gateway: bootstrap(layout, &GATEWAY).await?,
+        exporter: bootstrap(layout, &EXPORTER).await?,
     })
 }
 

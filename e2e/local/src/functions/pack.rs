@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::function::{Function, GATEWAY};
+use super::function::{FUNCTIONS, Function};
 use super::runtime;
 use crate::cargo;
 use crate::context::Context;
@@ -18,6 +18,8 @@ use crate::run;
 const ARCHITECTURES: [(&str, &str); 2] = [("arm64", "--arm64"), ("x86_64", "--x86-64")];
 /// What is packed unless a manifest is named.
 const MANIFESTS: [&str; 2] = ["crds/examples/on-lambda.yaml", "crds/examples/contract.yaml"];
+/// What the operator's program says of a stage that pods do.
+const OF_PODS: &str = "does not say runsOn: Lambda";
 
 /// Writes `<worker>-<architecture>.zip` for each, and prints how large it is.
 pub async fn pack(context: &Context, manifests: &[PathBuf], into: &Path) -> Result<()> {
@@ -27,24 +29,41 @@ pub async fn pack(context: &Context, manifests: &[PathBuf], into: &Path) -> Resu
     let tools = python::lambda_tools(&context.layout, &context.pins, &context.progress).await?;
     fs::create_dir_all(into)?;
     let into = fs::canonicalize(into)?;
-    for (architecture, flag) in ARCHITECTURES {
-        let program = build(context, &tools, &GATEWAY, architecture, flag).await?;
-        let zip = into.join(format!("{}-{architecture}.zip", GATEWAY.worker));
-        packed(context, manifests, &GATEWAY, &program, &zip).await?;
-        let glibc = runtime::check(&program).await?;
-        let (size, bare) = (fs::metadata(&zip)?.len(), fs::metadata(&program)?.len());
-        println!(
-            "{}: {size} bytes, unpacked {bare}, glibc {glibc} or newer",
-            zip.display()
-        );
-        ensure!(
-            size <= GATEWAY.limit,
-            "{} has more than {} bytes",
-            zip.display(),
-            GATEWAY.limit
-        );
+    for function in FUNCTIONS {
+        if !is_wanted(context, manifests, function).await? {
+            println!("{}: pods do the stage {}", function.program, function.stage);
+            continue;
+        }
+        for (architecture, flag) in ARCHITECTURES {
+            let program = build(context, &tools, function, architecture, flag).await?;
+            let zip = into.join(format!("{}-{architecture}.zip", function.worker));
+            packed(context, manifests, function, &program, &zip).await?;
+            let glibc = runtime::check(&program).await?;
+            let (size, bare) = (fs::metadata(&zip)?.len(), fs::metadata(&program)?.len());
+            println!(
+                "{}: {size} bytes, unpacked {bare}, glibc {glibc} or newer",
+                zip.display()
+            );
+            ensure!(
+                size <= function.limit,
+                "{} has more than {} bytes",
+                zip.display(),
+                function.limit
+            );
+        }
     }
     Ok(())
+}
+
+/// Whether the manifests say that the stage is a function's: asked of the operator's program, with nothing to pack, before anything is
+/// built.
+async fn is_wanted(context: &Context, manifests: &[PathBuf], function: &Function) -> Result<bool> {
+    let nothing = Path::new("/dev/null");
+    match packed(context, manifests, function, nothing, nothing).await {
+        Ok(()) => Ok(true),
+        Err(refused) if format!("{refused:#}").contains(OF_PODS) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// With what it is linked to inside, because another architecture's libraries are not on this machine.
@@ -71,7 +90,8 @@ async fn build(
             cargo
                 .args(["lambda", "build", "--release", "--locked", flag])
                 .args(["--package", function.worker, "--bin", function.program])
-                .args(["--features", "packaged", "--output-format", "binary", "--lambda-dir"])
+                .args(["--features", function.features])
+                .args(["--output-format", "binary", "--lambda-dir"])
                 .arg(&out)
                 .env("PATH", path)
                 // Names of functions are of no use there, and are loaded at each cold start.
@@ -100,6 +120,10 @@ async fn packed(
     let named: &[PathBuf] = if manifests.is_empty() { &shipped } else { manifests };
     for manifest in named {
         command.arg("--manifest").arg(manifest);
+    }
+    if manifests.is_empty() {
+        // What is shipped is nobody's running object, which would say it.
+        command.args(["--installation", "example"]);
     }
     let said = run::output(&mut command).await;
     said.with_context(|| format!("{} function", operator.display()))

@@ -25,6 +25,8 @@ pub struct Images {
 #[serde(rename_all = "camelCase")]
 pub struct Functions {
     pub gateway: Option<PathBuf>,
+    #[serde(default)]
+    pub exporter: Option<PathBuf>,
 }
 
 /// The format is described in the README beside this crate.

@@ -346,20 +346,11 @@ impl Till<'_> {
         self.invoke(&fields).await
     }
 
-    /// An event of an HTTP API in the payload format 2.0 with these fields.
+    /// An event with these fields, and what API Gateway makes of the function's answer.
     async fn invoke(&self, fields: &Value) -> Result<Answer> {
-        let mut event = json!({
-            "version": "2.0", "routeKey": "POST /v1/events", "rawPath": "/v1/events", "rawQueryString": "",
-            "headers": self.headers("application/json"), "isBase64Encoded": false,
-            "requestContext": {
-                "accountId": "123456789012", "apiId": "a1b2c3", "domainName": "a1b2c3.execute-api.eu-west-1.amazonaws.com",
-                "http": {"method": "POST", "path": "/v1/events", "protocol": "HTTP/1.1", "sourceIp": "192.0.2.1", "userAgent": "till"},
-                "requestId": "JKJaXmPLvHcESHA=", "routeKey": "POST /v1/events", "stage": "$default",
-                "time": "10/Mar/2020:05:16:23 +0000", "timeEpoch": 1_583_817_383_220_u64,
-            },
-        });
-        for (name, value) in fields.as_object().into_iter().flatten() {
-            event[name] = value.clone();
+        let mut event = http_event(fields);
+        if fields.get("headers").is_none() {
+            event["headers"] = self.headers("application/json");
         }
         let begun = Instant::now();
         let answer = self.function.invoke(&event).await?;
@@ -374,6 +365,24 @@ impl Till<'_> {
             took,
         })
     }
+}
+
+/// An event of an HTTP API in the payload format 2.0 with these fields.
+pub(super) fn http_event(fields: &Value) -> Value {
+    let mut event = json!({
+        "version": "2.0", "routeKey": "POST /v1/events", "rawPath": "/v1/events", "rawQueryString": "",
+        "headers": {"content-type": "application/json"}, "isBase64Encoded": false,
+        "requestContext": {
+            "accountId": "123456789012", "apiId": "a1b2c3", "domainName": "a1b2c3.execute-api.eu-west-1.amazonaws.com",
+            "http": {"method": "POST", "path": "/v1/events", "protocol": "HTTP/1.1", "sourceIp": "192.0.2.1", "userAgent": "till"},
+            "requestId": "JKJaXmPLvHcESHA=", "routeKey": "POST /v1/events", "stage": "$default",
+            "time": "10/Mar/2020:05:16:23 +0000", "timeEpoch": 1_583_817_383_220_u64,
+        },
+    });
+    for (name, value) in fields.as_object().into_iter().flatten() {
+        event[name] = value.clone();
+    }
+    event
 }
 
 fn sale(id: &str, product: &str) -> Result<Event> {

@@ -10,6 +10,7 @@ mod late;
 mod life;
 mod other_contract;
 mod purchases;
+mod serverless;
 mod till;
 
 use std::time::Instant;
@@ -25,7 +26,15 @@ use crate::world::World;
 pub use till::many;
 
 /// Go on beside each other, the longest first. Each has a pipeline of its own, and all have one installation.
-const TOGETHER: [&str; 6] = ["life", "faults", "late", "purchases", "duplicates", "contract"];
+const TOGETHER: [&str; 7] = [
+    "life",
+    "faults",
+    "serverless",
+    "late",
+    "purchases",
+    "duplicates",
+    "contract",
+];
 /// Then one after the other: they stop or kill what all of them need, and the last changes the installation.
 const ALONE: [&str; 2] = ["test_api_gateway_to_dynamodb", "kills"];
 /// A run of dbt takes one processor from its beginning to its end; two stories keep two.
@@ -86,6 +95,7 @@ async fn tell(world: &World, name: &str, places: &Semaphore, seed: Option<u64>) 
         "life" => Box::pin(life::run(&own)),
         "contract" => Box::pin(other_contract::run(&own)),
         "faults" => Box::pin(faults::run(&own)),
+        "serverless" => Box::pin(serverless::run(&own)),
         "test_api_gateway_to_dynamodb" => Box::pin(functions::test_api_gateway_to_dynamodb(&own)),
         _ => Box::pin(kills::run(&own, seed)),
     };
