@@ -168,7 +168,7 @@ impl fmt::Display for RunsOn {
 #[x_kube(validation = Rule::new("self.maxAgeSeconds > self.flush.maxAgeSeconds").message("maxAgeSeconds: must be greater than flush.maxAgeSeconds, or the wait for the flush alone would make the pipeline unhealthy"))]
 #[x_kube(validation = Rule::new("!self.suspend || self.runsOn == 'Cluster'").message("suspend: stops the exporter's pod, and a function is none; with runsOn: Lambda, disable the function's event source mapping instead, or set runsOn: Cluster along with suspend"))]
 pub struct BronzeStage {
-    /// Cluster (default): the exporter's pod writes Bronze. Lambda: a function on the table's stream does (docs/lambda.md); the exporter's pod hands the stream over to it in Bronze's log, then only observes, commits nothing and says how far Bronze is. It can be changed at any time: the log names who holds the stream (`status.stages[].heldBy`), the other one's work fails and waits, nothing is lost and nothing is there twice.
+    /// Cluster (default): the exporter's pod writes Bronze. Lambda: a function on the table's stream does (docs/lambda-bronze.md); the exporter's pod hands the stream over to it in Bronze's log, then only observes, commits nothing and says how far Bronze is. It can be changed at any time: the log names who holds the stream (`status.stages[].heldBy`), the other one's work fails and waits, nothing is lost and nothing is there twice.
     #[serde(default)]
     pub runs_on: RunsOn,
     /// true: no exporter pod. The stream forgets after 24 hours (`status.stages[].retention`), so persist pauses as well: what is not in the table cannot be lost by the stream.
