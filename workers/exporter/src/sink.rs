@@ -55,7 +55,7 @@ pub trait Sink: Send + 'static {
     fn bytes(&self) -> usize;
 
     /// Commits the rows and the positions. Class fenced: somebody else has moved them, and nothing was committed; the rows
-    /// stay for another try on top of that, after a [`Sink::look`], or for [`Sink::discard`]. After [`SinkError::Retry`] it is called again with the same positions, and
-    /// without rows in between.
+    /// stay for another try on top of that, after a [`Sink::look`], or for [`Sink::discard`]. After [`SinkError::Retry`]
+    /// it is called again with the same positions, and without rows in between.
     fn commit(&mut self, pending: &Pending) -> impl Future<Output = Result<Flushed, SinkError>> + Send;
 }
