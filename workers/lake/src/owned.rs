@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use arrow::datatypes::Schema;
+use delta_kernel::KernelError;
 use delta_kernel::committer::FileSystemCommitter;
 use delta_kernel::transaction::create_table::create_table;
 use delta_kernel::transaction::data_layout::DataLayout;
@@ -21,6 +22,8 @@ use crate::table::{ENGINE_INFO, Table, blocking};
 
 /// Taking a table over meets at most this many commits of others before it gives up.
 const TRIES: usize = 10;
+/// A position that is never written, but must be one that the table could hold.
+const TRIAL_DOMAIN: &str = "medallion.trial";
 /// The log's own clock inside commits, which an entry made by hand does not have.
 const COMMIT_TIMESTAMPS: &str = "delta.enableInCommitTimestamps";
 
@@ -184,15 +187,25 @@ impl OwnedTable {
         Ok(format!("{info}\n{}\n", json!({"metaData": fields})))
     }
 
-    /// A table that uses what we do not know cannot be written to, whoever made it: the log library refuses it.
+    /// A table that uses what we do not know, or can hold no positions, cannot be written to, whoever made it: the log library
+    /// refuses it, and it must not be taken over in vain.
     async fn check_writable(&self, snapshot: &Snapshot) -> Result<(), LakeError> {
         let (table, kernel) = (self.table.clone(), Arc::clone(snapshot.kernel()));
         blocking(move || {
-            kernel
+            let built = kernel
                 .update_table(UpdateTableOperation::Write, ENGINE_INFO, false)
-                .build(table.engine(), Box::new(FileSystemCommitter::new()))
-                .map(drop)
-                .map_err(LakeError::log(format!("prepare to take over {}", table.address())))
+                .with_domain_metadata(TRIAL_DOMAIN, "{}")
+                .build(table.engine(), Box::new(FileSystemCommitter::new()));
+            match built {
+                Ok(_) => Ok(()),
+                Err(KernelError::Unsupported(feature)) => Err(LakeError::Unsupported {
+                    table: table.address().to_owned(),
+                    feature: format!("what these writers cannot go on from ({feature})"),
+                }),
+                Err(other) => Err(LakeError::log(format!("prepare to take over {}", table.address()))(
+                    other,
+                )),
+            }
         })
         .await
     }

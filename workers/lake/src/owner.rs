@@ -86,7 +86,8 @@ impl Claim {
         }
     }
 
-    fn names(&self, table: &str) -> bool {
+    /// Whether the claim takes the table at an address by name, and not by its owner: nobody's rows in it are to be kept.
+    pub fn names(&self, table: &str) -> bool {
         let plain = |address: &str| address.trim_end_matches('/').to_owned();
         self.adopt.iter().any(|named| plain(named) == plain(table))
     }

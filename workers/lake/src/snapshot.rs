@@ -49,6 +49,11 @@ impl Snapshot {
         self.kernel.version()
     }
 
+    /// The table's address.
+    pub fn address(&self) -> &str {
+        self.table.address()
+    }
+
     /// What tells the table from another one at the same address.
     pub fn table_id(&self) -> &str {
         self.kernel.table_configuration().metadata().id()

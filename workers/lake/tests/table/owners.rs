@@ -35,14 +35,19 @@ fn refused<T: std::fmt::Debug>(outcome: Result<T, LakeError>) -> String {
 
 /// A table as something else makes it, or as a release did that knew no owners.
 fn unowned(home: &Home, position: Option<&str>) {
+    let protocol = json!({"minReaderVersion": 3, "minWriterVersion": 7, "readerFeatures": [],
+        "writerFeatures": ["domainMetadata"]});
+    unowned_with(home, &protocol, position);
+}
+
+fn unowned_with(home: &Home, protocol: &serde_json::Value, position: Option<&str>) {
     let fields = json!({"type": "struct", "fields": [
         {"name": "id", "type": "long", "nullable": true, "metadata": {}},
         {"name": "name", "type": "string", "nullable": true, "metadata": {}},
         {"name": "part_day", "type": "string", "nullable": true, "metadata": {}},
     ]});
     let mut entry = vec![
-        json!({"protocol": {"minReaderVersion": 3, "minWriterVersion": 7, "readerFeatures": [],
-            "writerFeatures": ["domainMetadata"]}}),
+        json!({"protocol": protocol}),
         json!({"metaData": {"id": "0c1a", "name": "orders", "format": {"provider": "parquet", "options": {}},
             "schemaString": fields.to_string(), "partitionColumns": ["part_day"],
             "configuration": {"theirs": "kept"}, "createdTime": 1_700_000_000_000_u64}}),
@@ -158,6 +163,24 @@ async fn a_table_without_an_owner_is_taken_if_our_writers_made_it(
             std::fs::read_to_string(home.folder.path().join("orders/_delta_log/00000000000000000001.json"));
         assert!(properties.expect("entry").contains(r#""theirs":"kept""#));
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_table_that_can_hold_no_positions_is_not_taken_over_in_vain() {
+    let home = home();
+    unowned_with(&home, &json!({"minReaderVersion": 1, "minWriterVersion": 2}), None);
+    let address = home.table.address().trim_end_matches('/').to_owned();
+    let named = seen_by(&home, &claim(HERE, &[&address]));
+    let error = opened(&named)
+        .await
+        .expect_err("no commit with a position could follow");
+    assert!(
+        matches!(&error, LakeError::Unsupported { .. }) && error.to_string().contains("domainMetadata"),
+        "{error}"
+    );
+    assert!(!error.is_transient());
+    let found = home.table.existing().await.expect("read");
+    assert_eq!((found.version(), found.owner()), (0, None));
 }
 
 #[tokio::test(flavor = "multi_thread")]
