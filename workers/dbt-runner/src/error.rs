@@ -62,7 +62,8 @@ pub enum RunError {
     },
     /// A table has rows that no run has written.
     #[error(
-        "table {table} has rows but no position of a run: something else has made it; move it away, and the next run makes it anew"
+        "table {table} has rows but no position of a run: something else has made it; move it away, and the next run makes it anew, \
+         or let the annotation medallion.dev/adopt name the table's URL, and the next run replaces its rows"
     )]
     Foreign {
         /// The table.

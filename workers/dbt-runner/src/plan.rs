@@ -15,6 +15,15 @@ pub struct TableState {
     pub before: Option<Position>,
 }
 
+impl TableState {
+    /// Whether the rows that stood before this run were made from its inputs. Where they were not, because there was no table,
+    /// or it was made from others, as one that was taken over may be, nothing of them stays.
+    pub fn goes_on(&self, inputs: &Versions) -> bool {
+        let before = self.before.as_ref();
+        before.is_some_and(|position| inputs.keys().any(|input| position.consumed(input).is_some()))
+    }
+}
+
 /// What a run has to do.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Plan {

@@ -14,7 +14,7 @@ pub const DOMAIN: &str = "medallion.run";
 /// Versions by table name.
 pub type Versions = BTreeMap<String, u64>;
 
-/// Ids by table name: a table made anew has another one, and counts its versions from 0 again.
+/// Ids by table name, as [`identity`] gives them: what is told apart has other rows, and may count its versions from 0 again.
 pub type TableIds = BTreeMap<String, String>;
 
 /// The last run that committed to a table, and what the table has consumed with it.
@@ -27,9 +27,22 @@ pub struct Position {
     pub attempt: i32,
     /// What the table has consumed, one entry per source table, inclusive.
     pub inputs: Vec<Consumed>,
+    /// UID of the run that last began the rows anew in place, because those that stood were made from other tables. Absent
+    /// where they go back to the table's own beginning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub begun_by: Option<String>,
     /// By which projects the rows were computed.
     #[serde(flatten)]
     pub projects: Projects,
+}
+
+/// What tells the rows of a table from others that stand, or stood, at the same address: the table's id, and the run that began
+/// its rows anew, if one has.
+pub fn identity(table_id: &str, position: Option<&Position>) -> String {
+    match position.and_then(|position| position.begun_by.as_deref()) {
+        Some(run) => format!("{table_id}/{run}"),
+        None => table_id.to_owned(),
+    }
 }
 
 /// By which versions of the dbt project the rows of a table were computed, as digests.
@@ -103,8 +116,16 @@ impl Position {
             run_uid: run_uid.to_owned(),
             attempt,
             inputs: consumed.collect(),
+            begun_by: None,
             projects,
         }
+    }
+
+    /// The same position in a table whose rows this run began anew in place, or `None`: the table's own beginning.
+    #[must_use]
+    pub fn begun_by(mut self, run_uid: Option<String>) -> Self {
+        self.begun_by = run_uid;
+        self
     }
 
     /// The position in a log.
@@ -120,14 +141,18 @@ impl Position {
         serde_json::json!(self)
     }
 
-    /// The position without what was consumed of source tables that are no more: others stand in their place now.
+    /// The position as it counts for source tables of these ids. If one that was consumed is not among them, be it made anew or
+    /// another pipeline's, nothing counts as consumed: nobody knows which rows go back to it.
     #[must_use]
     pub fn of(mut self, ids: &TableIds) -> Self {
-        self.inputs
-            .retain(|consumed| match (&consumed.table_id, ids.get(&consumed.name)) {
-                (Some(then), Some(now)) => then == now,
-                _ => true,
-            });
+        let is_here = |consumed: &Consumed| {
+            let now = ids.get(&consumed.name);
+            // One without an id says nothing about the table of today.
+            now.is_some() && consumed.table_id.as_ref() == now
+        };
+        if !self.inputs.iter().all(is_here) {
+            self.inputs.clear();
+        }
         self
     }
 

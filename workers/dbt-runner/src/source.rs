@@ -7,7 +7,7 @@ use url::Url;
 
 use crate::error::RunError;
 use crate::plan::{TableState, Work};
-use crate::position::{DOMAIN, Position, TableIds, Versions};
+use crate::position::{DOMAIN, Position, TableIds, Versions, identity};
 use crate::protocol::TableModel;
 use crate::touched::differing;
 use crate::types;
@@ -36,6 +36,8 @@ pub struct Target {
     /// The version that models see as the table's: the one before this run, also if an earlier attempt of it has
     /// published the table already, so that every attempt computes the same. Absent when there was no table.
     before: Option<Snapshot>,
+    /// The position in it.
+    before_position: Option<Position>,
 }
 
 /// Opens the tables of a layer for a run, in their order.
@@ -57,11 +59,11 @@ pub async fn open_targets(
         return Err(RunError::OwnedByOthers(refusals));
     }
     for (_, model, snapshot) in &found {
-        own_position(&model.name, snapshot.as_ref()).await?;
+        own_position(&model.name, snapshot.as_ref(), claim).await?;
     }
     let mut targets = Vec::with_capacity(found.len());
     for (table, model, snapshot) in found {
-        targets.push(Target::open(table.claimed(claim), snapshot, model, run_uid).await?);
+        targets.push(Target::open((table.claimed(claim), claim), snapshot, model, run_uid).await?);
     }
     Ok(targets)
 }
@@ -69,7 +71,7 @@ pub async fn open_targets(
 impl Target {
     /// Opens a table that may be written to, as it was found.
     async fn open(
-        table: OwnedTable,
+        (table, claim): (OwnedTable, &Claim),
         found: Option<Snapshot>,
         model: TableModel,
         run_uid: &str,
@@ -79,14 +81,18 @@ impl Target {
             None => None,
         };
         // Until it was taken over, its owner before may have gone on.
-        let position = own_position(&model.name, snapshot.as_ref()).await?;
-        let mut before = snapshot.clone();
-        while position_of(&model.name, before.as_ref())?.is_some_and(|position| position.run_uid == run_uid) {
+        let position = own_position(&model.name, snapshot.as_ref(), claim).await?;
+        let (mut before, mut before_position) = (snapshot.clone(), position.clone());
+        while before_position
+            .as_ref()
+            .is_some_and(|position| position.run_uid == run_uid)
+        {
             let earlier = before.and_then(|snapshot| snapshot.version().checked_sub(1));
             before = match earlier {
                 Some(version) => Some(table.snapshot_at(version).await?),
                 None => None,
             };
+            before_position = position_of(&model.name, before.as_ref())?;
         }
         Ok(Self {
             model,
@@ -94,16 +100,33 @@ impl Target {
             snapshot,
             position,
             before,
+            before_position,
         })
     }
 
     /// What plans are made from, by the ids that the inputs have now.
-    pub fn state(&self, ids: &TableIds) -> Result<TableState, RunError> {
-        Ok(TableState {
+    pub fn state(&self, ids: &TableIds) -> TableState {
+        let of_these = |position: Option<&Position>| position.cloned().map(|position| position.of(ids));
+        TableState {
             name: self.model.name.clone(),
-            position: self.position.clone().map(|position| position.of(ids)),
-            before: position_of(&self.model.name, self.before.as_ref())?.map(|position| position.of(ids)),
-        })
+            position: of_these(self.position.as_ref()),
+            before: of_these(self.before_position.as_ref()),
+        }
+    }
+
+    /// Whether a run had committed before this one.
+    pub const fn stood(&self) -> bool {
+        self.before_position.is_some()
+    }
+
+    /// The run that began the rows anew in place, as it stands after this one. `goes_on`: this run goes on from what stood.
+    pub fn begun_by(&self, run_uid: &str, goes_on: bool) -> Option<String> {
+        let before = self.before_position.as_ref()?;
+        if goes_on {
+            before.begun_by.clone()
+        } else {
+            Some(run_uid.to_owned())
+        }
     }
 
     /// The files that models see as the table's.
@@ -120,11 +143,13 @@ fn position_of(table: &str, snapshot: Option<&Snapshot>) -> Result<Option<Positi
     Ok(found.flatten())
 }
 
-/// The position in a table that only runs have written: rows without one are refused.
-async fn own_position(table: &str, snapshot: Option<&Snapshot>) -> Result<Option<Position>, RunError> {
+/// The position in a table that only runs have written: rows without one are refused, unless the claim names the table itself,
+/// for then they are to be replaced.
+async fn own_position(table: &str, snapshot: Option<&Snapshot>, claim: &Claim) -> Result<Option<Position>, RunError> {
     let position = position_of(table, snapshot)?;
     if let Some(snapshot) = snapshot
         && position.is_none()
+        && !claim.names(snapshot.address())
         && !snapshot.files().await?.is_empty()
     {
         return Err(RunError::Foreign {
@@ -144,6 +169,15 @@ pub fn position(table: &str, snapshot: &Snapshot) -> Result<Option<Position>, Ru
 
 /// Inputs by name, each opened at the version that the run is asked for.
 pub type Inputs = BTreeMap<String, (Table, Snapshot)>;
+
+/// What tells the inputs from others that stood in their places.
+pub fn ids(inputs: &Inputs) -> Result<TableIds, RunError> {
+    let ids = inputs.iter().map(|(name, (_, snapshot))| {
+        let position = position(name, snapshot)?;
+        Ok::<_, RunError>((name.clone(), identity(snapshot.table_id(), position.as_ref())))
+    });
+    ids.collect()
+}
 
 /// Opens the inputs of a run.
 pub async fn open_inputs(

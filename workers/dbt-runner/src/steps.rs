@@ -1,6 +1,6 @@
 //! One run, step by step: describe, plan, read, build, test, upload, commit. Talks to object storage and the dbt process.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ use worker_kit::ProgressHandle;
 use crate::driver::{Driver, Python};
 use crate::error::RunError;
 use crate::metrics::RunMetrics;
-use crate::plan::{Plan, Work, decide};
+use crate::plan::{Plan, TableState, Work, decide};
 use crate::position::{Position, Projects, TableIds, Versions, from_list, to_entry, to_list};
 use crate::project;
 use crate::protocol::{Exported, Layer, NodeStart, Replace, Request, RunContext, Storage, Timed, TouchedAnswer};
@@ -24,7 +24,7 @@ use crate::sink::{self, Upload};
 use crate::source::{self, Inputs, Needs, Target, open_inputs, open_targets, read_input};
 use crate::storage::storage;
 use crate::timing::Timing;
-use crate::touched::{Partitions, Touched, following};
+use crate::touched::{Partitions, Touched};
 use crate::views::{Input, Layers, Own, Part, views};
 
 /// Rows of one Parquet file: some ten row groups, about as much as a reader takes in one go.
@@ -67,12 +67,8 @@ impl Run<'_> {
         let layer: Layer = self.timed("parsing the project", driver.ask(&request, |_| {})).await?;
 
         let (targets, sources) = self.timed("reading the logs", self.open(&layer, &inputs)).await?;
-        let ids: TableIds = sources
-            .iter()
-            .map(|(name, (_, snapshot))| (name.clone(), snapshot.table_id().to_owned()))
-            .collect();
-        let states = targets.iter().map(|target| target.state(&ids));
-        let states = states.collect::<Result<Vec<_>, RunError>>()?;
+        let ids = source::ids(&sources)?;
+        let states: Vec<_> = targets.iter().map(|target| target.state(&ids)).collect();
         let work = match decide(&states, &worker.run.uid, &inputs) {
             Plan::AlreadyCommitted => return Ok(self.report(&targets, &BTreeMap::new(), &inputs, true, 0)),
             Plan::Process(work) => work,
@@ -87,14 +83,19 @@ impl Run<'_> {
             )
             .await?;
         let uploads = if has_news(&read) || work.begins_afresh() {
-            self.build(&mut driver, &layer, &targets, &work, &read).await?
+            let going_on = states.iter().filter(|state| state.goes_on(&work.until));
+            let going_on: BTreeSet<&str> = going_on.map(|state| state.name.as_str()).collect();
+            self.build(&mut driver, &layer, (&targets, &going_on), &work, &read)
+                .await?
         } else {
             work.publish
                 .iter()
                 .map(|name| (name.clone(), Upload::nothing()))
                 .collect()
         };
-        let committed = self.commit(&targets, &work, &uploads, (&ids, &project)).await?;
+        let committed = self
+            .commit((&targets, &states), &work, &uploads, (&ids, &project))
+            .await?;
         self.settle(&targets, &committed).await;
         let rows = uploads.values().map(Upload::rows).sum();
         Ok(self.report(&targets, &committed, &work.until, false, rows))
@@ -143,11 +144,11 @@ impl Run<'_> {
         &self,
         driver: &mut Driver,
         layer: &Layer,
-        targets: &[Target],
+        (targets, going_on): (&[Target], &BTreeSet<&str>),
         work: &Work,
         inputs: &BTreeMap<String, Input>,
     ) -> Result<BTreeMap<String, Upload>, RunError> {
-        let mut own = self.own_tables(targets, work, inputs).await?;
+        let mut own = self.own_tables((targets, going_on), work, inputs).await?;
         self.make_views(driver, layer, work, inputs, &own).await?;
         if own.values().any(|table| table.touched.is_none()) {
             self.look_up_touched(driver, &mut own).await?;
@@ -205,7 +206,7 @@ impl Run<'_> {
 
     async fn own_tables(
         &self,
-        targets: &[Target],
+        (targets, going_on): (&[Target], &BTreeSet<&str>),
         work: &Work,
         inputs: &BTreeMap<String, Input>,
     ) -> Result<BTreeMap<String, Own>, RunError> {
@@ -213,21 +214,21 @@ impl Run<'_> {
             .iter()
             .map(|(name, input)| (name.clone(), input.changed.clone()))
             .collect();
+        let present: Vec<_> = inputs.values().map(|input| input.files.as_slice()).collect();
         let mut own = BTreeMap::new();
         for target in targets {
             let model = target.model.clone();
+            let name = model.name.clone();
+            let goes_on = going_on.contains(name.as_str());
+            if !goes_on && target.stood() {
+                tracing::warn!(
+                    table = name,
+                    "its rows were not made from this run's inputs: it is written anew, whole"
+                );
+            }
             let files = target.files_before().await?;
-            let touched = if model.changes.is_some() {
-                None
-            } else if work.begins_afresh() {
-                // What stands may come from an input that has been made anew since: none of it stays.
-                Some(Touched::Whole)
-            } else {
-                let mut present: Vec<_> = inputs.values().map(|input| input.files.as_slice()).collect();
-                present.push(&files);
-                Some(following(&model, &changed, &present)?)
-            };
-            own.insert(model.name.clone(), Own { model, files, touched });
+            let table = Own::new(model, files, (goes_on, work.begins_afresh()), &changed, &present)?;
+            own.insert(name, table);
         }
         Ok(own)
     }
@@ -260,7 +261,8 @@ impl Run<'_> {
 
     /// Builds the models of changed rows, and looks up which partitions they concern.
     async fn look_up_touched(&self, driver: &mut Driver, own: &mut BTreeMap<String, Own>) -> Result<(), RunError> {
-        let models: Vec<String> = own.values().filter_map(|table| table.model.changes.clone()).collect();
+        let unknown = own.values().filter(|table| table.touched.is_none());
+        let models: Vec<String> = unknown.filter_map(|table| table.model.changes.clone()).collect();
         let storage = self.storage().await?;
         let request = Request::Changes {
             storage: storage.as_ref(),
@@ -268,7 +270,7 @@ impl Run<'_> {
         };
         let ask = driver.ask(&request, |node: NodeStart| self.step(&node.node));
         let _: Timed = self.timed("building the changed rows", ask).await?;
-        for table in own.values_mut() {
+        for table in own.values_mut().filter(|table| table.touched.is_none()) {
             let Some(changes) = &table.model.changes else {
                 continue;
             };
@@ -290,7 +292,7 @@ impl Run<'_> {
     /// Commits table by table, those that others read first.
     async fn commit(
         &self,
-        targets: &[Target],
+        (targets, states): (&[Target], &[TableState]),
         work: &Work,
         uploads: &BTreeMap<String, Upload>,
         (ids, project): (&TableIds, &str),
@@ -309,7 +311,11 @@ impl Run<'_> {
             self.stop_if_asked()?;
             let before = target.position.as_ref().map(|position| &position.projects);
             let projects = Projects::after(before, project, upload.rewritten());
-            let position = Position::new(&run.uid, run.attempt, &work.until, ids, projects);
+            let goes_on = states
+                .iter()
+                .any(|state| state.name == *name && state.goes_on(&work.until));
+            let position = Position::new(&run.uid, run.attempt, &work.until, ids, projects)
+                .begun_by(target.begun_by(&run.uid, goes_on));
             let commit = sink::commit(target, upload, &position, &work.until, self.shutdown);
             let snapshot = self.timed(&format!("committing {name}"), commit).await?;
             self.advance(|run| run.done += 1);

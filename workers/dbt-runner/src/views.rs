@@ -10,7 +10,7 @@ use medallion_lake::{DataFile, PartitionValues};
 
 use crate::error::RunError;
 use crate::protocol::{Column, File, SourceName, TableModel, View};
-use crate::touched::{Partitions, Touched};
+use crate::touched::{Partitions, Touched, following};
 
 /// Schema of the one view about the run itself, which the dbt process makes.
 pub const CONTEXT_SCHEMA: &str = "run";
@@ -35,10 +35,41 @@ pub struct Input {
 pub struct Own {
     /// What its model declares.
     pub model: TableModel,
-    /// All files.
+    /// All files that the run goes on from.
     pub files: Vec<DataFile>,
     /// What the run rewrites; absent as long as it has not been looked up.
     pub touched: Option<Touched>,
+}
+
+impl Own {
+    /// A table of the layer, as far as it is known before the changed rows are looked up. `goes_on`: its rows were made from the
+    /// run's inputs; otherwise the run knows nothing of them, and writes the table whole. `begins_afresh`: some table of the
+    /// layer is given an input from its beginning. `changed`: partitions by input. `present`: files of the inputs.
+    pub fn new(
+        model: TableModel,
+        files: Vec<DataFile>,
+        (goes_on, begins_afresh): (bool, bool),
+        changed: &BTreeMap<String, Partitions>,
+        present: &[&[DataFile]],
+    ) -> Result<Self, RunError> {
+        if !goes_on {
+            return Ok(Self {
+                model,
+                files: Vec::new(),
+                touched: Some(Touched::Whole),
+            });
+        }
+        let touched = if model.changes.is_some() {
+            None
+        } else if begins_afresh {
+            // What it reads beside its inputs may be written whole.
+            Some(Touched::Whole)
+        } else {
+            let present: Vec<&[DataFile]> = present.iter().copied().chain([files.as_slice()]).collect();
+            Some(following(&model, changed, &present)?)
+        };
+        Ok(Self { model, files, touched })
+    }
 }
 
 /// Which part of a table a view shows.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use dbt_runner::plan::{Plan, TableState, Work, decide};
-use dbt_runner::position::{Position, Projects, Rewritten, TableIds, Versions};
+use dbt_runner::position::{Position, Projects, Rewritten, TableIds, Versions, identity};
 use rstest::rstest;
 
 const THIS: &str = "run-2";
@@ -178,11 +178,92 @@ fn what_was_consumed_of_a_table_that_is_no_more_counts_for_nothing() {
     let written = Position::new("run-1", 1, &consumed, &ids("old"), Projects::default());
     assert_eq!(written.clone().of(&ids("old")).consumed("lines"), Some(40));
     assert_eq!(written.of(&ids("anew")).consumed("lines"), None);
-    // Positions of old have no ids.
+    // One without an id says nothing about the table of today.
     assert_eq!(
         position("run-1", &[("lines", 40)]).of(&ids("anew")).consumed("lines"),
-        Some(40)
+        None
     );
+}
+
+fn ids(entries: &[(&str, &str)]) -> TableIds {
+    entries
+        .iter()
+        .map(|(name, id)| ((*name).to_owned(), (*id).to_owned()))
+        .collect()
+}
+
+/// The state of a table whose last run consumed lines `a` up to 40 and buyers `b` up to 2, for a run with these inputs.
+fn made_of_a_and_b(now: &[(&str, &str)]) -> TableState {
+    let consumed = versions(&[("lines", 40), ("buyers", 2)]);
+    let then = ids(&[("lines", "a"), ("buyers", "b")]);
+    let position = Position::new("run-1", 1, &consumed, &then, Projects::default()).of(&ids(now));
+    TableState {
+        name: "orders".to_owned(),
+        position: Some(position.clone()),
+        before: Some(position),
+    }
+}
+
+#[rstest]
+#[case::the_same_tables(&[("lines", "a"), ("buyers", "b")], true)]
+#[case::another_one_beside_them(&[("lines", "a"), ("buyers", "b"), ("returns", "c")], true)]
+#[case::one_of_them_is_another(&[("lines", "a"), ("buyers", "other")], false)]
+#[case::one_of_them_is_no_input_any_more(&[("lines", "a")], false)]
+#[case::one_of_them_has_another_in_its_place(&[("lines", "a"), ("returns", "c")], false)]
+#[case::all_are_others(&[("sales", "s")], false)]
+fn a_run_goes_on_from_rows_that_were_made_from_its_own_inputs_alone(
+    #[case] now: &[(&str, &str)],
+    #[case] goes_on: bool,
+) {
+    let inputs: Vec<(&str, u64)> = now.iter().map(|(name, _)| (*name, 50)).collect();
+    let table = made_of_a_and_b(now);
+    assert_eq!(table.goes_on(&versions(&inputs)), goes_on);
+    let work = work(&[table], &inputs);
+    for (name, _) in inputs.iter().filter(|_| !goes_on) {
+        assert_eq!(work.after(name), None, "{name} is read from its beginning");
+    }
+    assert_eq!(work.after("lines"), goes_on.then_some(40));
+}
+
+#[test]
+fn a_table_that_was_not_there_is_begun_and_a_retry_begins_it_again() {
+    let inputs = versions(&[("lines", 7)]);
+    assert!(!never("orders").goes_on(&inputs));
+    assert!(!published("orders", &[("lines", 7)], None).goes_on(&inputs));
+    let before = Some(position("run-1", &[("lines", 5)]));
+    assert!(published("orders", &[("lines", 7)], before).goes_on(&inputs));
+}
+
+#[test]
+fn rows_that_were_begun_anew_in_place_are_other_rows_to_who_reads_them() {
+    let position = |begun: Option<&str>| {
+        let consumed = Position::new(
+            "run-7",
+            1,
+            &versions(&[("bronze", 9)]),
+            &ids(&[("bronze", "b")]),
+            Projects::default(),
+        );
+        consumed.begun_by(begun.map(str::to_owned))
+    };
+    let begun = position(Some("run-7"));
+    assert_eq!(Position::read("lines", &begun.to_value()).expect("read"), begun);
+    assert_eq!(identity("id", None), "id");
+    assert_eq!(identity("id", Some(&position(None))), "id");
+    let (once, twice) = (
+        identity("id", Some(&begun)),
+        identity("id", Some(&position(Some("run-9")))),
+    );
+    assert!(once != "id" && once != twice, "{once} {twice}");
+
+    let of_reader = Position::new(
+        "run-8",
+        1,
+        &versions(&[("lines", 3)]),
+        &ids(&[("lines", "id")]),
+        Projects::default(),
+    );
+    assert_eq!(of_reader.of(&ids(&[("lines", once.as_str())])).consumed("lines"), None);
 }
 
 fn projects(project: &str, oldest: Option<&str>) -> Projects {

@@ -117,6 +117,48 @@ fn a_table_that_begins_afresh_is_given_all_days_although_nothing_differs() {
 }
 
 #[test]
+fn a_table_of_changed_rows_keeps_nothing_that_was_made_from_other_tables() {
+    let changing = || TableModel {
+        changes: Some("order_changes".to_owned()),
+        ..model("orders", Replace::Partitions)
+    };
+    let (changed, stood) = (BTreeMap::new(), || vec![file("displaced", day("1"))]);
+    let own = |goes_on| Own::new(changing(), stood(), (goes_on, true), &changed, &[]).unwrap();
+    let anew = own(false);
+    assert_eq!(
+        anew.touched,
+        Some(Touched::Whole),
+        "also the days that no new row concerns"
+    );
+    let sources = [source("gold", "orders_current"), source("gold", "orders_kept")];
+    let tables = BTreeMap::from([("orders".to_owned(), anew)]);
+    let made = views(&sources, GOLD, &BTreeMap::new(), &tables, true).unwrap();
+    for view in ["orders_current", "orders_kept"] {
+        assert!(files_of(&made, view).is_empty(), "{view}");
+    }
+
+    let going_on = own(true);
+    assert_eq!(going_on.touched, None, "its changed rows say which days");
+    assert_eq!(going_on.files, stood());
+}
+
+#[test]
+fn a_table_that_follows_its_inputs_is_written_whole_when_it_is_made_from_others() {
+    let changed = BTreeMap::from([("order_lines".to_owned(), days(&["2"]))]);
+    let stood = || vec![file("one", day("1"))];
+    let own = |case| Own::new(model("orders", Replace::Partitions), stood(), case, &changed, &[]).unwrap();
+    let followed = own((true, false));
+    assert_eq!(followed.touched, Some(Touched::Partitions(days(&["2"]))));
+    let beside_a_new_one = own((true, true));
+    assert_eq!(
+        (beside_a_new_one.touched, beside_a_new_one.files),
+        (Some(Touched::Whole), stood())
+    );
+    let anew = own((false, true));
+    assert_eq!((anew.touched, anew.files), (Some(Touched::Whole), Vec::new()));
+}
+
+#[test]
 fn other_partition_columns_than_the_inputs_are_refused_by_name() {
     let month = PartitionValues::from([("part_month".to_owned(), Some("2010-12".to_owned()))]);
     let changed = BTreeMap::from([("order_lines".to_owned(), Partitions::from([month]))]);

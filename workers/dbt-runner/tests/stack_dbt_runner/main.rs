@@ -284,6 +284,42 @@ async fn another_pipelines_tables_are_refused_before_anything_is_built() -> anyh
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_tables_that_another_pipeline_takes_over_no_row_of_another_bronze_stays() -> anyhow::Result<()> {
+    let (shop, ..) = Shop::started().await?;
+    let other = shop.displaced_by("copy").await?;
+    // One day of the displaced pipeline, and one order of it; its other days and orders are touched by nothing.
+    other
+        .bronze(&[
+            event("x", "2-1", "2010-12-02T11:00:00Z", 4),
+            event("y", "9-1", "2010-12-09T11:00:00Z", 1),
+        ])
+        .await?;
+    let silver = other
+        .run(Stage::Silver, "copy-silver-1", 1, other.bronze_version().await?)
+        .await?;
+    assert_eq!(
+        shop.rows("silver/order_lines", &["order_id", "event_id"]).await?,
+        ["2-1 x", "9-1 y"]
+    );
+    other.run(Stage::Gold, "copy-gold-1", 1, inputs(&silver)).await?;
+    let (days, value) = gold(&shop).await?;
+    assert_eq!(days, ["2010-12-02 1", "2010-12-09 1"]);
+    assert_eq!(value, ["2 12.50"]);
+
+    // From then on it goes on as any other.
+    let before = shop.files("silver/order_lines").await?;
+    other.bronze(&[event("z", "3-1", "2010-12-03T11:00:00Z", 1)]).await?;
+    let silver = other
+        .run(Stage::Silver, "copy-silver-2", 1, other.bronze_version().await?)
+        .await?;
+    other.run(Stage::Gold, "copy-gold-2", 1, inputs(&silver)).await?;
+    let now = shop.files("silver/order_lines").await?;
+    assert_eq!(now.get("2010-12-09"), before.get("2010-12-09"));
+    assert_eq!(gold(&shop).await?.1, ["3 15.00"]);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_changed_project_is_told_from_the_one_whose_rows_still_stand() -> anyhow::Result<()> {
     let (shop, silver, gold) = Shop::started().await?;
     let before = silver.outputs[0].project.clone();

@@ -49,6 +49,9 @@ pub struct Shop {
     contract: Arc<Contract>,
     project: PathBuf,
     pipeline: String,
+    adopt: Vec<String>,
+    /// Where Bronze lies in the lake.
+    bronze: String,
 }
 
 /// A lake with [`three_days`], and what the runs said that made its Silver and Gold.
@@ -147,6 +150,8 @@ impl Shop {
             contract,
             project: project(),
             pipeline: "purchases".to_owned(),
+            adopt: Vec::new(),
+            bronze: "bronze/purchase_orders".to_owned(),
         })
     }
 
@@ -173,6 +178,24 @@ impl Shop {
         self.with(self.project.clone(), name)
     }
 
+    /// The same lake for another pipeline, which has a Bronze of its own and takes over what this one has made from its own.
+    pub async fn displaced_by(&self, name: &str) -> Result<Self> {
+        let other = Self {
+            adopt: vec![self.owner()],
+            bronze: format!("bronze/{name}"),
+            ..self.of_pipeline(name)
+        };
+        other
+            .table(&other.bronze)?
+            .open_or_create(&other.contract.bronze_table_schema(), &[PARTITION_COLUMN])
+            .await?;
+        Ok(other)
+    }
+
+    fn owner(&self) -> String {
+        format!("test/shop/{}", self.pipeline)
+    }
+
     fn with(&self, project: PathBuf, pipeline: &str) -> Self {
         Self {
             folder: Arc::clone(&self.folder),
@@ -180,6 +203,8 @@ impl Shop {
             contract: Arc::clone(&self.contract),
             project,
             pipeline: pipeline.to_owned(),
+            adopt: self.adopt.clone(),
+            bronze: self.bronze.clone(),
         }
     }
 
@@ -190,7 +215,7 @@ impl Shop {
     /// A table, for its owner.
     fn table(&self, path: &str) -> Result<OwnedTable> {
         let table = self.store.table(&self.address(path))?;
-        Ok(table.claimed(&Claim::new("test/shop/purchases", [])))
+        Ok(table.claimed(&Claim::new(self.owner(), [])))
     }
 
     /// Commits events as the exporter does.
@@ -221,7 +246,7 @@ impl Shop {
     }
 
     async fn append(&self, rows: &[(ChangeKind, &str, &str, Option<String>)]) -> Result<()> {
-        let table = self.table("bronze/purchase_orders")?;
+        let table = self.table(&self.bronze)?;
         let base = table.existing().await?;
         let mut builder = BronzeBatchBuilder::new(Arc::clone(&self.contract));
         for (number, (kind, key, event_id, payload)) in rows.iter().enumerate() {
@@ -258,11 +283,7 @@ impl Shop {
 
     /// What a run of Silver is given.
     pub async fn bronze_version(&self) -> Result<Vec<TableVersion>> {
-        let snapshot = self
-            .store
-            .table(&self.address("bronze/purchase_orders"))?
-            .existing()
-            .await?;
+        let snapshot = self.store.table(&self.address(&self.bronze))?.existing().await?;
         Ok(vec![TableVersion {
             name: "bronze".to_owned(),
             version: i64::try_from(snapshot.version())?,
@@ -312,7 +333,7 @@ impl Shop {
         inputs: Vec<TableVersion>,
     ) -> Settings<DbtRunnerSettings> {
         Settings {
-            adopt: Vec::new(),
+            adopt: self.adopt.clone(),
             pipeline: PipelineIdentity {
                 installation: "test".to_owned(),
                 namespace: "shop".into(),
@@ -341,7 +362,7 @@ impl Shop {
                     event_version: None,
                 },
                 lake: LakeSettings {
-                    bronze_table: self.address("bronze/purchase_orders"),
+                    bronze_table: self.address(&self.bronze),
                     silver: self.address("silver"),
                     gold: self.address("gold"),
                 },
