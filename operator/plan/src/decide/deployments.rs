@@ -27,7 +27,7 @@ pub(crate) fn plan(basis: &Basis<'_>, provisioning: &Provisioning) -> Plan {
         }
         let worker = place.entry.worker();
         let made = match &place.entry.work {
-            // A stage with a fault keeps what it has.
+            // A stage with a fault keeps what it has, unless it is to pause.
             Work::Streaming(streaming) => match basis.request(place) {
                 Some(request) => (streaming.children)(&request),
                 None => continue,
@@ -43,7 +43,7 @@ pub(crate) fn plan(basis: &Basis<'_>, provisioning: &Provisioning) -> Plan {
     Plan {
         children,
         later,
-        remove: without_place(basis).chain(without_contract(basis)).collect(),
+        remove: without_place(basis).chain(that_must_rest(basis)).collect(),
         ..Plan::default()
     }
 }
@@ -86,12 +86,14 @@ fn without_place(basis: &Basis<'_>) -> impl Iterator<Item = String> {
         })
 }
 
-/// What works although its stage pauses: without the contract no Deployment can be made that wants no pods, but the one there is can go.
-fn without_contract(basis: &Basis<'_>) -> impl Iterator<Item = String> {
+/// What works although its stage pauses. Without the contract, or from a spec that is refused, no Deployment can be made that wants no
+/// pods, but the one there is can go: a pause needs nobody's leave.
+fn that_must_rest(basis: &Basis<'_>) -> impl Iterator<Item = String> {
     let is_gone = matches!(basis.observed.contract, Contract::Missing | Contract::KeyMissing { .. });
     let paused = basis.streaming().filter(move |(place, _)| {
         let works = deployment_of(basis, *place).is_some_and(|found| !deployment::is_at_rest(found));
-        is_gone && works && basis.is_suspended(*place) && basis.pipeline.fault(place.entry.stage).is_none()
+        let cannot_be_made = is_gone || basis.pipeline.fault(place.entry.stage).is_some();
+        cannot_be_made && works && basis.is_suspended(*place)
     });
     paused.map(move |(place, _)| format!("Deployment/{}", name(basis, place)))
 }

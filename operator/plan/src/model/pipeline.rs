@@ -81,7 +81,8 @@ pub struct Warehouse {
 /// A reference that leads nowhere, or one that is not allowed.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Fault {
-    /// The stage that cannot work, while others are not affected; `None`: nothing of the pipeline is made or changed.
+    /// The stage that cannot work, while others are not affected; `None`: nothing of the pipeline is made or changed, but what is to
+    /// pause or is no longer wanted ends.
     pub stage: Option<Stage>,
     /// The word for why.
     pub reason: Reason,

@@ -161,6 +161,32 @@ fn a_stage_pauses_although_the_contract_is_not_there() {
     assert_eq!(world.stage(Stage::Bronze).state, StageState::Suspended);
 }
 
+/// Nothing can be made of what is refused, but what works can go.
+#[rstest]
+#[case::an_adoption_that_nobody_can_read(Step::Adopt("everything".to_owned()))]
+#[case::beyond_the_limits_of_the_namespace(Step::Configured(json!({"limits": []})))]
+#[case::no_such_size_for_the_provisioner(Step::Spec(json!({"provisioner": {"size": "huge"}})))]
+#[case::no_such_size_for_the_stage(Step::Spec(json!({"stages": {"bronze": {"size": "huge"}}})))]
+fn a_stage_pauses_although_the_pipeline_is_refused(#[case] refused: Step) {
+    let works = |world: &World, worker: &str| {
+        let found = world.observed.deployment(&format!("purchase-orders-{worker}"));
+        found.is_some() && replicas(world, worker) != Some(0)
+    };
+    let mut world = started();
+    happens(&mut world, refused);
+    assert_eq!(world.stage(Stage::Bronze).state, StageState::Blocked);
+    for worker in ["consumer", "exporter"] {
+        assert!(works(&world, worker), "{worker}: what stands goes on");
+    }
+    happens(&mut world, Step::Spec(json!({"stages": {"bronze": {"suspend": true}}})));
+    for worker in ["consumer", "exporter"] {
+        assert!(!works(&world, worker), "{worker}");
+    }
+    assert!(works(&world, "gateway"), "it does not pause");
+    let bronze = world.stage(Stage::Bronze);
+    assert_eq!(bronze.state, StageState::Blocked, "it still says what is wrong");
+}
+
 #[test]
 fn a_stage_is_suspended_once_no_pod_of_it_is_wanted() {
     let mut world = started();
