@@ -190,6 +190,15 @@ impl<'a> StageRuns<'a> {
             .map(String::as_str)
     }
 
+    /// Digest of the launch settings that a run was begun with: of a person's, those of its last attempt. `None`: not known.
+    pub fn launch_hash_of(&self, run: &'a StageRun) -> Option<&'a str> {
+        let attempt = run.status.as_ref().map(|status| status.attempt).unwrap_or_default();
+        let job = self.observed.job(&names::attempt(&run.name_any(), attempt));
+        let of_attempt = job.and_then(|job| job.annotations().get(labels::LAUNCH_HASH));
+        let of_run = run.annotations().get(labels::LAUNCH_HASH);
+        of_run.or(of_attempt).map(String::as_str)
+    }
+
     /// Whether the last success is of another product than the one that is wanted.
     pub fn are_outdated(&self, wanted: Option<&Product>) -> bool {
         let made = self.success().and_then(|success| success.product);

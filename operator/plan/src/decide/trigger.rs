@@ -118,7 +118,7 @@ fn after_success(context: &TriggerContext<'_>, newest: Option<&StageRun>, source
     at(context, interval, source, cause)
 }
 
-/// After a failed run:
+/// After a failed run, whether the operator made it or a person:
 /// - a changed spec, dbt image or launch setting starts the next run at once (as a request does, before this is asked), but a changed
 ///   product only once the stage before has taken the same change up;
 /// - new input starts it too, after a wait that doubles with each run that failed since the last success, from
@@ -126,8 +126,10 @@ fn after_success(context: &TriggerContext<'_>, newest: Option<&StageRun>, source
 /// - but not after a failure that new input cannot help: settings, a risk of loss, a table of another owner or with rows of others;
 /// - without any of these nothing starts.
 fn after_failure(context: &TriggerContext<'_>, newest: &StageRun, source: &Source) -> Decision {
-    let launched = newest.annotations().get(labels::LAUNCH_HASH).map(String::as_str);
-    let changed = run::is_older(newest, context.basis.pipeline) || launched != context.launch.hash();
+    // What nobody knows has not changed: otherwise the run of a person would be followed at once, however often such fail.
+    let launched = context.runs.launch_hash_of(newest);
+    let is_other = launched.is_some_and(|launched| Some(launched) != context.launch.hash());
+    let changed = run::is_older(newest, context.basis.pipeline) || is_other;
     if changed {
         let tried = context.runs.product_of(newest);
         let is_tried = |product: &Product| tried == Some(product.digest.as_str());

@@ -540,6 +540,34 @@ fn runs_that_people_make_do_not_use_up_the_numbers() {
     assert_eq!(world.stage(Stage::Silver).position, Some(5));
 }
 
+#[test]
+fn after_a_run_by_hand_that_failed_the_stage_waits_as_after_its_own() {
+    let failed = || {
+        let mut world = started();
+        happens(&mut world, Step::Bronze(3));
+        happens(&mut world, attempt(Stage::Silver, Outcome::Succeeded));
+        happens(&mut world, Step::Pass(600));
+        by_hand(&mut world, "silver-once-more");
+        world.settle();
+        happens(&mut world, attempt(Stage::Silver, Outcome::RecordError));
+        assert_eq!(succeeded(&world, "silver-once-more").0, "False");
+        assert_eq!(world.runs(Stage::Silver).len(), 2, "nothing has changed");
+        world
+    };
+    // The stage's minIntervalSeconds is 30, its backoffSeconds 10.
+    let mut world = failed();
+    happens(&mut world, Step::Bronze(4));
+    happens(&mut world, Step::Pass(20));
+    assert_eq!(world.runs(Stage::Silver).len(), 2, "new data is taken after a wait");
+    happens(&mut world, Step::Pass(10));
+    assert_eq!(world.runs(Stage::Silver).len(), 3);
+
+    let mut world = failed();
+    happens(&mut world, Step::DbtImage("dbt-purchases:2".to_owned()));
+    happens(&mut world, Step::Provisioned);
+    assert_eq!(world.runs(Stage::Silver).len(), 3, "what may help is tried at once");
+}
+
 /// What a person made and an earlier pipeline of the name carried out is no evidence of what this one has consumed: its tables may be others.
 #[test]
 fn a_run_by_hand_that_ended_before_the_pipeline_was_made_counts_for_nothing() {
