@@ -101,7 +101,9 @@ impl Provisioning {
         if self.status.is_none() || blind {
             return self.obstacle.clone();
         }
-        let needs = |dependency: &&Dependency| place.entry.needs.contains(&dependency.kind);
+        // All pods mount the ConfigMap, whether their stage needs what is in it or not.
+        let needs =
+            |dependency: &&Dependency| place.entry.needs.contains(&dependency.kind) || is_config_map(dependency);
         let unmet: Vec<_> = self
             .dependencies
             .iter()
@@ -354,9 +356,7 @@ fn missing(unmet: &[Dependency]) -> Obstacle {
 fn reported(basis: &Basis<'_>) -> Vec<Dependency> {
     let is_own = |dependency: &Dependency| match dependency.kind {
         DependencyKind::Secret => true,
-        // The provisioner reports on the contract in it.
-        DependencyKind::Contract => dependency.name.starts_with(CONFIG_MAP),
-        _ => false,
+        _ => is_config_map(dependency),
     };
     basis
         .observed
@@ -366,6 +366,11 @@ fn reported(basis: &Basis<'_>) -> Vec<Dependency> {
         .filter(|dependency| !is_own(dependency))
         .cloned()
         .collect()
+}
+
+/// Whether it is the contract's `ConfigMap` itself; on the contract in it the provisioner reports.
+fn is_config_map(dependency: &Dependency) -> bool {
+    dependency.kind == DependencyKind::Contract && dependency.name.starts_with(CONFIG_MAP)
 }
 
 /// What is the matter with the contract that is not there.

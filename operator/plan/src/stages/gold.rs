@@ -12,11 +12,7 @@ pub(super) const STAGE: StageEntry = StageEntry {
     pod: dbt::POD,
     upstream: Some(Stage::Silver),
     pauses_with: None,
-    needs: &[
-        DependencyKind::Contract,
-        DependencyKind::SilverBucket,
-        DependencyKind::GoldBucket,
-    ],
+    needs: &[DependencyKind::SilverBucket, DependencyKind::GoldBucket],
     wish: |stage, spec| Some(batch_wish!(stage, spec.stages.gold)),
     work: Work::Batch(dbt::BATCH),
 };

@@ -3,8 +3,8 @@
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::apps::v1::DeploymentSpec;
 use kube::ResourceExt;
-use medallion_crds::Stage;
 use medallion_crds::pipeline::{DependencyKind, DependencyState, StageState};
+use medallion_crds::{Reason, Stage};
 use rstest::rstest;
 use serde_json::{Value, json};
 
@@ -98,9 +98,37 @@ fn a_topic_that_is_not_there_stops_no_layer() {
     assert_eq!(world.runs(Stage::Gold).len(), 1);
 }
 
+#[test]
+fn a_contract_that_is_refused_stops_no_layer_of_what_is_in_bronze() {
+    let mut world = started();
+    happens(&mut world, Step::Bronze(3));
+    happens(&mut world, attempt(Stage::Silver, Outcome::Succeeded));
+    happens(&mut world, attempt(Stage::Gold, Outcome::Succeeded));
+    happens(
+        &mut world,
+        Step::Spec(json!({"kafka": {"bootstrapServers": ["kafka-2:9092"]}})),
+    );
+    let (name, state) = ("Contract/v1".to_owned(), DependencyState::Differs);
+    happens(&mut world, Step::Unmet { name, state });
+    assert_eq!(world.condition("DependenciesReady").0, "False");
+    happens(&mut world, Step::Pass(60));
+    happens(&mut world, Step::Bronze(4));
+    assert!(world.active_run(Stage::Silver).is_some());
+    happens(&mut world, attempt(Stage::Silver, Outcome::Succeeded));
+    assert!(world.active_run(Stage::Gold).is_some());
+
+    // All pods mount it, whoever reads it.
+    happens(&mut world, Step::ContractMissing);
+    let silver = world.stage(Stage::Silver);
+    assert_eq!(
+        (silver.state, silver.reason),
+        (StageState::Pending, Some(Reason::DependenciesMissing))
+    );
+}
+
 /// Whatever is not there, or cannot be looked at, as a warehouse that is paused.
 #[rstest]
-#[case::contract("Contract/v1", &[Stage::Ingest, Stage::Persist, Stage::Bronze, Stage::Silver, Stage::Gold])]
+#[case::contract("Contract/v1", &[Stage::Ingest, Stage::Persist, Stage::Bronze])]
 #[case::topic("Topic/purchase_orders", &[Stage::Ingest, Stage::Persist])]
 #[case::dead_letter_topic("DeadLetterTopic/dlq.purchase_orders", &[Stage::Persist])]
 #[case::group("ConsumerGroup/medallion.here.shop.purchase-orders", &[Stage::Persist])]
