@@ -269,6 +269,7 @@ pub mod tests {
                 versitygw: part("versitygw"),
                 kafka: part("kafka"),
                 kafka_handler: part("kafka-handler"),
+                lambda_emulator: part("lambda-emulator"),
                 dynamodb: part("dynamodb"),
                 postgres: part("postgres"),
                 wheels: part("wheels"),
