@@ -24,9 +24,10 @@ pub struct PipelineStatus {
     pub conditions: Vec<Condition>,
 
     /// Each stage: where it stands and what it waits for.
+    // One writer writes this list and those below as a whole: as maps, the server would note and compare an owner for each of their fields,
+    // and the note would be longer than the status.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
-    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub stages: Vec<StageStatus>,
 
     /// Dead letters that wait for somebody, as measured by the consumer.
@@ -36,7 +37,6 @@ pub struct PipelineStatus {
     /// What the pipeline depends on: topic, table, buckets, warehouse schema, ConfigMap, Secret.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32))]
-    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub dependencies: Vec<Dependency>,
 
     /// How creating or verifying the dependencies is getting on.
@@ -331,7 +331,6 @@ pub struct KafkaStatus {
 pub struct ContractStatus {
     /// The versions that were found valid, oldest first.
     #[schemars(length(max = 64))]
-    #[x_kube(merge_strategy = ListMerge::Map(vec!["name".into()]))]
     pub versions: Vec<ContractVersionStatus>,
 }
 

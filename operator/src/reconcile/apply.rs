@@ -86,11 +86,10 @@ pub(super) enum Before {
     InTheWay,
 }
 
-/// Whether carrying out the plan makes objects that do not stand yet.
+/// Whether carrying out the plan makes objects that do not stand yet, but for the Job of a run: that is decided by what became of the run.
 pub(crate) fn creates(room: &Room, plan: &Plan) -> bool {
     !plan.create_jobs.is_empty()
         || !plan.create_runs.is_empty()
-        || plan.runs.iter().any(|run| run.create_job.is_some())
         || plan
             .children
             .iter()
