@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use kafka_admin::{Stamp, commit_later};
-use kafka_client::{KafkaContext, Need};
+use kafka_client::{Diagnosis, KafkaContext, Need};
 use medallion_crds::{Owner, Reason};
 use rdkafka::ClientContext;
 use rdkafka::client::OAuthToken;
@@ -128,6 +128,7 @@ impl Assignment {
     pub(crate) fn refusal(&self, consumer: &BaseConsumer<Self>) -> Result<Option<WorkerError>, Unanswered> {
         let topic = &self.reading.topic;
         let metadata = consumer.fetch_metadata(Some(topic), ASK_TIMEOUT)?;
+        self.client.answered();
         let mut all = TopicPartitionList::new();
         for partition in metadata.topics().iter().flat_map(MetadataTopic::partitions) {
             all.add_partition(topic, partition.id());
@@ -139,6 +140,17 @@ impl Assignment {
             Start::Halt(halt) => Some(halt),
         });
         Ok(Halt::error(topic, &self.reading.group, halts.collect()))
+    }
+
+    /// Why it is not known where to begin: what the brokers do not allow, why they refuse us, or that they do not answer.
+    pub(crate) fn explain(&self, unanswered: &Unanswered) -> Diagnosis {
+        let (said, needs) = unanswered.said(&self.reading.needs);
+        self.client.explain(said, &needs, || {
+            format!(
+                "topic {}: cannot learn where to begin: {unanswered}; trying again",
+                self.reading.topic
+            )
+        })
     }
 
     /// Why the worker cannot go on, once.
@@ -309,13 +321,7 @@ impl Assignment {
                     return Ok(starts);
                 }
                 Err(error) => {
-                    let (said, needs) = error.said(&self.reading.needs);
-                    let why = self.client.explain(said, &needs, || {
-                        format!(
-                            "topic {}: cannot learn where to begin: {error}; trying again",
-                            self.reading.topic
-                        )
-                    });
+                    let why = self.explain(&error);
                     if self.shutdown.is_cancelled() || begun.elapsed() > ASK_FOR {
                         return Err(WorkerError::environment(why.reason, why.message));
                     }

@@ -1,5 +1,6 @@
 //! The polling thread: the only place that touches the consumer. Consumes from Kafka and commits offsets.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -155,10 +156,17 @@ impl Consumption {
     }
 
     /// A consumer of what is mounted now.
-    fn consumer(&self) -> Result<(Snapshot, BaseConsumer<Assignment>), Diagnosis> {
+    fn consumer(&self) -> Result<Client, Diagnosis> {
         let snapshot = self.brokers.read()?;
         let consumer = self.consumer_of(&snapshot).map_err(|error| snapshot.unusable(&error))?;
         Ok((snapshot, consumer))
+    }
+
+    /// The next consumer, if something else is mounted by now and one can be made of it.
+    fn successor(&self, snapshot: &Snapshot) -> Option<Client> {
+        let next = snapshot.successor(|next| self.consumer_of(next))?;
+        tracing::info!("joining the group anew, with what is mounted for the brokers now");
+        Some(next)
     }
 
     fn consumer_of(&self, snapshot: &Snapshot) -> KafkaResult<BaseConsumer<Assignment>> {
@@ -197,12 +205,16 @@ impl Consumption {
     }
 }
 
+/// A consumer, and what it was made from.
+type Client = (Snapshot, BaseConsumer<Assignment>);
+
 /// Consumes until shutdown or until something happens that the process cannot heal; with a new consumer whenever what is
 /// mounted for it has changed. Blocks.
 pub fn consume(consumption: &Consumption, runtime: &Handle) -> Result<(), WorkerError> {
+    let mut next = None;
     while !consumption.shutdown.is_cancelled() {
-        match consumption.consumer() {
-            Ok((snapshot, consumer)) => consume_by(consumption, &snapshot, consumer, runtime)?,
+        match next.take().map_or_else(|| consumption.consumer(), Ok) {
+            Ok((snapshot, consumer)) => next = consume_by(consumption, &snapshot, consumer, runtime)?,
             Err(why) if why.reason == Reason::BadSettings => {
                 return Err(WorkerError::settings(why.reason, why.message));
             }
@@ -218,20 +230,17 @@ pub fn consume(consumption: &Consumption, runtime: &Handle) -> Result<(), Worker
     Ok(())
 }
 
-/// Consumes by one consumer, as long as what it was made from is mounted.
+/// Consumes by one consumer, until shutdown or until there is another one, of what is mounted then. Returns that.
 fn consume_by(
     consumption: &Consumption,
     snapshot: &Snapshot,
     consumer: BaseConsumer<Assignment>,
     runtime: &Handle,
-) -> Result<(), WorkerError> {
+) -> Result<Option<Client>, WorkerError> {
     // A token is given while the consumer is polled, and nothing is answered without one.
     serve(&consumer, SERVE);
-    match consumer.context().refusal(&consumer) {
-        Ok(None) => {}
-        Ok(Some(error)) => return Err(error),
-        // It is decided again, partition by partition, when the group gives some.
-        Err(error) => tracing::debug!(%error, "the group's offsets are not known yet"),
+    if let ControlFlow::Break(next) = admission(consumption, snapshot, &consumer, runtime)? {
+        return Ok(next);
     }
     consumer
         .subscribe(&[&consumption.reading.topic])
@@ -246,6 +255,43 @@ fn consume_by(
     // Dropping the consumer leaves the group, which gives the partitions back through the rebalance callback.
     drop(consumer);
     outcome
+}
+
+/// Stays out of the group as long as the brokers do not say where to begin for a reason that somebody must mend, and names
+/// it: a member that cannot begin holds all others up, and ends. An outage is no such reason; whoever knows where to begin by
+/// the time that the group gives partitions goes on. Breaks if it never joins: the worker is stopped, or another consumer
+/// takes its place.
+fn admission(
+    consumption: &Consumption,
+    snapshot: &Snapshot,
+    consumer: &BaseConsumer<Assignment>,
+    runtime: &Handle,
+) -> Result<ControlFlow<Option<Client>>, WorkerError> {
+    let (stop, settler, context) = (&consumption.shutdown, &consumption.settler, consumer.context());
+    while !stop.is_cancelled() {
+        settler.progress.beat();
+        let unanswered = match context.refusal(consumer) {
+            Ok(None) => return Ok(ControlFlow::Continue(())),
+            Ok(Some(error)) => return Err(error),
+            Err(unanswered) => unanswered,
+        };
+        // What the library has to say of it waits in the queue, and a denial stands there once.
+        let needs = consumption.reading.needs.to_read();
+        let said = serve(consumer, SERVE);
+        let denied = said.iter().find_map(|error| context.client().denial(error, &needs));
+        let why = denied.unwrap_or_else(|| context.explain(&unanswered));
+        if why.reason == Reason::KafkaUnavailable {
+            tracing::debug!(%why, "the group's offsets are not known yet");
+            return Ok(ControlFlow::Continue(()));
+        }
+        settler.troubles.denied(Place::Reading, why);
+        if let Some(next) = consumption.successor(snapshot) {
+            return Ok(ControlFlow::Break(Some(next)));
+        }
+        let pause = tokio::time::timeout(LOOK_EVERY, stop.cancelled());
+        let _ = runtime.block_on(pause);
+    }
+    Ok(ControlFlow::Break(None))
 }
 
 /// Looks again and again whether the topic is still the one that is read, and the group ours alone; ends the consumption
@@ -276,7 +322,7 @@ fn poll_until_stopped(
     snapshot: &Snapshot,
     consumer: &BaseConsumer<Assignment>,
     runtime: &Handle,
-) -> Result<(), WorkerError> {
+) -> Result<Option<Client>, WorkerError> {
     let mut committed = Instant::now();
     let mut tried = Instant::now();
     let mut looked = Instant::now();
@@ -285,9 +331,8 @@ fn poll_until_stopped(
         consumption.settler.progress.beat();
         if looked.elapsed() >= LOOK_AT_FILES_EVERY {
             looked = Instant::now();
-            if !snapshot.is_current() {
-                tracing::info!("joining the group anew, with what is mounted for the brokers now");
-                return Ok(());
+            if let Some(next) = consumption.successor(snapshot) {
+                return Ok(Some(next));
             }
         }
         if tried.elapsed() >= TRY_AGAIN_EVERY {
@@ -334,7 +379,7 @@ fn poll_until_stopped(
             }
         }
     }
-    Ok(())
+    Ok(None)
 }
 
 fn begin(consumption: &Consumption, record: OwnedMessage, runtime: &Handle) {

@@ -9,7 +9,7 @@ use medallion_crds::launch::{KafkaAuthenticationSettings, KafkaSettings};
 use rdkafka::ClientConfig;
 use rdkafka::admin::AdminClient;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, KafkaResult};
 
 use crate::configuration;
 use crate::context::KafkaContext;
@@ -128,10 +128,16 @@ impl Snapshot {
         self.brokers.settings()
     }
 
-    /// Whether what is mounted is still what this was made from. Files that cannot be read are being remounted, or will be
-    /// reported by whoever reads them next; what stands goes on meanwhile.
-    pub fn is_current(&self) -> bool {
-        Material::read(self.settings()).map_or(true, |material| material == self.material)
+    /// A client of what is mounted now, and what it was made from; `None` while that is still what this was made from, and
+    /// while no client can be made of it: files are being remounted, or do not fit together. Whoever reads them next reports
+    /// that; what stands goes on meanwhile.
+    pub fn successor<T>(&self, make: impl FnOnce(&Self) -> KafkaResult<T>) -> Option<(Self, T)> {
+        let next = self.brokers.read().ok()?;
+        if next.material == self.material {
+            return None;
+        }
+        let client = make(&next).ok()?;
+        Some((next, client))
     }
 
     /// Why no client can be created from this: what is mounted does not fit together, or the settings are wrong.
@@ -194,5 +200,45 @@ pub fn reach(client: &BaseConsumer<KafkaContext>, settings: &KafkaSettings, limi
                 )
             }));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use rdkafka::error::RDKafkaErrorCode;
+
+    use super::*;
+    use crate::material::Proof;
+    use crate::material::tests::scram;
+
+    /// The password as a client; none can be made of one that is unfit.
+    fn make(snapshot: &Snapshot) -> KafkaResult<String> {
+        match &snapshot.material.proof {
+            Proof::User { password, .. } if password != "unfit" => Ok(password.clone()),
+            _ => Err(KafkaError::Global(RDKafkaErrorCode::Fail)),
+        }
+    }
+
+    #[test]
+    fn nobody_is_succeeded_by_what_no_client_can_be_made_of() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let mount = |password: &str| fs::write(folder.path().join("password"), password).expect("written");
+        fs::write(folder.path().join("username"), "shop").expect("written");
+        mount("first");
+        let brokers = Brokers::without_tokens(&KafkaSettings {
+            authentication: scram(folder.path()),
+            ..KafkaSettings::default()
+        });
+        let snapshot = brokers.read().expect("a user");
+        let succeeds = || snapshot.successor(make).map(|(_, client)| client);
+        assert_eq!(succeeds(), None, "nothing has changed");
+        for useless in ["", "unfit"] {
+            mount(useless);
+            assert_eq!(succeeds(), None, "what stands goes on");
+        }
+        mount("second");
+        assert_eq!(succeeds().as_deref(), Some("second"));
     }
 }

@@ -115,6 +115,32 @@ async fn offsets_that_may_not_be_committed_are_named_while_records_come() {
     running.stop().await.expect("a good end");
 }
 
+/// A member that cannot begin would hold the others up, and end after a minute, again and again.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_not_learn_where_to_begin_stays_out_of_the_group_until_it_may() {
+    let (brokers, table) = (Brokers::new(), Arc::new(MemoryTable::default()));
+    let first = Running::start(&brokers, &table, ROOMY);
+    eventually("the first is assigned", || first.is_assigned()).await;
+    let generation = first.generation();
+    let refused = RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+    brokers.deny(RDKafkaApiKey::OffsetFetch, refused);
+    let second = Running::start(&brokers, &table, ROOMY);
+    eventually("the right is named", || {
+        let trouble = second.trouble_in_words();
+        trouble.is_some_and(|(reason, message)| {
+            reason == Reason::TopicAccessDenied && message.contains("--operation Read --topic events;")
+        })
+    })
+    .await;
+    tokio::time::sleep(ROUNDS).await;
+    assert_eq!(first.generation(), generation, "the other one is not held up");
+    brokers.allow(RDKafkaApiKey::OffsetFetch);
+    eventually("it joins", || second.is_assigned() && second.trouble().is_none()).await;
+    for running in [first, second] {
+        running.stop().await.expect("a good end");
+    }
+}
+
 /// Whatever were committed once more would be refused, and that be named.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_committed_is_known_and_not_committed_again() {

@@ -17,16 +17,18 @@ use crate::{PATIENCE, eventually};
 /// Whatever is wrong must be named within this time.
 const NAMED_WITHIN: Duration = Duration::from_secs(30);
 
-/// Settings for the listener that wants passwords.
+/// Settings for the listener that wants passwords, and its authority mounted.
 fn scram(stack: &Stack, mounted: &Path) -> Result<Value> {
     let certificates = stack.document["kafka"]["certificates"]
         .as_str()
         .context("certificates")?;
+    let authority = mounted.join("ca.pem");
+    fs::copy(Path::new(certificates).join("brokers-ca.crt"), &authority)?;
     Ok(json!({
         "bootstrapServers": [stack.document["kafka"]["listeners"]["scram"]],
         "topic": stack.name,
         "deadLetterTopic": stack.dead_letter_topic(),
-        "tls": {"caPath": Path::new(certificates).join("brokers-ca.crt")},
+        "tls": {"caPath": authority},
         "authentication": {
             "type": "Scram",
             "mechanism": "Sha512",
@@ -103,8 +105,25 @@ fn a_wrong_password_a_missing_right_and_a_new_user_need_no_new_process() -> Resu
     mount("shop", &password("shop")?)?;
     heals(&consumer, 200)?;
 
-    // Each right is taken, named with what it is on, and given back.
+    // What no client can be made of is named, and the one of before goes on meanwhile.
     let mut count = 200;
+    let authority = mounted.path().join("ca.pem");
+    let whole = fs::read(&authority)?;
+    fs::write(
+        &authority,
+        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+    )?;
+    names(&consumer, "KafkaCredentialsUnreadable")?;
+    post(count..count + 50)?;
+    count += 50;
+    eventually("they are stored all the same", PATIENCE, || {
+        Ok(stack.stored()?.len() >= count)
+    })?;
+    names(&consumer, "KafkaCredentialsUnreadable")?;
+    fs::write(&authority, whole)?;
+    heals(&consumer, count)?;
+
+    // Each right is taken, named with what it is on, and given back.
     for (name, is_group, operation) in rights(&stack) {
         forbid(open, "User:shop", on(&name, is_group), operation)?;
         names(
