@@ -1,5 +1,6 @@
 //! Hands events to the broker and waits for its acknowledgements. Produces to Kafka.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -11,8 +12,11 @@ use kafka_client::{
 };
 use medallion_contract::VERSION_HEADER;
 use medallion_crds::Reason;
+use rdkafka::ClientContext;
+use rdkafka::client::Client;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::metadata::MetadataTopic;
 use rdkafka::producer::{FutureRecord, Producer};
 use thiserror::Error;
 
@@ -118,8 +122,9 @@ impl KafkaPublisher {
         }
     }
 
-    /// Asks the brokers for the topic, and whether we may write to it. Blocks for up to a few times `timeout`.
-    pub fn probe(&self, timeout: Duration) -> Result<(), Diagnosis> {
+    /// Asks the brokers for the topic, each that leads a partition of it whether it lets us in, and whether we may write to it.
+    /// Returns why events of some partitions cannot be sent, if that is so. Blocks for up to a few times `timeout`.
+    pub fn probe(&self, timeout: Duration) -> Result<Option<Diagnosis>, Diagnosis> {
         let client = self.client.get()?;
         let (asked, context) = (client.producer.client(), &client.context);
         let topic = &*self.topic;
@@ -134,11 +139,12 @@ impl KafkaPublisher {
             Some((Some(code), _)) => return Err(refused(code, context, topic)),
             _ => return Err(Diagnosis::unavailable(format!("topic {topic} has no partitions"))),
         }
+        let refusal = found.and_then(|found| refused_by_a_leader(asked, context, found, timeout));
         let found = rights(asked, context, &needs, timeout).map_err(|error| unanswered(&error))?;
         self.may_write.store(found == Rights::Enough, Ordering::Relaxed);
         match found {
             Rights::Missing(denied) => Err(denied),
-            Rights::Enough | Rights::Unknown => self.client.fault().map_or(Ok(()), Err),
+            Rights::Enough | Rights::Unknown => self.client.fault().map_or(Ok(refusal), Err),
         }
     }
 
@@ -192,6 +198,24 @@ fn patience(delivery_timeout: Duration) -> Duration {
     (delivery_timeout / 3).max(Duration::from_secs(1))
 }
 
+/// Why a broker that leads partitions of the topic refuses us, although another one answers: each is called by the name that
+/// it advertises, and has a certificate of its own. One that only does not answer makes events fail, which is named then.
+fn refused_by_a_leader<C: ClientContext>(
+    client: &Client<C>,
+    context: &KafkaContext,
+    topic: &MetadataTopic,
+    timeout: Duration,
+) -> Option<Diagnosis> {
+    let mut leaders = BTreeSet::new();
+    let mut one_of_each = topic
+        .partitions()
+        .iter()
+        .filter(|partition| partition.leader() >= 0 && leaders.insert(partition.leader()));
+    let is_silent =
+        one_of_each.any(|partition| client.fetch_watermarks(topic.name(), partition.id(), timeout).is_err());
+    is_silent.then(|| context.refusal()).flatten()
+}
+
 /// What the brokers say of the topic instead of its partitions.
 fn refused(code: RDKafkaErrorCode, context: &KafkaContext, topic: &str) -> Diagnosis {
     let denied = context.denial(&KafkaError::MetadataFetch(code), &[Need::topic(topic, OPERATIONS)]);
@@ -218,9 +242,48 @@ fn publish_error(error: &KafkaError, context: &KafkaContext, topic: &str) -> Pub
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use medallion_crds::launch::KafkaSettings;
+    use rdkafka::mocking::MockCluster;
 
     use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_leader_that_refuses_us_is_named_although_another_broker_answers() {
+        let cluster = MockCluster::new(2).expect("mock brokers");
+        cluster.create_topic("orders", 2, 1).expect("a topic");
+        for (partition, leader) in [(0, 1), (1, 2)] {
+            let led = cluster.partition_leader("orders", partition, Some(leader));
+            led.expect("a leader");
+        }
+        let brokers = Brokers::without_tokens(&KafkaSettings {
+            bootstrap_servers: vec![cluster.bootstrap_servers()],
+            topic: "orders".to_owned(),
+            dead_letter_topic: "dlq.orders".to_owned(),
+            ..KafkaSettings::default()
+        });
+        let publisher = KafkaPublisher::new(brokers, "v1", Duration::from_secs(2), 1 << 20);
+        let probe = || publisher.probe(Duration::from_secs(3)).expect("one answers at least");
+        assert_eq!(probe(), None, "both answer");
+
+        // Mock brokers refuse nobody, so the library's words are said for one that is not there.
+        cluster.broker_down(2).expect("down");
+        let context = publisher.client.get().expect("a producer").context.clone();
+        context.error(
+            KafkaError::Global(RDKafkaErrorCode::Authentication),
+            "sasl_ssl://b-2.shop:9096/2: SASL authentication error: invalid credentials (after 3ms in state AUTH_REQ)",
+        );
+        let why = probe().expect("one refuses us");
+        assert_eq!(why.reason, Reason::KafkaCredentialsRefused, "{why}");
+        assert!(why.message.contains("b-2.shop:9096"), "{why}");
+
+        cluster.broker_up(2).expect("up");
+        let begun = Instant::now();
+        while let Some(why) = probe() {
+            assert!(begun.elapsed() < Duration::from_secs(30), "{why}");
+        }
+    }
 
     fn context() -> KafkaContext {
         let brokers = Brokers::without_tokens(&KafkaSettings {

@@ -111,7 +111,9 @@ async fn watch(
     let mut ticks = tokio::time::interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut tick: u32 = 0;
-    let (mut probed, mut failed): (Option<Diagnosis>, Option<Diagnosis>) = (None, None);
+    // Why no event can be sent, why those of some partitions cannot, and what became of one.
+    let (mut probed, mut partly, mut failed): (Option<Diagnosis>, Option<Diagnosis>, Option<Diagnosis>) =
+        (None, None, None);
     loop {
         ticks.tick().await;
         context.progress.beat();
@@ -136,29 +138,34 @@ async fn watch(
         if tick.is_multiple_of(TICKS_PER_PROBE) {
             let asked = publisher.clone();
             let probe = tokio::task::spawn_blocking(move || asked.probe(PROBE_TIMEOUT)).await;
-            probed = probe.map_or_else(|error| Some(Diagnosis::unavailable(error.to_string())), Result::err);
+            (probed, partly) = match probe {
+                Ok(Ok(partly)) => (None, partly),
+                Ok(Err(why)) => (Some(why), None),
+                Err(error) => (Some(Diagnosis::unavailable(error.to_string())), None),
+            };
             failed = None;
         }
         tick = tick.wrapping_add(1);
         failed = state.pending.take_failure().or(failed);
         // What keeps all events from being sent says more than what became of one.
-        let broker_trouble = probed.as_ref().or(denied.as_ref()).or(failed.as_ref());
+        let all = probed.as_ref().or(denied.as_ref());
+        let broker_trouble = all.or(partly.as_ref()).or(failed.as_ref());
 
         report(state, &context.progress);
         match (broker_trouble, &token_trouble) {
             (Some(why), _) => context.progress.blocked(why.reason.clone(), why.message.clone()),
             (None, Some(error)) => context.progress.blocked(Reason::TokensUnreadable, error.to_string()),
-            (None, None) => {
-                context.progress.clear();
-                // Once ready it stays so until the end: an answer of 503 says more to clients than none.
-                if !context.ready.send_replace(true) {
-                    tracing::info!(
-                        topic = context.settings.worker.kafka.topic,
-                        port = HTTP_PORT,
-                        "taking events"
-                    );
-                }
-            }
+            (None, None) => context.progress.clear(),
+        }
+        // Partitions whose leader refuses us keep no other's events back.
+        let takes_events = all.is_none() && token_trouble.is_none() && (failed.is_none() || partly.is_some());
+        // Once ready it stays so until the end: an answer of 503 says more to clients than none.
+        if takes_events && !context.ready.send_replace(true) {
+            tracing::info!(
+                topic = context.settings.worker.kafka.topic,
+                port = HTTP_PORT,
+                "taking events"
+            );
         }
     }
 }
