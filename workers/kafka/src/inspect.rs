@@ -22,6 +22,8 @@ pub(crate) enum Distrust {
     Expired(Timestamp),
     /// Nobody whom we trust has signed it.
     Signer,
+    /// An authority that we trust has signed it, whose own certificate, as we have it, was good until then.
+    Authority(Timestamp),
     /// It does not name the host; what it names.
     Name(Vec<String>),
     /// In the words of the TLS library.
@@ -34,6 +36,7 @@ pub(crate) enum Distrust {
 pub(crate) fn distrust(server: &str, authorities: Option<&str>, patience: Duration) -> Option<Distrust> {
     let look = Arc::new(Look {
         authorities: authorities.map(roots),
+        expired_authority: authorities.and_then(|authorities| expired_authority(authorities, Timestamp::now())),
         provider: aws_lc_rs::default_provider(),
         verdict: Mutex::default(),
     });
@@ -57,7 +60,11 @@ pub(crate) fn distrust(server: &str, authorities: Option<&str>, patience: Durati
 
 /// When our own certificate expired, if it has. `certificate`: PEM.
 pub(crate) fn expired(certificate: &str, now: Timestamp) -> Option<Timestamp> {
-    let certificate = CertificateDer::from_pem_slice(certificate.as_bytes()).ok()?;
+    ended(&CertificateDer::from_pem_slice(certificate.as_bytes()).ok()?, now)
+}
+
+/// When a certificate expired, if it has.
+fn ended(certificate: &CertificateDer<'_>, now: Timestamp) -> Option<Timestamp> {
     let mut roots = RootCertStore::empty();
     // Whoever has signed it: its time is looked at before its signer, and nobody but the broker can judge that.
     roots.add(certificate.clone()).ok()?;
@@ -67,10 +74,16 @@ pub(crate) fn expired(certificate: &str, now: Timestamp) -> Option<Timestamp> {
         .ok()?;
     let seconds = u64::try_from(now.as_second()).ok()?;
     let now = UnixTime::since_unix_epoch(Duration::from_secs(seconds));
-    match verifier.verify_client_cert(&certificate, &[], now) {
+    match verifier.verify_client_cert(certificate, &[], now) {
         Err(Error::InvalidCertificate(CertificateError::ExpiredContext { not_after, .. })) => timestamp(not_after),
         _ => None,
     }
+}
+
+/// When the first of these authorities expired that has. Rustls asks no authority for that, and librdkafka does.
+fn expired_authority(authorities: &str, now: Timestamp) -> Option<Timestamp> {
+    let mut all = CertificateDer::pem_slice_iter(authorities.as_bytes()).flatten();
+    all.find_map(|authority| ended(&authority, now))
 }
 
 fn roots(authorities: &str) -> RootCertStore {
@@ -87,6 +100,7 @@ fn timestamp(time: UnixTime) -> Option<Timestamp> {
 #[derive(Debug)]
 struct Look {
     authorities: Option<RootCertStore>,
+    expired_authority: Option<Timestamp>,
     provider: CryptoProvider,
     verdict: Mutex<Option<Distrust>>,
 }
@@ -141,7 +155,10 @@ impl ServerCertVerifier for Look {
         _ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let verdict = self.judge(certificate, intermediates, name, now).err().map(distrust_of);
+        let verdict = match self.judge(certificate, intermediates, name, now) {
+            Ok(()) => self.expired_authority.map(Distrust::Authority),
+            Err(error) => Some(distrust_of(error)),
+        };
         *self.verdict.lock().unwrap_or_else(PoisonError::into_inner) = verdict;
         Err(Error::General("looked at".to_owned()))
     }
@@ -166,5 +183,37 @@ impl ServerCertVerifier for Look {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Good from 2026-11-30 until 2026-12-30.
+    const AUTHORITY: &str = "-----BEGIN CERTIFICATE-----
+MIIBfTCCASOgAwIBAgIUAasy9MidV8TbEK/9USjjZEFESEMwCgYIKoZIzj0EAwIw
+FDESMBAGA1UEAwwJYXV0aG9yaXR5MB4XDTI2MTEzMDE4MjkxMVoXDTI2MTIzMDE4
+MjkxMVowFDESMBAGA1UEAwwJYXV0aG9yaXR5MFkwEwYHKoZIzj0CAQYIKoZIzj0D
+AQcDQgAEMA2QmSzBVt0fQ814dAzfqQMgX/8DSlTONxvY11jP3L3Df+5ng+3r3+U8
+X6a4BJbrkOVQDWdRxZNl2tqrWIyy26NTMFEwHQYDVR0OBBYEFCHjxo5DxgvB5D8Q
+6rVYtGvPesJPMB8GA1UdIwQYMBaAFCHjxo5DxgvB5D8Q6rVYtGvPesJPMA8GA1Ud
+EwEB/wQFMAMBAf8wCgYIKoZIzj0EAwIDSAAwRQIhAJRMrwe8fEjp84UsNvdKal7Q
+Lrurqvh4lF/eBvR5RbHLAiBlTmnXzA5LW4lfL0ViSPQG28KKMsgFtq7S/DvF3Ir9
+iQ==
+-----END CERTIFICATE-----
+";
+
+    #[test]
+    fn an_authority_that_has_expired_is_found_wherever_it_stands() {
+        let at = |time: &str| time.parse::<Timestamp>().expect("a time");
+        assert_eq!(expired_authority(AUTHORITY, at("2026-12-15T00:00:00Z")), None);
+        let later = at("2027-01-15T00:00:00Z");
+        let end = expired_authority(AUTHORITY, later).expect("it has ended");
+        assert!(end.to_string().starts_with("2026-12-30T"), "{end}");
+        let beside_nonsense =
+            format!("# ours\n-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n{AUTHORITY}");
+        assert_eq!(expired_authority(&beside_nonsense, later), Some(end));
+        assert_eq!(expired(AUTHORITY, later), Some(end));
     }
 }

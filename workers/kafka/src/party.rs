@@ -274,6 +274,12 @@ fn distrusted(server: &str, distrust: Option<Distrust>) -> Diagnosis {
             Reason::BrokerCertificateExpired,
             format!("broker {server}: its certificate expired at {time}: renew it at the broker"),
         ),
+        Some(Distrust::Authority(time)) => Diagnosis::new(
+            Reason::BrokerNotTrusted,
+            format!(
+                "broker {server}: the authority that has signed its certificate expired at {time}, as spec.kafka.tls.ca has it: put the authority's renewed certificate there; it takes effect without a restart"
+            ),
+        ),
         Some(Distrust::Name(names)) => {
             let names = if names.is_empty() {
                 "no host".to_owned()
@@ -404,6 +410,11 @@ mod tests {
         Some(Distrust::Expired(Timestamp::UNIX_EPOCH)),
         Reason::BrokerCertificateExpired,
         "expired at 1970-01-01T00:00:00Z"
+    )]
+    #[case::authority(
+        Some(Distrust::Authority(Timestamp::UNIX_EPOCH)),
+        Reason::BrokerNotTrusted,
+        "expired at 1970-01-01T00:00:00Z, as spec.kafka.tls.ca has it"
     )]
     #[case::name(Some(Distrust::Name(vec!["a.shop".to_owned()])), Reason::BrokerNameDiffers, "names a.shop")]
     fn what_is_wrong_with_a_brokers_certificate_is_named_with_the_broker(

@@ -15,6 +15,10 @@ use crate::token::{Token, signed};
 /// A provider that has not answered by then is asked again by the library ten seconds later.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// How a pod comes by an AWS identity.
+const GIVE_ROLE: &str =
+    "name one in the Helm value workers.<worker>.serviceAccountAnnotations, or give it one by Pod Identity";
+
 /// Where the time comes from; tests have their own.
 pub type Clock = fn() -> SystemTime;
 
@@ -54,7 +58,7 @@ impl TokenSource for IamTokens {
             Diagnosis::new(
                 Reason::NoCredentials,
                 format!(
-                    "no AWS credentials for the brokers within {} s; trying again",
+                    "no AWS credentials for the brokers within {} s, trying again: if the worker's ServiceAccount has no IAM role, {GIVE_ROLE}",
                     PATIENCE.as_secs()
                 ),
             )
@@ -81,7 +85,7 @@ fn no_credentials(error: &CredentialsError) -> Diagnosis {
         CredentialsError::CredentialsNotLoaded(_) | CredentialsError::InvalidConfiguration(_) => Diagnosis::new(
             Reason::NoCredentials,
             format!(
-                "no AWS credentials for the brokers ({words}): give the worker's ServiceAccount an IAM role, by the Helm value workers.<worker>.serviceAccountAnnotations or by Pod Identity"
+                "no AWS credentials for the brokers ({words}): give the worker's ServiceAccount an IAM role: {GIVE_ROLE}"
             ),
         ),
         _ => Diagnosis::new(
