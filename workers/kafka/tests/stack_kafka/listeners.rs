@@ -1,10 +1,11 @@
 //! Each listener takes who is right for it: a record goes in and comes out.
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use kafka_client::{Brokers, KafkaContext, Operation, Resource, code_of};
-use medallion_crds::launch::KafkaAuthenticationSettings;
+use medallion_crds::launch::{KafkaAuthenticationSettings, KafkaTlsSettings};
 use medallion_crds::pipeline::ScramMechanism;
 use rdkafka::Message;
 use rdkafka::consumer::{BaseConsumer, Consumer};
@@ -13,7 +14,7 @@ use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::topic_partition_list::{Offset, TopicPartitionList};
 
 use crate::acl::allow;
-use crate::stack::{Stack, unique};
+use crate::stack::{Stack, knock, unique};
 
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -24,6 +25,36 @@ async fn tls_alone() -> Result<()> {
     stack.make_topic(&topic).await?;
     let settings = stack.settings("tls", &topic, Some("brokers-ca"), KafkaAuthenticationSettings::None)?;
     goes_through(Brokers::without_tokens(&settings)).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "the test below starts it, with an environment of its own"]
+async fn knocks_without_naming_an_authority() -> Result<()> {
+    let stack = Stack::read()?;
+    let mut settings = stack.settings("tls", "any", None, KafkaAuthenticationSettings::None)?;
+    settings.tls = Some(KafkaTlsSettings { ca_path: None });
+    match knock(Brokers::without_tokens(&settings)).await? {
+        Ok(()) => println!("\nlet in"),
+        Err(why) => println!("\n{}", why.reason),
+    }
+    Ok(())
+}
+
+/// Those of the image, or the bundle that an administrator has put in their place.
+#[test]
+fn tls_that_names_no_authority_trusts_those_of_the_environment() -> Result<()> {
+    let stack = Stack::read()?;
+    for (authority, said) in [("brokers-ca", "let in"), ("clients-ca", "BrokerNotTrusted")] {
+        let output = Command::new(std::env::current_exe()?)
+            .args(["--ignored", "--exact", "--nocapture"])
+            .arg("listeners::knocks_without_naming_an_authority")
+            .env("SSL_CERT_FILE", stack.authority(authority)?)
+            .output()?;
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        ensure!(output.status.success(), "{text}");
+        ensure!(text.lines().any(|line| line == said), "{said} is not in {text}");
+    }
+    Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]

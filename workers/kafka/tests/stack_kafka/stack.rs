@@ -62,6 +62,11 @@ impl Stack {
         Ok(Path::new(self.text("/kafka/certificates")?).to_owned())
     }
 
+    /// Path of an authority's certificate.
+    pub fn authority(&self, name: &str) -> Result<PathBuf> {
+        Ok(self.certificates()?.join(format!("{name}.crt")))
+    }
+
     /// Path of something mounted.
     pub fn mounted(&self, file: &str) -> String {
         self.mounted.path().join(file).to_string_lossy().into_owned()
@@ -101,8 +106,7 @@ impl Stack {
         let tls = match authority {
             None => None,
             Some(authority) => {
-                let text = fs::read_to_string(self.certificates()?.join(format!("{authority}.crt")))?;
-                self.mount("ca.pem", &text)?;
+                self.mount("ca.pem", &fs::read_to_string(self.authority(authority)?)?)?;
                 Some(KafkaTlsSettings {
                     ca_path: Some(self.mounted("ca.pem")),
                 })
