@@ -269,6 +269,7 @@ mod tests {
 
         // Mock brokers refuse nobody, so the library's words are said for one that is not there.
         cluster.broker_down(2).expect("down");
+        tokio::time::sleep(Duration::from_millis(500)).await;
         let context = publisher.client.get().expect("a producer").context.clone();
         context.error(
             KafkaError::Global(RDKafkaErrorCode::Authentication),
