@@ -12,7 +12,7 @@ pub(crate) const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("applicati
 pub(crate) const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("2");
 
 /// A request that got no further.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Problem {
     status: StatusCode,
     detail: String,

@@ -28,6 +28,11 @@ pub const EVENTS_PATH: &str = "/v1/events";
 #[derive(Clone, Copy, Debug)]
 pub struct Deadline(pub Instant);
 
+/// Nothing that could be routed has come; this is the answer, which is counted and marked as every other one. An extension of the
+/// request that stands in its place.
+#[derive(Clone, Debug)]
+pub(crate) struct Unreadable(pub(crate) Problem);
+
 /// The routes.
 pub fn router(state: Arc<GatewayState>) -> Router {
     Router::new()
@@ -94,7 +99,11 @@ async fn measure(State(state): State<Arc<GatewayState>>, request: Request, next:
         code: None,
     };
     state.metrics.request_begins();
-    let mut response = next.run(request).await;
+    let unreadable = request.extensions().get::<Unreadable>().cloned();
+    let mut response = match unreadable {
+        Some(Unreadable(problem)) => problem.into_response(),
+        None => next.run(request).await,
+    };
     counted.code = Some(response.status().as_u16());
     if let Some(digest) = &state.digest {
         let name = HeaderName::from_static(VERSION_HEADER);

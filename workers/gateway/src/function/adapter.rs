@@ -5,25 +5,26 @@ use std::time::{Duration, SystemTime};
 
 use axum::Router;
 use axum::body::Body;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use http::{Request, StatusCode};
+use http::{Method, Request, StatusCode, Uri};
 use http_body_util::BodyExt;
 use lambda_runtime::tower::ServiceExt;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::problem::Problem;
-use crate::router::{Deadline, EVENTS_PATH};
+use crate::router::{Deadline, EVENTS_PATH, Unreadable};
 
 /// What the answer itself needs of an invocation's time: to be written, and to say in the log why events were not acknowledged.
 const MARGIN: Duration = Duration::from_millis(750);
 
 /// An event of an HTTP API in the payload format 2.0, as far as the router needs it.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct HttpApiEvent {
+struct HttpApiEvent {
     raw_path: String,
     /// Several of one name stand in one value, behind commas.
     #[serde(default)]
@@ -35,12 +36,12 @@ pub struct HttpApiEvent {
     is_base64_encoded: bool,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Debug, Deserialize)]
 struct RequestContext {
     http: Http,
 }
 
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Debug, Deserialize)]
 struct Http {
     method: String,
 }
@@ -55,17 +56,17 @@ pub struct HttpApiAnswer {
     is_base64_encoded: bool,
 }
 
-/// The router's answer to an event, within this time.
-pub async fn answer(router: &Router, event: HttpApiEvent, left: Duration) -> HttpApiAnswer {
-    let response = match request(event) {
-        Ok(mut request) => {
-            request.extensions_mut().insert(Deadline(Instant::now() + left));
-            match router.clone().oneshot(request).await {
-                Ok(response) => response,
-                Err(never) => match never {},
-            }
-        }
-        Err(problem) => problem.into_response(),
+/// The router's answer to an event, within this time. Whatever the event is, there is one.
+pub async fn answer(router: &Router, event: Value, left: Duration) -> HttpApiAnswer {
+    let mut request = request(event).unwrap_or_else(|problem| {
+        let mut request = Request::new(Body::empty());
+        request.extensions_mut().insert(Unreadable(problem));
+        request
+    });
+    request.extensions_mut().insert(Deadline(Instant::now() + left));
+    let response = match router.clone().oneshot(request).await {
+        Ok(response) => response,
+        Err(never) => match never {},
     };
     as_answer(response).await
 }
@@ -76,7 +77,8 @@ pub(super) fn time_left(deadline: SystemTime, now: SystemTime) -> Duration {
     left.saturating_sub(MARGIN)
 }
 
-fn request(event: HttpApiEvent) -> Result<Request<Body>, Problem> {
+fn request(event: Value) -> Result<Request<Body>, Problem> {
+    let event: HttpApiEvent = serde_json::from_value(event).map_err(|error| no_event(&error))?;
     let refused = |why: &str| Problem::new(StatusCode::BAD_REQUEST, format!("the request cannot be read: {why}"));
     let text = event.body.unwrap_or_default();
     let body = if event.is_base64_encoded {
@@ -84,15 +86,26 @@ fn request(event: HttpApiEvent) -> Result<Request<Body>, Problem> {
     } else {
         text.into_bytes()
     };
+    // What is no method is not POST, and what is no path (API Gateway decodes it) is not ours: the router says so.
     let mut builder = Request::builder()
-        .method(event.request_context.http.method.as_str())
-        .uri(path(&event.raw_path));
+        .method(Method::from_bytes(event.request_context.http.method.as_bytes()).unwrap_or_default())
+        .uri(Uri::try_from(path(&event.raw_path)).unwrap_or_default());
     for (name, value) in &event.headers {
         builder = builder.header(name.as_str(), value.as_str());
     }
     builder
         .body(Body::from(body))
         .map_err(|error| refused(&error.to_string()))
+}
+
+/// Somebody has set up another front, or has API Gateway pass events on in its older form; no client can do anything about it.
+fn no_event(error: &serde_json::Error) -> Problem {
+    let detail = format!(
+        "the function was given something else than an event of an HTTP API in the payload format 2.0 ({error}); set the \
+         payload format version of the API's integration to 2.0"
+    );
+    tracing::error!(detail, "no event of an HTTP API");
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail)
 }
 
 /// API Gateway leaves the name of its stage before the path, and what a custom domain maps.

@@ -7,7 +7,7 @@ mod adapter;
 mod secrets;
 mod upkeep;
 
-pub use adapter::{HttpApiAnswer, HttpApiEvent, answer};
+pub use adapter::{HttpApiAnswer, answer};
 
 use std::convert::Infallible;
 use std::process::ExitCode;
@@ -15,12 +15,13 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use kafka_client::Brokers;
-use lambda_runtime::{LambdaEvent, service_fn};
+use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
 use medallion_contract::Contract;
 use medallion_crds::Reason;
 use medallion_crds::launch::{GatewaySettings, Settings};
+use serde_json::Value;
 use worker_kit::function::{Package, begin_log};
-use worker_kit::{Metrics, WorkerError};
+use worker_kit::{ErrorClass, Metrics, WorkerError};
 
 use crate::metrics::GatewayMetrics;
 use crate::publisher::KafkaPublisher;
@@ -29,7 +30,7 @@ use crate::settings::Limits;
 use crate::state::GatewayState;
 use crate::tokens::Tokens;
 use adapter::time_left;
-use secrets::Secrets;
+use secrets::{PATIENCE, Secrets};
 use upkeep::Upkeep;
 
 /// One request at a time needs few threads; librdkafka brings its own.
@@ -62,11 +63,48 @@ pub fn start() -> ExitCode {
 }
 
 async fn run() -> Result<(), WorkerError> {
+    let function = match open().await {
+        Ok(function) => function,
+        Err(error) if error.class == ErrorClass::Settings => return refuse(error).await,
+        Err(error) => return Err(error),
+    };
+    let handler = service_fn(move |event: LambdaEvent<Value>| {
+        let function = function.clone();
+        async move { Ok::<_, Infallible>(function.answer(event).await) }
+    });
+    lambda_runtime::run(handler).await.map_err(|error| ended(&error))
+}
+
+/// Fails every invocation with what is wrong with the package. A process that ended would be started anew for each, and say no more
+/// than that it has ended.
+async fn refuse(error: WorkerError) -> Result<(), WorkerError> {
+    tracing::error!(
+        reason = error.reason.as_str(),
+        detail = error.message,
+        "no event is taken with this package"
+    );
+    let diagnostic = Diagnostic {
+        error_type: error.reason.to_string(),
+        error_message: error.message,
+    };
+    let handler = service_fn(move |_: LambdaEvent<Value>| {
+        let diagnostic = diagnostic.clone();
+        async move { Err::<Value, _>(diagnostic) }
+    });
+    lambda_runtime::run(handler).await.map_err(|error| ended(&error))
+}
+
+fn ended(error: &lambda_runtime::Error) -> WorkerError {
+    WorkerError::environment(Reason::ListenerEnded, format!("the Lambda runtime: {error}"))
+}
+
+/// The function of this package.
+async fn open() -> Result<Arc<Function>, WorkerError> {
     let package = Package::of_this_program()?;
     let secrets = Secrets::of_environment(&package);
     if let Some(secrets) = &secrets {
         // Without them requests are refused, and say so.
-        secrets.refresh(SystemTime::now()).await;
+        secrets.refresh(SystemTime::now(), PATIENCE).await;
     }
     let mut settings: Settings<GatewaySettings> = package.settings()?;
     for path in settings.worker.paths_mut() {
@@ -81,13 +119,7 @@ async fn run() -> Result<(), WorkerError> {
         version = worker_kit::VERSION,
         "taking events"
     );
-    let handler = service_fn(move |event: LambdaEvent<HttpApiEvent>| {
-        let function = function.clone();
-        async move { Ok::<_, Infallible>(function.answer(event).await) }
-    });
-    lambda_runtime::run(handler)
-        .await
-        .map_err(|error| WorkerError::environment(Reason::ListenerEnded, format!("the Lambda runtime: {error}")))
+    Ok(function)
 }
 
 /// What lives as long as the process: the producer above all.
@@ -124,10 +156,11 @@ impl Function {
         })
     }
 
-    async fn answer(&self, event: LambdaEvent<HttpApiEvent>) -> HttpApiAnswer {
+    async fn answer(&self, event: LambdaEvent<Value>) -> HttpApiAnswer {
         let (event, context) = event.into_parts();
-        self.upkeep.before(SystemTime::now()).await;
-        let left = time_left(context.deadline(), SystemTime::now());
+        let (deadline, now) = (context.deadline(), SystemTime::now());
+        self.upkeep.before(now, time_left(deadline, now)).await;
+        let left = time_left(deadline, SystemTime::now());
         let answer = answer(&self.router, event, left).await;
         self.upkeep.after(SystemTime::now()).await;
         answer

@@ -10,6 +10,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use futures::future::join_all;
 use http::Request;
 use http_body_util::{BodyExt, Empty};
 use hyper_util::client::legacy::Client;
@@ -22,6 +23,7 @@ use medallion_crds::launch::{
 use serde::Deserialize;
 use serde_json::Value;
 use thiserror::Error;
+use tokio::time::timeout;
 use worker_kit::function::Package;
 
 /// Where pods have mounted what a secret may hold; the name of the file is the name of the field.
@@ -36,7 +38,7 @@ const PATHS: [&str; 6] = [
 /// How old what was fetched may be; the extension has a cache of its own.
 const FRESH: Duration = Duration::from_mins(1);
 /// How long one secret is waited for.
-const PATIENCE: Duration = Duration::from_secs(2);
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 /// Names the extension's port, if it is not the usual one.
 const PORT: &str = "PARAMETERS_SECRETS_EXTENSION_HTTP_PORT";
 const USUAL_PORT: u16 = 2773;
@@ -101,24 +103,32 @@ impl Secrets {
         })
     }
 
-    /// Fetches them anew, unless they are fresh. What cannot be fetched stays as it was, and the log says why.
-    pub(super) async fn refresh(&self, now: SystemTime) {
+    /// Fetches them anew, unless they are fresh, and takes no longer than this. What cannot be fetched stays as it was, and the
+    /// log says why; it keeps none of the others from being fetched.
+    pub(super) async fn refresh(&self, now: SystemTime, within: Duration) {
         let last = *self.fetched.lock().unwrap_or_else(PoisonError::into_inner);
         let is_fresh = last.is_some_and(|last| now.duration_since(last).is_ok_and(|age| age < FRESH));
         if is_fresh {
             return;
         }
-        for id in &self.ids {
-            if let Err(error) = self.fetch(id).await {
-                tracing::warn!(%error, "a secret was not fetched");
-                return;
-            }
+        let all = join_all(self.ids.iter().map(|id| self.fetch(id)));
+        let Ok(fetched) = timeout(within, all).await else {
+            let error = self.no_extension("nothing in the time that the request has for it");
+            tracing::warn!(%error, "secrets were not fetched");
+            return;
+        };
+        let failed: Vec<SecretsError> = fetched.into_iter().filter_map(Result::err).collect();
+        for error in &failed {
+            tracing::warn!(%error, "a secret was not fetched");
+        }
+        if !failed.is_empty() {
+            return;
         }
         *self.fetched.lock().unwrap_or_else(PoisonError::into_inner) = Some(now);
     }
 
     async fn fetch(&self, id: &str) -> Result<(), SecretsError> {
-        let text = tokio::time::timeout(PATIENCE, self.ask(id))
+        let text = timeout(PATIENCE, self.ask(id))
             .await
             .unwrap_or_else(|_| Err(self.no_extension(&format!("nothing within {} s", PATIENCE.as_secs()))))?;
         let no_object = || SecretsError::NoObject { id: id.to_owned() };
@@ -246,21 +256,53 @@ mod tests {
         let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap_or_default();
         let begun = SystemTime::UNIX_EPOCH + Duration::from_hours(1);
 
-        secrets.refresh(begun).await;
+        secrets.refresh(begun, PATIENCE).await;
         assert_eq!(read("kafka-credentials/username"), "shop");
         assert_eq!(read("kafka-credentials/password"), "first");
         assert_eq!(read("tokens/tokens"), "a-token-0123456789\n");
         assert!(!folder.path().join("kafka-credentials/port").exists());
 
         put(&kept, "AmazonMSK_shop", r#"{"username": "shop", "password": "second"}"#);
-        secrets.refresh(begun + Duration::from_secs(59)).await;
+        secrets.refresh(begun + Duration::from_secs(59), PATIENCE).await;
         assert_eq!(read("kafka-credentials/password"), "first", "fresh enough");
-        secrets.refresh(begun + Duration::from_secs(60)).await;
+        secrets.refresh(begun + Duration::from_secs(60), PATIENCE).await;
         assert_eq!(read("kafka-credentials/password"), "second");
 
         kept.lock().expect("secrets").clear();
-        secrets.refresh(begun + Duration::from_hours(1)).await;
+        secrets.refresh(begun + Duration::from_hours(1), PATIENCE).await;
         assert_eq!(read("kafka-credentials/password"), "second", "what was fetched stays");
+    }
+
+    #[tokio::test]
+    async fn a_secret_that_is_refused_keeps_no_other_from_being_fetched() {
+        let kept = Kept::default();
+        put(&kept, "here", r#"{"password": "known"}"#);
+        let port = extension(kept.clone()).await;
+        let folder = tempfile::tempdir().expect("a folder");
+        let package = Package::at("/nowhere", folder.path());
+        let secrets = Secrets::new("gone,here", port, "session".to_owned(), &package).expect("secrets");
+        let begun = SystemTime::UNIX_EPOCH + Duration::from_hours(1);
+        let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap_or_default();
+        secrets.refresh(begun, PATIENCE).await;
+        assert_eq!(read("kafka-credentials/password"), "known");
+        put(&kept, "gone", r#"{"username": "back"}"#);
+        secrets.refresh(begun, PATIENCE).await;
+        assert_eq!(
+            read("kafka-credentials/username"),
+            "back",
+            "what failed is asked for again at once"
+        );
+    }
+
+    #[tokio::test]
+    async fn an_extension_that_does_not_answer_takes_no_more_than_its_share_of_the_request() {
+        let silent = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = silent.local_addr().expect("an address").port();
+        let package = Package::at("/nowhere", "/nowhere");
+        let secrets = Secrets::new("one,two", port, String::new(), &package).expect("secrets");
+        let begun = std::time::Instant::now();
+        secrets.refresh(SystemTime::now(), Duration::from_millis(50)).await;
+        assert!(begun.elapsed() < PATIENCE, "{:?}", begun.elapsed());
     }
 
     #[tokio::test]

@@ -43,10 +43,11 @@ impl Upkeep {
         upkeep
     }
 
-    /// Before a request.
-    pub(super) async fn before(&self, now: SystemTime) {
+    /// Before a request, of whose time so much is left.
+    pub(super) async fn before(&self, now: SystemTime, left: Duration) {
         if let Some(secrets) = &self.secrets {
-            secrets.refresh(now).await;
+            // The other half is the brokers'.
+            secrets.refresh(now, left / 2).await;
         }
         let left_over = if self.must_renew(now) {
             self.publisher.renew()

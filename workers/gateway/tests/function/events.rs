@@ -70,6 +70,57 @@ async fn a_body_that_is_no_base64_is_refused() {
     );
 }
 
+#[rstest]
+#[case::no_base64(json!({"isBase64Encoded": true, "body": "{no base64}"}), 400, "cannot be read")]
+#[case::of_the_older_format(json!({"version": "1.0", "rawPath": null}), 500, "payload format version")]
+#[case::of_nobody(json!({"requestContext": null}), 500, "payload format version")]
+#[case::to_a_decoded_path(json!({"rawPath": "/a path/ü"}), 404, "/v1/events")]
+#[case::to_no_path(json!({"rawPath": ""}), 404, "/v1/events")]
+#[tokio::test]
+async fn whatever_comes_is_answered_and_told_the_contract(
+    #[case] fields: Value,
+    #[case] code: u16,
+    #[case] words: &str,
+) {
+    let gateway = Gateway::new(&[]);
+    let mut request = way::event("POST", "/v1/events", "$default");
+    request["headers"] = json!({"content-type": "application/json"});
+    for (name, value) in fields.as_object().expect("fields") {
+        request[name] = value.clone();
+    }
+    let response = way::deliver(gateway.router(), request, Duration::from_secs(30)).await;
+    assert!(response.headers().contains_key("medallion-contract-version"));
+    let (status, body) = results(response).await;
+    assert_eq!(status.as_u16(), code, "{body}");
+    assert!(
+        body["detail"].as_str().is_some_and(|detail| detail.contains(words)),
+        "{body}"
+    );
+}
+
+#[tokio::test]
+async fn what_is_no_event_at_all_is_answered_too() {
+    for event in [json!(null), json!("text"), json!([1]), json!({"hello": "world"})] {
+        let gateway = Gateway::new(&[]);
+        let response = way::deliver(gateway.router(), event, Duration::from_secs(30)).await;
+        assert_eq!(response.status(), StatusCode::INTERNAL_SERVER_ERROR);
+        assert!(response.headers().contains_key("medallion-contract-version"));
+    }
+}
+
+#[rstest]
+#[case("GET")]
+#[case("HEAD")]
+#[case("no method")]
+#[tokio::test]
+async fn events_are_posted(#[case] method: &str) {
+    let gateway = Gateway::new(&[]);
+    let request = way::event(method, "/prod/v1/events", "prod");
+    let response = way::deliver(gateway.router(), request, Duration::from_secs(30)).await;
+    assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
+    assert!(response.headers().contains_key("medallion-contract-version"));
+}
+
 #[tokio::test]
 async fn what_is_acknowledged_at_once_is_accepted_however_late_it_is() {
     let gateway = Gateway::new(&[]);

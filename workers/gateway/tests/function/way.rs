@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use gateway::function::{HttpApiEvent, answer};
+use gateway::function::answer;
 use http::Request;
 use http_body_util::BodyExt;
 use serde_json::{Map, Value, json};
@@ -63,7 +63,6 @@ pub fn event(method: &str, path: &str, stage: &str) -> Value {
 
 /// What API Gateway makes of the function's answer to an event, of whose time so much is left.
 pub async fn deliver(router: Router, event: Value, left: Duration) -> Response {
-    let event: HttpApiEvent = serde_json::from_value(event).expect("an event");
     let response = answer(&router, event, left).await;
     let response = serde_json::to_value(response).expect("JSON");
     let code = response["statusCode"]
