@@ -13,10 +13,13 @@ use crate::flush::FlushRule;
 use crate::hold;
 use crate::lineage::{self, Lineage, Start};
 use crate::metrics::ExporterMetrics;
+use crate::position::Committed;
 use crate::sink::{Sink, SinkError};
-use crate::source::StreamSource;
+use crate::source::{Listing, StreamSource};
 use crate::trouble::{loss, unreadable};
 
+/// So often the stream is taken over on top of what somebody else has committed meanwhile, before all is looked at anew.
+const TAKE_OVERS: usize = 20;
 /// The longest pause before something is tried again.
 pub(crate) const LONGEST_RETRY: Duration = Duration::from_secs(10);
 
@@ -107,16 +110,15 @@ impl<S: StreamSource, K: Sink> Engine<S, K> {
     }
 
     async fn try_begin(&mut self) -> Result<(Lineage, Vec<Start>), SinkError> {
-        let committed = self.sink.load().await?;
+        let mut committed = self.sink.load().await?;
         let now = (self.clock)();
         let fresh = committed.stream.is_none();
         // What an earlier process committed last may not have been seen by anybody yet.
-        let version = self.sink.version().and_then(|version| i64::try_from(version).ok());
+        self.note_version();
         // Nobody reads before all is known, and the stream forgets meanwhile.
         let as_of = committed.stream.as_ref().and_then(|stream| stream.as_of);
         let held_by = committed.stream.as_ref().map(|stream| stream.holder);
         self.progress.update(|work| {
-            work.position = version;
             work.held_by = held_by;
             work.retention = as_of.map(|as_of| lineage::used(as_of, now));
         });
@@ -125,14 +127,19 @@ impl<S: StreamSource, K: Sink> Engine<S, K> {
             .list()
             .await
             .map_err(|error| SinkError::Retry(unreadable(&error)))?;
-        let mut lineage = Lineage::resume(&listing.arn, committed, now).map_err(|risk| SinkError::End(loss(&risk)))?;
-        let starts = lineage
-            .list(&listing.arn, &listing.shards, now)
-            .map_err(|risk| SinkError::End(loss(&risk)))?;
-        lineage.hold(self.holder);
-        if lineage.takes_over() {
-            self.take_over(&mut lineage, held_by).await?;
-        }
+        let mut tries = 0;
+        let (lineage, starts) = loop {
+            if let Some(begun) = self.go_on(committed, &listing).await? {
+                break begun;
+            }
+            tries += 1;
+            if tries == TAKE_OVERS {
+                return Err(SinkError::Retry(hold::contested(self.holder)));
+            }
+            // Whoever holds the stream may commit more often than it is listed: the log alone is looked at again.
+            committed = self.sink.look().await?.committed;
+            self.note_version();
+        };
         tracing::info!(
             arn = listing.arn,
             shards = listing.shards.len(),
@@ -143,15 +150,40 @@ impl<S: StreamSource, K: Sink> Engine<S, K> {
         Ok((lineage, starts))
     }
 
+    /// Says which version of the table others may read.
+    fn note_version(&self) {
+        let version = self.sink.version().and_then(|version| i64::try_from(version).ok());
+        self.progress.update(|work| work.position = version);
+    }
+
+    /// Goes on from what the log says. `None`: the stream was to be taken over, and somebody has committed meanwhile.
+    async fn go_on(
+        &mut self,
+        committed: Committed,
+        listing: &Listing,
+    ) -> Result<Option<(Lineage, Vec<Start>)>, SinkError> {
+        let now = (self.clock)();
+        let held_by = committed.stream.as_ref().map(|stream| stream.holder);
+        let mut lineage = Lineage::resume(&listing.arn, committed, now).map_err(|risk| SinkError::End(loss(&risk)))?;
+        let starts = lineage
+            .list(&listing.arn, &listing.shards, now)
+            .map_err(|risk| SinkError::End(loss(&risk)))?;
+        lineage.hold(self.holder);
+        if lineage.takes_over() && !self.take_over(&mut lineage, held_by).await? {
+            return Ok(None);
+        }
+        Ok(Some((lineage, starts)))
+    }
+
     /// Names the new holder in the log, in a commit of its own: whoever held the stream before commits no more from here on.
-    async fn take_over(&mut self, lineage: &mut Lineage, from: Option<RunsOn>) -> Result<(), SinkError> {
+    /// `false`: somebody else has committed since the log was read, and nothing was.
+    async fn take_over(&mut self, lineage: &mut Lineage, from: Option<RunsOn>) -> Result<bool, SinkError> {
         let pending = lineage.pending();
-        let flushed = self.sink.commit(&pending).await.map_err(|error| match error {
-            SinkError::End(error) if error.class == ErrorClass::Fenced => {
-                SinkError::Retry(hold::contested(self.holder))
-            }
-            other => other,
-        })?;
+        let flushed = match self.sink.commit(&pending).await {
+            Ok(flushed) => flushed,
+            Err(SinkError::End(error)) if error.class == ErrorClass::Fenced => return Ok(false),
+            Err(error) => return Err(error),
+        };
         lineage.committed(pending);
         let holder = self.holder;
         self.progress.update(|work| work.held_by = Some(holder));
@@ -161,6 +193,6 @@ impl<S: StreamSource, K: Sink> Engine<S, K> {
             version = flushed.version,
             "stream handed over"
         );
-        Ok(())
+        Ok(true)
     }
 }

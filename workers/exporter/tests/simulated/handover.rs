@@ -9,8 +9,8 @@ use tokio::runtime::Builder;
 use tokio_util::sync::CancellationToken;
 use worker_kit::{ErrorClass, WorkerError};
 
-use crate::mapping::Mapping;
-use crate::stream::{Event, KEYS};
+use crate::mapping::{Mapping, batch};
+use crate::stream::{Event, Fault, KEYS};
 use crate::world::World;
 
 fn events() -> impl Strategy<Value = Vec<Event>> {
@@ -232,5 +232,42 @@ async fn a_commit_that_was_begun_before_the_hand_over_is_not_made() {
     let (ended, ()) = tokio::join!(world.pod(RunsOn::Cluster, &shutdown), invoked);
     ended.expect("the function gives way");
     assert_eq!(world.work().held_by, Some(RunsOn::Cluster));
+    world.check();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pod_takes_the_stream_over_however_often_the_function_commits() {
+    let world = World::new(writes(4), false);
+    let (mut mapping, mut function) = (Mapping::default(), world.taker(10_000));
+    observed(&world, async {
+        a_while().await;
+        while !world.is_complete() {
+            mapping.round(&world, &mut function, 4).await;
+        }
+    })
+    .await;
+    // A commit a second, while to list the stream takes a minute.
+    world.stream.break_with(Fault::SlowListing);
+    let shutdown = CancellationToken::new();
+    let invoked = async {
+        let refused = loop {
+            world.stream.happen(Event::Write(5));
+            let (all, _) = world.stream.content("shard-0");
+            let newest = batch(&world, "shard-0", &all[all.len() - 1..]);
+            if let Err(error) = function.take(&newest).await {
+                break error;
+            }
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        };
+        assert_eq!(refused.reason, Reason::StreamHeldElsewhere);
+        world.stream.heal();
+        world.until_complete().await;
+        shutdown.cancel();
+    };
+    let both = async { tokio::join!(world.pod(RunsOn::Cluster, &shutdown), invoked) };
+    let (ended, ()) = tokio::time::timeout(Duration::from_mins(50), both)
+        .await
+        .expect("the pod never comes to it");
+    ended.expect("the function gives way");
     world.check();
 }
