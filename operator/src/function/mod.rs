@@ -97,6 +97,11 @@ fn files(
         stage == Stage::Ingest || !installation.is_empty(),
         "--installation is needed: tables name their owner by it; see status.owner of the Pipeline"
     );
+    ensure!(
+        stage == Stage::Ingest || pipeline.metadata.namespace.is_some(),
+        "the manifest must say the Pipeline's metadata.namespace: tables name their owner by it, and what applies the manifest may \
+         fill in any"
+    );
     let metadata = &mut pipeline.metadata;
     metadata.namespace.get_or_insert_with(|| "default".to_owned());
     metadata.uid.get_or_insert_with(String::new);
@@ -245,6 +250,21 @@ mod tests {
         assert_eq!(settings.worker.runs_on, RunsOn::Lambda);
         assert_eq!(settings.pipeline.owner().installation, "here");
         assert_eq!(files[1].name, "contract/schema.json");
+
+        let metadata = pipeline["metadata"].as_object_mut().unwrap();
+        metadata.remove("namespace");
+        let nowhere = Manifest::of(&[pipeline.to_string(), CONTRACT.to_owned()]).unwrap();
+        let refused = files_of(&nowhere, "here").unwrap_err().to_string();
+        assert!(refused.contains("metadata.namespace"), "{refused}");
+    }
+
+    fn files_of(manifest: &Manifest, installation: &str) -> anyhow::Result<Vec<File>> {
+        files(
+            manifest,
+            manifest.pipeline(None)?,
+            Stage::Bronze,
+            Some(installation.to_owned()),
+        )
     }
 
     #[test]
