@@ -370,16 +370,18 @@ impl Lineage {
         }
     }
 
-    /// Shards of which nobody has said for an hour how far they have been read: they may be quiet, or nobody reads them.
+    /// Shards of which nobody has said for an hour how far they have been read: they may be quiet, or nobody reads them. Those
+    /// first of which that is longest ago: were it by name, the last would never have their turn where there are many.
     pub fn quiet(&self, now: Timestamp) -> Vec<String> {
-        let is_quiet = |shard: &Shard| {
-            let read_until = shard.read_until.max(self.since);
-            read_until.is_none_or(|time| now.duration_since(time) >= QUIET_FOR)
-        };
-        self.active()
-            .filter(|(_, shard)| is_quiet(shard))
-            .map(|(id, _)| id.clone())
-            .collect()
+        let read_until = |shard: &Shard| shard.read_until.max(self.since);
+        let is_quiet = |time: Timestamp| now.duration_since(time) >= QUIET_FOR;
+        let mut quiet: Vec<_> = self
+            .active()
+            .map(|(id, shard)| (read_until(shard), id))
+            .filter(|(time, _)| time.is_none_or(is_quiet))
+            .collect();
+        quiet.sort();
+        quiet.into_iter().map(|(_, id)| id.clone()).collect()
     }
 
     /// Shards that may have something unread. One that waits for its parent has nothing older than that.

@@ -14,8 +14,8 @@ use medallion_crds::pipeline::RunsOn;
 use medallion_lake::{Claim, LakeStore, OwnedTable};
 use serde_json::Value;
 use tokio::sync::Mutex;
-use worker_kit::WorkerError;
 use worker_kit::function::{Package, begin_log};
+use worker_kit::{ErrorClass, WorkerError};
 
 use super::answer::answer;
 use super::event::{Batch, Invocation};
@@ -61,20 +61,11 @@ pub fn start() -> ExitCode {
 }
 
 async fn run() -> Result<(), WorkerError> {
-    let package = Package::of_this_program()?;
-    let mut settings: Settings<ExporterSettings> = package.settings()?;
-    for path in settings.worker.contract.paths_mut() {
-        *path = package.place(path);
-    }
-    let function = Arc::new(Mutex::new(Function::new(&settings).await?));
-    tracing::info!(
-        namespace = settings.pipeline.namespace,
-        pipeline = settings.pipeline.name,
-        table = settings.worker.table,
-        bronze = settings.worker.lake.bronze_table,
-        version = worker_kit::VERSION,
-        "taking batches"
-    );
+    let function = match open().await {
+        Ok(function) => Arc::new(Mutex::new(function)),
+        Err(error) if error.class == ErrorClass::Settings => return refuse(error).await,
+        Err(error) => return Err(error),
+    };
     let handle = move |event: LambdaEvent<Value>| {
         let function = Arc::clone(&function);
         async move {
@@ -85,7 +76,42 @@ async fn run() -> Result<(), WorkerError> {
     };
     lambda_runtime::run(service_fn(handle))
         .await
-        .map_err(|error| WorkerError::environment(Reason::ListenerEnded, format!("the Lambda runtime: {error}")))
+        .map_err(|error| ended(&error))
+}
+
+/// Fails every invocation with what is wrong with the package. A process that ended would be started anew for each, and say no
+/// more than that it has ended.
+async fn refuse(error: WorkerError) -> Result<(), WorkerError> {
+    let handle = move |_: LambdaEvent<Value>| {
+        let diagnostic = diagnostic(error.clone());
+        async move { Err::<Value, _>(diagnostic) }
+    };
+    lambda_runtime::run(service_fn(handle))
+        .await
+        .map_err(|error| ended(&error))
+}
+
+fn ended(error: &lambda_runtime::Error) -> WorkerError {
+    WorkerError::environment(Reason::ListenerEnded, format!("the Lambda runtime: {error}"))
+}
+
+/// The function of this package.
+async fn open() -> Result<Function, WorkerError> {
+    let package = Package::of_this_program()?;
+    let mut settings: Settings<ExporterSettings> = package.settings()?;
+    for path in settings.worker.contract.paths_mut() {
+        *path = package.place(path);
+    }
+    let function = Function::new(&settings).await?;
+    tracing::info!(
+        namespace = settings.pipeline.namespace,
+        pipeline = settings.pipeline.name,
+        table = settings.worker.table,
+        bronze = settings.worker.lake.bronze_table,
+        version = worker_kit::VERSION,
+        "taking batches"
+    );
+    Ok(function)
 }
 
 impl Function {

@@ -1,16 +1,19 @@
 //! Takes a batch into Bronze: what of it is new, joined on to what is there, in one commit. Drives source and sink.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use medallion_crds::Reason;
 use medallion_crds::pipeline::RunsOn;
+use tokio::time::Instant;
 use worker_kit::{ErrorClass, WorkerError};
 
 use super::event::Batch;
 use super::proof::{self, Behind, FAR, NEAR, behind};
 use crate::clock::Clock;
 use crate::hold;
+use crate::item::StreamRecord;
 use crate::lineage::Lineage;
 use crate::position::Committed;
 use crate::sequence::Sequence;
@@ -21,8 +24,12 @@ use crate::trouble::{loss, unreadable};
 /// So often a commit is made again on top of those of other shards, each time after a longer pause.
 const TRIES: u32 = 20;
 const PAUSE: Duration = Duration::from_millis(20);
-/// Quiet shards that one invocation looks at: the others' turn comes.
-const MOST_QUIET: usize = 8;
+/// Quiet shards that an invocation looks at beside its batch, those first of which nobody has said anything for longest.
+const BESIDE_A_BATCH: usize = 8;
+/// Quiet shards between two commits of a schedule's invocation, which looks at all of them.
+const BETWEEN_COMMITS: usize = 32;
+/// After so long a schedule's invocation leaves the rest to the next one, which begins with them.
+const LOOK_FOR: Duration = Duration::from_secs(20);
 
 /// What became of a batch.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -106,6 +113,7 @@ impl<S: StreamSource, K: Sink> Taker<S, K> {
         }
         let position = lineage.position(shard).and_then(|position| position.sequence.clone());
         let is_new = |sequence: &Sequence| position.as_ref().is_none_or(|position| sequence > position);
+        in_order(shard, &readable, is_new)?;
         let first = readable.iter().position(|record| is_new(&record.sequence));
         taken.repeated = first.unwrap_or(readable.len());
         let mut end = readable.len();
@@ -121,8 +129,14 @@ impl<S: StreamSource, K: Sink> Taker<S, K> {
             for record in &readable[first..end] {
                 lineage.advance(shard, &record.sequence, record.changed_at);
             }
+        } else {
+            // What a try before has put there, somebody else has committed meanwhile.
+            self.sink.discard();
+            *kept = None;
         }
-        self.look_at_quiet(&mut lineage, Some(shard), now).await;
+        let mut looked_at = BTreeSet::from([shard.to_owned()]);
+        self.look_at_quiet(&mut lineage, &mut looked_at, BESIDE_A_BATCH, now)
+            .await;
         if lineage.has_pending() {
             let flushed = self.sink.commit(&lineage.pending()).await?;
             (taken.version, taken.rows) = (Some(flushed.version), flushed.rows);
@@ -202,11 +216,18 @@ impl<S: StreamSource, K: Sink> Taker<S, K> {
         listed.map(drop).map_err(|risk| SinkError::End(loss(&risk)))
     }
 
-    /// Looks at shards of which nobody has said anything for long, so that the log does not seem to be behind where there is
-    /// nothing. A shard that fails is left for another time: it is no concern of this batch.
-    async fn look_at_quiet(&self, lineage: &mut Lineage, but: Option<&str>, now: Timestamp) {
+    /// Looks at some shards of which nobody has said anything for long, so that the log does not seem to be behind where there
+    /// is nothing, and not at those that it has been at. A shard that fails is left for another time: it is no concern of this
+    /// batch.
+    async fn look_at_quiet(
+        &self,
+        lineage: &mut Lineage,
+        looked_at: &mut BTreeSet<String>,
+        most: usize,
+        now: Timestamp,
+    ) {
         let mut quiet = lineage.quiet(now);
-        quiet.retain(|shard| Some(shard.as_str()) != but);
+        quiet.retain(|shard| !looked_at.contains(shard));
         if quiet.is_empty() {
             return;
         }
@@ -220,8 +241,9 @@ impl<S: StreamSource, K: Sink> Taker<S, K> {
         }
         // Now that parents are known, those that wait for theirs are none.
         quiet = lineage.quiet(now);
-        quiet.retain(|shard| Some(shard.as_str()) != but);
-        for shard in quiet.iter().take(MOST_QUIET) {
+        quiet.retain(|shard| !looked_at.contains(shard));
+        quiet.truncate(most);
+        for shard in &quiet {
             let found = behind(&self.source, lineage, shard, NEAR, now).await;
             let closed = match found {
                 // Its own batch brings it.
@@ -245,15 +267,35 @@ impl<S: StreamSource, K: Sink> Taker<S, K> {
                 );
             }
         }
+        looked_at.extend(quiet);
     }
 
     /// Looks at all shards that nothing comes from, and commits how far the stream is read. Does nothing while another holds
     /// the stream.
     pub async fn look(&mut self) -> Result<Taken, WorkerError> {
+        let begun = Instant::now();
+        let (mut looked_at, mut version) = (BTreeSet::new(), None);
+        loop {
+            let before = looked_at.len();
+            let taken = self.look_at_some(&mut looked_at).await?;
+            version = taken.version.or(version);
+            // Where a shard has ended its children are quiet, too, and are looked at next.
+            if looked_at.len() == before || begun.elapsed() >= LOOK_FOR {
+                return Ok(Taken { version, ..taken });
+            }
+        }
+    }
+
+    /// Looks at some shards that it has not been at, and commits what it has found.
+    async fn look_at_some(&mut self, looked_at: &mut BTreeSet<String>) -> Result<Taken, WorkerError> {
         self.sink.discard();
         for attempt in 1..=TRIES {
-            match self.try_look().await {
-                Ok(taken) => return Ok(taken),
+            let mut now_looked_at = looked_at.clone();
+            match self.try_look(&mut now_looked_at).await {
+                Ok(taken) => {
+                    *looked_at = now_looked_at;
+                    return Ok(taken);
+                }
                 Err(SinkError::End(error)) if error.class == ErrorClass::Fenced => {
                     tokio::time::sleep(PAUSE * attempt).await;
                 }
@@ -263,7 +305,7 @@ impl<S: StreamSource, K: Sink> Taker<S, K> {
         Err(overtaken())
     }
 
-    async fn try_look(&mut self) -> Result<Taken, SinkError> {
+    async fn try_look(&mut self, looked_at: &mut BTreeSet<String>) -> Result<Taken, SinkError> {
         let seen = self.sink.look().await?;
         let Some(stream) = &seen.committed.stream else {
             return Ok(Taken::default());
@@ -273,7 +315,7 @@ impl<S: StreamSource, K: Sink> Taker<S, K> {
         }
         let (arn, now) = (stream.arn.clone(), (self.clock)());
         let mut lineage = Lineage::resume(&arn, seen.committed, now).map_err(|risk| SinkError::End(loss(&risk)))?;
-        self.look_at_quiet(&mut lineage, None, now).await;
+        self.look_at_quiet(&mut lineage, looked_at, BETWEEN_COMMITS, now).await;
         if !lineage.has_pending() && lineage.as_of() <= lineage.committed_as_of() {
             return Ok(Taken::default());
         }
@@ -294,6 +336,30 @@ fn is_committed(committed: &Committed, batch: &Batch) -> bool {
         .and_then(|position| position.sequence.as_ref());
     let is_in = |sequence: &Sequence| position.is_some_and(|position| position >= sequence);
     is_of_stream && batch.readable().iter().all(|record| is_in(&record.sequence))
+}
+
+/// Lambda gives a shard's records in order, some of them perhaps again. A new one that came behind a later one would be
+/// passed over, for the position would say that Bronze has it.
+fn in_order(shard: &str, readable: &[&StreamRecord], is_new: impl Fn(&Sequence) -> bool) -> Result<(), SinkError> {
+    let mut newest: Option<&Sequence> = None;
+    for (index, record) in readable.iter().enumerate() {
+        let sequence = &record.sequence;
+        let Some(later) = newest.filter(|newest| *newest > sequence) else {
+            newest = Some(sequence);
+            continue;
+        };
+        let came_before = || readable[..index].iter().any(|other| other.sequence == *sequence);
+        if is_new(sequence) && !came_before() {
+            return Err(SinkError::End(WorkerError::environment(
+                Reason::BatchUnreadable,
+                format!(
+                    "shard {shard}: record {sequence} comes behind {later}, which is later: nothing of a batch that is not in \
+                     the stream's order is taken. It comes again; give the function to nobody but its event source mapping"
+                ),
+            )));
+        }
+    }
+    Ok(())
 }
 
 fn overtaken() -> WorkerError {

@@ -11,7 +11,7 @@ use worker_kit::WorkerError;
 
 use crate::log::Outage;
 use crate::mapping::{Mapping, batch, done};
-use crate::stream::{Event, Fault};
+use crate::stream::{Event, Fault, KEYS};
 use crate::world::World;
 
 /// A world in which the function holds the stream, with so many records in one shard.
@@ -38,6 +38,15 @@ async fn hand_over(world: &World) {
 async fn take(world: &World, shard: &str, records: std::ops::Range<usize>) -> Result<Taken, WorkerError> {
     let (all, _) = world.stream.content(shard);
     world.taker(1_000_000).take(&batch(world, shard, &all[records])).await
+}
+
+/// As many shards as there are keys, each without a record of its own.
+fn split_into_many(world: &World) {
+    for width in [16, 8, 4, 2] {
+        for key in (0..KEYS).step_by(width) {
+            world.stream.happen(Event::Split(key));
+        }
+    }
 }
 
 fn rows(world: &World) -> usize {
@@ -121,6 +130,59 @@ async fn a_record_that_cannot_be_read_waits_with_all_behind_it() {
     assert_eq!(error.reason, Reason::StreamUnreadable);
     assert_eq!(rows(&world), 2);
     take(&world, "shard-0", 2..6).await.expect("a better answer");
+    world.check();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_out_of_order_is_refused_and_one_that_repeats_itself_is_not() {
+    let world = held(6).await;
+    let (all, _) = world.stream.content("shard-0");
+    let picked = |numbers: &[usize]| {
+        let records: Vec<_> = numbers.iter().map(|number| all[*number].clone()).collect();
+        batch(&world, "shard-0", &records)
+    };
+    let mut function = world.taker(1_000_000);
+    let error = function
+        .take(&picked(&[0, 2, 1, 3]))
+        .await
+        .expect_err("one would be passed over");
+    assert_eq!(error.reason, Reason::BatchUnreadable);
+    assert_eq!(rows(&world), 0, "{error}");
+    let taken = function.take(&picked(&[0, 1, 0, 1, 2])).await.expect("all in order");
+    assert_eq!((taken.rows, rows(&world)), (3, 3));
+    let taken = function
+        .take(&picked(&[1, 0, 3, 4, 5]))
+        .await
+        .expect("what Bronze has may come in any order");
+    assert_eq!(taken.rows, 3);
+    world.check();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_somebody_else_has_committed_meanwhile_does_not_come_along_with_positions() {
+    let world = held(2).await;
+    take(&world, "shard-0", 0..2).await.expect("taken");
+    split_into_many(&world);
+    // More quiet shards than one invocation looks at beside its batch, so that the loser has something to commit.
+    tokio::time::advance(Duration::from_hours(2)).await;
+    world.taker(1_000_000).look().await.expect("looked");
+    tokio::time::advance(Duration::from_hours(2)).await;
+    world.stream.happen(Event::Write(0));
+    world.stream.happen(Event::Write(0));
+    let has_two = |shard: &String| shard != "shard-0" && world.stream.content(shard).0.len() == 2;
+    let leaf = world
+        .stream
+        .names()
+        .into_iter()
+        .find(has_two)
+        .expect("a shard of the key");
+    let (records, _) = world.stream.content(&leaf);
+    let mut bad = batch(&world, &leaf, &records);
+    bad.records[1].record = Err("a record without the item".to_owned());
+    let (mut one, mut other) = (world.taker(1_000_000), world.taker(1_000_000));
+    let pair = tokio::join!(one.take(&bad), other.take(&bad));
+    assert!(pair.0.is_ok() && pair.1.is_ok(), "{pair:?}");
+    take(&world, &leaf, 1..2).await.expect("a better answer");
     world.check();
 }
 
@@ -241,6 +303,41 @@ async fn a_table_that_is_quiet_for_days_is_no_risk_while_a_schedule_looks() {
     world.stream.trim_everything();
     world.stream.happen(Event::Write(1));
     take(&world, "shard-0", 4..5).await.expect("taken");
+    world.check();
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_quiet_shard_has_its_turn_however_many_there_are() {
+    let world = held(2).await;
+    take(&world, "shard-0", 0..2).await.expect("taken");
+    split_into_many(&world);
+    let mut function = world.taker(1_000_000);
+    for _ in 0..60 {
+        tokio::time::advance(Duration::from_hours(1)).await;
+        function.look().await.expect("looked");
+    }
+    let state = world.log.state.lock().expect("lock").committed.stream.clone();
+    let as_of = state.and_then(|stream| stream.as_of).expect("a time");
+    assert!(
+        (world.clock)().duration_since(as_of) < SignedDuration::from_hours(2),
+        "{as_of}"
+    );
+    world.check();
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_quiet_shards_of_a_busy_one_have_their_turn_one_after_the_other() {
+    let world = held(2).await;
+    take(&world, "shard-0", 0..2).await.expect("taken");
+    split_into_many(&world);
+    let (mut mapping, mut function) = (Mapping::default(), world.taker(1_000_000));
+    // Nobody but the busy shard's batches looks.
+    for _ in 0..40 {
+        tokio::time::advance(Duration::from_hours(1)).await;
+        world.stream.happen(Event::Write(0));
+        mapping.round(&world, &mut function, 10).await;
+    }
+    assert_eq!(mapping.refused, [], "the others have had nothing for forty hours");
     world.check();
 }
 

@@ -23,13 +23,18 @@ pub struct Emulator {
 impl Emulator {
     /// The function with so many seconds for an invocation, and S3 at this address.
     pub async fn start(shop: &Shop, seconds: u32, s3: &str) -> Result<Self> {
+        Self::packed_as(RunsOn::Lambda, shop, seconds, s3).await
+    }
+
+    /// The function as it is packed for a Pipeline that says this of Bronze.
+    pub async fn packed_as(runs_on: RunsOn, shop: &Shop, seconds: u32, s3: &str) -> Result<Self> {
         let package = tempfile::tempdir()?;
         let bootstrap = package.path().join("bootstrap");
         std::fs::copy(env!("CARGO_BIN_EXE_exporter-lambda"), &bootstrap)?;
         write(
             package.path(),
             "settings/settings.json",
-            &shop.settings(RunsOn::Lambda).to_string(),
+            &shop.settings(runs_on).to_string(),
         )?;
         let (address, runtime_api) = (free_address().await?, free_address().await?);
         let stack = &shop.stack;

@@ -72,6 +72,14 @@ async fn test_dynamodb_to_bronze_lambda() -> Result<()> {
     let mut mapping = Mapping::begin(&shop).await?;
     let first = mapping.next(10).await?.context("a batch")?;
 
+    // A package of a Pipeline whose exporter is a pod says so at every invocation.
+    let of_pods = Emulator::packed_as(RunsOn::Cluster, &shop, 8, &gate.endpoint).await?;
+    for _ in 0..2 {
+        let refused = of_pods.give(&first).await?;
+        ensure!(refused.reason() == Reason::BadSettings.as_str(), "{refused:?}");
+    }
+    drop(of_pods);
+
     // Before anybody has handed the stream over, and after.
     let refused = function.give(&first).await?;
     ensure!(
