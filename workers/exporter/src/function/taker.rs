@@ -118,11 +118,9 @@ impl<S: StreamSource, K: Sink> Taker<S, K> {
         taken.repeated = first.unwrap_or(readable.len());
         let mut end = readable.len();
         if let Some(first) = first {
-            // A batch that reaches behind the position joins on to it by itself.
-            if first == 0 {
-                let next = behind(&self.source, &lineage, shard, FAR, now).await?;
-                proof::joins(&lineage, shard, &readable[0].sequence, &next)?;
-            }
+            // Also of a batch that has records from before the position: a filter, too, may have left out what lies between.
+            let next = behind(&self.source, &lineage, shard, FAR, now).await?;
+            proof::joins(&lineage, shard, &readable[first].sequence, &next)?;
             let same = kept.as_ref().filter(|kept| kept.position == position);
             let same = same.map(|kept| kept.end);
             end = same.unwrap_or_else(|| self.keep(batch, first, position, kept));

@@ -74,6 +74,14 @@ async fn a_batch_beyond_the_position_is_refused_and_one_that_joins_on_is_not() {
     let error = take(&world, "shard-0", 5..8).await.expect_err("one is missing");
     assert_eq!(error.reason, Reason::BatchBeyondPosition);
     assert!(error.message.contains("shard-0"), "{error}");
+    let (all, _) = world.stream.content("shard-0");
+    let overlapping = batch(&world, "shard-0", &[all[2].clone(), all[3].clone(), all[6].clone()]);
+    let error = world
+        .taker(1_000_000)
+        .take(&overlapping)
+        .await
+        .expect_err("two are missing");
+    assert_eq!(error.reason, Reason::BatchBeyondPosition);
     assert_eq!(rows(&world), 4);
     take(&world, "shard-0", 4..12).await.expect("taken");
     world.check();
