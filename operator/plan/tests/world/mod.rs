@@ -16,7 +16,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use kube::ResourceExt;
 use medallion_crds::pipeline::StageStatus;
-use medallion_crds::{Pipeline, Stage, StageRun, Worker};
+use medallion_crds::{Pipeline, Stage, StageRun, Worker, labels};
 use medallion_plan::{
     Child, Contract, Observed, OperatorConfig, Plan, PlannedEvent, PlannedJob, Pod, STAGES, StageEntry,
     ValidatedPipeline, plan,
@@ -190,14 +190,10 @@ impl World {
             }
         }
         self.children.retain(|child| !plan.remove.contains(child));
-        self.observed
-            .deployments
-            .retain(|one| !plan.remove.contains(&format!("Deployment/{}", one.name_any())));
+        self.keep_deployments(|deployment| !plan.remove.contains(deployment));
         if let Some(keep) = plan.keep {
             self.children.retain(|child| keep.contains(child));
-            self.observed
-                .deployments
-                .retain(|one| keep.contains(&format!("Deployment/{}", one.name_any())));
+            self.keep_deployments(|deployment| keep.contains(deployment));
             let pipeline = self.pipeline.uid().unwrap_or_default();
             self.observed
                 .settings
@@ -207,6 +203,24 @@ impl World {
             self.pipeline.status = Some(status);
         }
         self.events.extend(plan.events);
+    }
+
+    /// With a Deployment go its pods.
+    fn keep_deployments(&mut self, stays: impl Fn(&str) -> bool) {
+        let stays = |one: &Deployment| stays(&format!("Deployment/{}", one.name_any()));
+        let all = self.observed.deployments.iter();
+        let leaving = all.filter(|one| !stays(one)).filter_map(|one| {
+            let template = &one.spec.as_ref()?.template;
+            template.metadata.as_ref()?.labels.as_ref()?.get(labels::WORKER)
+        });
+        let leaving: Vec<String> = leaving.cloned().collect();
+        let pods = &mut self.observed.pods;
+        pods.retain(|pod| {
+            pod.labels()
+                .get(labels::WORKER)
+                .is_none_or(|worker| !leaving.contains(worker))
+        });
+        self.observed.deployments.retain(|one| stays(one));
     }
 
     fn apply_deployment(&mut self, mut wanted: Deployment) {

@@ -59,8 +59,9 @@ impl Mapping {
 
     /// The next batch of a shard, if its turn has come and it has something.
     pub fn next(&self, world: &World, shard: &str, most: usize) -> Option<Batch> {
-        let parent = world.stream.parent(shard);
-        if parent.is_some_and(|parent| !self.is_at_end(world, &parent)) {
+        // Also the parent of one that closed without a record.
+        let ancestors = std::iter::successors(world.stream.parent(shard), |parent| world.stream.parent(parent));
+        if !ancestors.into_iter().all(|ancestor| self.is_at_end(world, &ancestor)) {
             return None;
         }
         let (records, _) = world.stream.content(shard);

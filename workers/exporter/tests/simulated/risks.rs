@@ -8,7 +8,7 @@ use worker_kit::{ErrorClass, LONGEST_TURN, WorkerError};
 
 use crate::log::Outage;
 use crate::stream::{Event, Fault};
-use crate::warnings::Warnings;
+use crate::warnings;
 use crate::world::{End, World};
 
 fn writes(count: u8) -> Vec<Event> {
@@ -258,14 +258,13 @@ async fn a_stream_that_is_switched_off_is_said_and_read_on() {
 async fn a_stream_that_stays_switched_off_is_logged_once_each_time() {
     let mut world = World::new(writes(20), false);
     world.stays = true;
-    let warnings = Warnings::default();
-    let _listening = warnings.listen();
+    warnings::listen();
     let story = async {
         world.until_complete().await;
         for times in 1..=2 {
             world.stream.break_with(Fault::Disabled);
             tokio::time::sleep(Duration::from_mins(5)).await;
-            assert_eq!(warnings.count(), times);
+            assert_eq!(warnings::count(), times);
             world.stream.heal();
             tokio::time::sleep(Duration::from_mins(1)).await;
         }

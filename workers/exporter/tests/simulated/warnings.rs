@@ -1,28 +1,32 @@
 //! Counts what the exporter warns of in its log. No network.
+//!
+//! One subscriber for the whole process, that counts by thread: with one of its own for a thread, a call site that another thread
+//! reaches first is taken for switched off everywhere.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::cell::Cell;
+use std::sync::Once;
 
 use tracing::span::{Attributes, Id, Record};
-use tracing::subscriber::DefaultGuard;
 use tracing::{Event, Level, Metadata, Subscriber};
 
-/// A counter. Clones count together.
-#[derive(Clone, Default)]
-pub struct Warnings {
-    count: Arc<AtomicUsize>,
+static LISTENING: Once = Once::new();
+
+thread_local! {
+    static COUNT: Cell<usize> = const { Cell::new(0) };
 }
 
-impl Warnings {
-    /// Counts on this thread, until the guard goes.
-    pub fn listen(&self) -> DefaultGuard {
-        tracing::subscriber::set_default(self.clone())
-    }
-
-    pub fn count(&self) -> usize {
-        self.count.load(Ordering::Relaxed)
-    }
+/// Counts on this thread from now on.
+pub fn listen() {
+    LISTENING.call_once(|| tracing::subscriber::set_global_default(Warnings).expect("nobody else listens"));
+    COUNT.set(0);
 }
+
+/// Warnings of this thread since it listens.
+pub fn count() -> usize {
+    COUNT.get()
+}
+
+struct Warnings;
 
 impl Subscriber for Warnings {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
@@ -38,7 +42,7 @@ impl Subscriber for Warnings {
     fn record_follows_from(&self, _: &Id, _: &Id) {}
 
     fn event(&self, _: &Event<'_>) {
-        self.count.fetch_add(1, Ordering::Relaxed);
+        COUNT.set(COUNT.get() + 1);
     }
 
     fn enter(&self, _: &Id) {}
