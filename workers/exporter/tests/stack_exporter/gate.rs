@@ -74,18 +74,18 @@ async fn pass(mut client: TcpStream, target: String, stand: Arc<AtomicU8>) {
     let Ok(mut server) = TcpStream::connect(&target).await else {
         return;
     };
-    let shut = async {
+    let changed = async {
         while is(Stand::Open) {
             tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        // What is on its way is held back, or cut off.
-        while is(Stand::Silent) {
-            tokio::time::sleep(Duration::from_millis(50)).await;
         }
     };
     tokio::select! {
         // Either side may end it in its own way.
-        _ = copy_bidirectional(&mut client, &mut server) => {}
-        () = shut => {}
+        _ = copy_bidirectional(&mut client, &mut server) => return,
+        () = changed => {}
+    }
+    // What is on its way is held back, and cut off in the end.
+    while is(Stand::Silent) {
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }

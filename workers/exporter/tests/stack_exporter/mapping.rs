@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use anyhow::{Context, Result};
+use aws_sdk_dynamodbstreams::error::SdkError;
+use aws_sdk_dynamodbstreams::operation::get_records::GetRecordsError;
 use aws_sdk_dynamodbstreams::types::{AttributeValue, Record, ShardIteratorType};
 use serde_json::{Map, Value, json};
 
@@ -19,6 +21,8 @@ pub struct Mapping {
 #[derive(Default)]
 struct Shard {
     iterator: Option<String>,
+    /// Sequence number of the newest record that was read.
+    newest: Option<String>,
     waiting: Vec<Value>,
 }
 
@@ -30,39 +34,83 @@ impl Mapping {
             .table
             .and_then(|table| table.latest_stream_arn)
             .context("a stream")?;
-        let described = streams.describe_stream().stream_arn(&arn).send().await?;
-        let mut shards = BTreeMap::new();
+        let mut mapping = Self {
+            streams,
+            arn,
+            shards: BTreeMap::new(),
+        };
+        mapping.list().await?;
+        Ok(mapping)
+    }
+
+    /// Takes the shards in that it does not know yet. A new stream may list its first one late.
+    async fn list(&mut self) -> Result<()> {
+        let described = self.streams.describe_stream().stream_arn(&self.arn).send().await?;
         for shard in described.stream_description.context("a description")?.shards() {
             let id = shard.shard_id.clone().context("a shard")?;
-            let iterator = streams
-                .get_shard_iterator()
-                .stream_arn(&arn)
-                .shard_id(&id)
-                .shard_iterator_type(ShardIteratorType::TrimHorizon)
-                .send()
-                .await?;
+            if self.shards.contains_key(&id) {
+                continue;
+            }
             let shard = Shard {
-                iterator: iterator.shard_iterator,
-                waiting: Vec::new(),
+                iterator: self.iterator(&id, None).await?,
+                ..Shard::default()
             };
-            shards.insert(id, shard);
+            self.shards.insert(id, shard);
         }
-        Ok(Self { streams, arn, shards })
+        Ok(())
     }
 
     /// Reads on in all shards.
     async fn pull(&mut self) -> Result<()> {
-        for shard in self.shards.values_mut() {
-            let Some(iterator) = shard.iterator.take() else {
-                continue;
-            };
-            let answer = self.streams.get_records().shard_iterator(iterator).send().await?;
-            for record in answer.records() {
-                shard.waiting.push(event_record(record, &self.arn)?);
-            }
-            shard.iterator = answer.next_shard_iterator;
+        if self.shards.values().all(|shard| shard.iterator.is_none()) {
+            self.list().await?;
+        }
+        for (id, mut shard) in std::mem::take(&mut self.shards) {
+            self.read(&id, &mut shard).await?;
+            self.shards.insert(id, shard);
         }
         Ok(())
+    }
+
+    async fn read(&self, id: &str, shard: &mut Shard) -> Result<()> {
+        let Some(iterator) = shard.iterator.take() else {
+            return Ok(());
+        };
+        let answer = self.streams.get_records().shard_iterator(iterator).send().await;
+        let answer = match answer.map_err(SdkError::into_service_error) {
+            Ok(answer) => answer,
+            // The local one says so of new tables, although nothing is.
+            Err(GetRecordsError::TrimmedDataAccessException(_)) => {
+                shard.iterator = self.iterator(id, shard.newest.as_deref()).await?;
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+        };
+        for record in answer.records() {
+            let record = event_record(record, &self.arn)?;
+            shard.newest = Some(sequence(&record).to_owned());
+            shard.waiting.push(record);
+        }
+        shard.iterator = answer.next_shard_iterator;
+        Ok(())
+    }
+
+    /// Behind this record, or from the oldest.
+    async fn iterator(&self, shard: &str, after: Option<&str>) -> Result<Option<String>> {
+        let from = match after {
+            Some(_) => ShardIteratorType::AfterSequenceNumber,
+            None => ShardIteratorType::TrimHorizon,
+        };
+        let found = self
+            .streams
+            .get_shard_iterator()
+            .stream_arn(&self.arn)
+            .shard_id(shard)
+            .shard_iterator_type(from)
+            .set_sequence_number(after.map(str::to_owned))
+            .send()
+            .await?;
+        Ok(found.shard_iterator)
     }
 
     /// The next batch of the first shard that has one.
