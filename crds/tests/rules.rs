@@ -50,14 +50,14 @@ fn the_smallest_pipeline_is_accepted_and_its_defaults_are_explicit() {
     json!({"type": "None", "bearerTokens": {"secretKeyRef": {"name": "a", "key": "b"}}}),
     "only then allowed"
 )]
-#[case::pods_of_a_function("/spec/stages/ingest", on_lambda(json!({"replicas": 2})), "there are no pods")]
-#[case::size_of_a_function("/spec/stages/ingest", on_lambda(json!({"size": "small"})), "there are no pods")]
+#[case::pods_of_a_function("/spec/stages/ingest", on_lambda(&json!({"replicas": 2})), "there are no pods")]
+#[case::size_of_a_function("/spec/stages/ingest", on_lambda(&json!({"size": "small"})), "there are no pods")]
 #[case::account_of_a_function(
     "/spec/stages/ingest",
-    on_lambda(json!({"serviceAccountName": "medallion-shop"})),
+    on_lambda(&json!({"serviceAccountName": "medallion-shop"})),
     "there are no pods"
 )]
-#[case::a_function_suspended("/spec/stages/ingest", on_lambda(json!({"suspend": true})), "reserved concurrency")]
+#[case::a_function_suspended("/spec/stages/ingest", on_lambda(&json!({"suspend": true})), "reserved concurrency")]
 #[case::one_bucket_for_two_layers("/spec/lake/gold/bucket", json!("shop-silver"), "must be three buckets")]
 #[case::older_than_allowed_by_design(
     "/spec/stages/bronze",
@@ -85,7 +85,7 @@ fn a_pipeline_is_refused(#[case] pointer: &str, #[case] value: Value, #[case] me
 }
 
 /// The stage ingest as a function, with some more fields.
-fn on_lambda(more: Value) -> Value {
+fn on_lambda(more: &Value) -> Value {
     let mut ingest = json!({"runsOn": "Lambda", "authentication": {"type": "None"}});
     let fields = ingest.as_object_mut().expect("an object");
     fields.extend(more.as_object().expect("an object").clone());
@@ -221,7 +221,7 @@ fn what_positions_rest_on_cannot_change(#[case] pointer: &str, #[case] value: Va
 #[case("/spec/management", json!("Managed"))]
 #[case("/spec/contract/versions", json!([{"name": "v2", "schemaRef": {"name": "purchase-contract-v2", "key": "schema.json"}}]))]
 #[case("/spec/stages/persist", json!({"replicas": 3}))]
-#[case("/spec/stages/ingest", on_lambda(json!({})))]
+#[case("/spec/stages/ingest", on_lambda(&json!({})))]
 #[case("/spec/dbt/project", json!("other"))]
 #[case("/spec/kafka/tls", json!({}))]
 #[case("/spec/kafka/authentication", typed("Scram", &part("Scram")))]

@@ -30,7 +30,8 @@ const LEAVING: Duration = Duration::from_mins(2);
 
 /// What a pipeline is called and what it is made of.
 pub struct Plan {
-    pub pipeline: Pipeline,
+    /// Large, and carried through every story.
+    pub pipeline: Box<Pipeline>,
     pub contract: String,
     pub entrance: Entrance,
 }
@@ -38,7 +39,8 @@ pub struct Plan {
 impl Plan {
     /// The shop's example, quick enough to watch.
     pub fn example() -> Result<Self> {
-        let mut pipeline: Pipeline = serde_saphyr::from_str(EXAMPLE).context("crds/examples/purchase-orders.yaml")?;
+        let mut pipeline: Box<Pipeline> =
+            serde_saphyr::from_str(EXAMPLE).context("crds/examples/purchase-orders.yaml")?;
         pipeline.spec.stages.bronze.flush.max_age_seconds = 5;
         pipeline.spec.stages.silver.min_interval_seconds = 5;
         pipeline.spec.stages.gold.min_interval_seconds = 0;

@@ -224,15 +224,13 @@ impl Applier<'_> {
             },
         };
         let owner = found.map_or(Ok(()), |found| children::same_owner(&found, wanted, kind));
-        match owner {
-            Err(failure @ Failure::Taken { .. }) => self.settle(&look, "", Err(WriteError::Object(failure))),
-            // What is about to go is in the way only when it is still there at the time.
-            _ => {
-                self.cache.waits.done(&look);
-                self.cache.free.insert(look);
-                Ok(())
-            }
+        if let Err(failure @ Failure::Taken { .. }) = owner {
+            return self.settle(&look, "", Err(WriteError::Object(failure)));
         }
+        // What is about to go is in the way only when it is still there at the time.
+        self.cache.waits.done(&look);
+        self.cache.free.insert(look);
+        Ok(())
     }
 
     /// Whether an object has failed a moment ago; then it counts as failing still.

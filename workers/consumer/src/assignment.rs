@@ -251,9 +251,10 @@ impl Assignment {
     }
 
     fn note_anchor_refused(&self, error: &KafkaError) {
-        match self.client.denial(error, &self.reading.needs.to_remember()) {
-            Some(denied) => self.troubles.denied(Place::Anchor, denied),
-            None => tracing::debug!(%error, "anchor not committed; trying again"),
+        if let Some(denied) = self.client.denial(error, &self.reading.needs.to_remember()) {
+            self.troubles.denied(Place::Anchor, denied);
+        } else {
+            tracing::debug!(%error, "anchor not committed; trying again");
         }
     }
 

@@ -177,12 +177,9 @@ pub fn reach(client: &BaseConsumer<KafkaContext>, settings: &KafkaSettings, limi
         serve(client, SERVE);
         let left = limit.saturating_sub(begun.elapsed());
         let asked = client.client().fetch_metadata(Some(topic), left.min(ASK));
-        let error = match asked {
-            Ok(_) => {
-                context.answered();
-                return Ok(());
-            }
-            Err(error) => error,
+        let Err(error) = asked else {
+            context.answered();
+            return Ok(());
         };
         serve(client, SERVE);
         let refusal = context.refusal();

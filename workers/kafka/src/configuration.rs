@@ -105,7 +105,7 @@ mod tests {
             bootstrap_servers: vec!["one:9092".to_owned(), "two:9092".to_owned()],
             topic: "purchases".to_owned(),
             dead_letter_topic: "dlq.purchases".to_owned(),
-            tls: tls.then(|| KafkaTlsSettings { ca_path: None }),
+            tls: tls.then_some(KafkaTlsSettings { ca_path: None }),
             authentication,
         }
     }

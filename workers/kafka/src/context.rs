@@ -22,7 +22,7 @@ use crate::signer::TokenSource;
 
 /// A refusal that is not said again within this time is over: the library repeats itself every thirty seconds, and tries
 /// again every ten.
-const FRESH: Duration = Duration::from_secs(60);
+const FRESH: Duration = Duration::from_mins(1);
 /// A broker has so long for each step of a look at its certificate.
 const LOOK_PATIENCE: Duration = Duration::from_secs(2);
 

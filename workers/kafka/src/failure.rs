@@ -86,19 +86,19 @@ impl Failure {
     }
 
     /// Behind the protocol: `b-1.shop:9096/bootstrap: ...`.
-    fn from_server(&self) -> &str {
+    fn behind_protocol(&self) -> &str {
         self.text.split_once("://").map_or(self.text.as_str(), |(_, rest)| rest)
     }
 
     /// host:port of the broker, as in `sasl_ssl://b-1.shop:9096/bootstrap: ...`.
     pub(crate) fn server(&self) -> Option<&str> {
-        let server = self.from_server().split(['/', ' ']).next();
+        let server = self.behind_protocol().split(['/', ' ']).next();
         server.filter(|server| server.contains(':') && !server.ends_with(':'))
     }
 
     /// What the broker or the library said, without the broker's name before and the library's own state after it.
     pub(crate) fn words(&self) -> &str {
-        let words = self.server().and_then(|_| self.from_server().split_once(": "));
+        let words = self.server().and_then(|_| self.behind_protocol().split_once(": "));
         let words = words.map_or(self.text.as_str(), |(_, words)| words);
         words.rsplit_once(" (after ").map_or(words, |(words, _)| words)
     }

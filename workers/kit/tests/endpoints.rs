@@ -41,7 +41,8 @@ impl Intercept for Kept {
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = context.request().uri().to_owned();
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        context.request().uri().clone_into(&mut kept);
         Err("it is kept".into())
     }
 }
@@ -93,9 +94,9 @@ fn start(test: &str, region: &str, environment: &[(&str, String)]) -> String {
         .envs(environment.iter().map(|(name, value)| (*name, value)))
         .output()
         .expect("it runs");
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{text}");
-    text
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{said}");
+    said
 }
 
 const FIPS: &str = "AWS_USE_FIPS_ENDPOINT";

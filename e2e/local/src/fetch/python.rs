@@ -17,7 +17,7 @@ use crate::toolchains;
 /// Locks of what the dbt image holds, and of what only tests need.
 const IMAGE_LOCK: &str = "dbt.txt";
 const REFEREE_LOCK: &str = "referee.txt";
-/// Lock of what packages functions for AWS Lambda: cargo-lambda, Zig as its linker, CMake.
+/// Lock of what packages functions for AWS Lambda: cargo-lambda, Zig as its linker, `CMake`.
 const LAMBDA_LOCK: &str = "lambda.txt";
 
 /// Two folders: `dbt` with the wheels of the image, `referee` with the others.

@@ -116,10 +116,11 @@ broker.heartbeat.interval.ms=500
 fn security(stack: &Stack) -> String {
     let folder = stack.kafka_certificates();
     let folder = folder.display();
-    let users: String = KAFKA_USERS
+    let users: Vec<_> = KAFKA_USERS
         .iter()
         .map(|(name, password)| format!(" user_{name}=\"{password}\""))
         .collect();
+    let users = users.concat();
     let module = "org.apache.kafka.common.security";
     format!(
         "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,TLS:SSL,MUTUAL:SSL,SCRAM:SASL_SSL,PLAIN:SASL_SSL,IAM:SASL_SSL,EXPIRED:SSL,ELSEWHERE:SSL

@@ -41,21 +41,21 @@ pub async fn run(world: &World) -> Result<Vec<Shop<'_>>> {
     let exporter = start(&shop, "bronze", functions.exporter.as_ref()).await?;
     let table = &shop.plan.pipeline.spec.table.name;
     let mut mapping = Mapping::begin(&world.stores, table).await?;
-    let (stop, stopped) = watch::channel(false);
+    let (ending, is_ending) = watch::channel(false);
     let invoking = async {
-        while !*stopped.borrow() {
+        while !*is_ending.borrow() {
             mapping.round(&exporter).await?;
             tokio::time::sleep(POLL).await;
         }
         anyhow::Ok(())
     };
     let story = async {
-        let told = story(&shop, &gateway).await;
-        stop.send_replace(true);
-        told
+        let outcome = story(&shop, &gateway).await;
+        ending.send_replace(true);
+        outcome
     };
-    let (told, invoked) = tokio::join!(story, invoking);
-    told?;
+    let (outcome, invoked) = tokio::join!(story, invoking);
+    outcome?;
     invoked.with_context(|| format!("the mapping; the function's log: {}", exporter.log()))?;
     let refused = mapping.failed.get("StreamHeldElsewhere").copied().unwrap_or_default();
     ensure!(

@@ -49,13 +49,12 @@ pub(crate) async fn behind<S: StreamSource>(
             Err(error) => return Err(failed(shard, &error)),
         }
     }
-    let mut iterator = match iterator {
-        Some(iterator) => iterator,
-        None => {
-            lineage.from_oldest(shard, now).map_err(risk)?;
-            let oldest = source.iterator(arn, shard, None).await;
-            oldest.map_err(|error| failed(shard, &error))?
-        }
+    let mut iterator = if let Some(iterator) = iterator {
+        iterator
+    } else {
+        lineage.from_oldest(shard, now).map_err(risk)?;
+        let oldest = source.iterator(arn, shard, None).await;
+        oldest.map_err(|error| failed(shard, &error))?
     };
     for _ in 0..answers {
         let page = source.page(&iterator, most).await;

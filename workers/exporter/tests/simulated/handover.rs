@@ -31,8 +31,11 @@ async fn stands(world: &World, holder: RunsOn, seconds: u64) {
     };
     let (ended, ()) = tokio::join!(world.pod(holder, &shutdown), stop);
     match ended {
-        Ok(()) => {}
-        Err(WorkerError { class, .. }) if class == ErrorClass::Fenced => {}
+        Ok(())
+        | Err(WorkerError {
+            class: ErrorClass::Fenced,
+            ..
+        }) => {}
         Err(error) => panic!("{error}"),
     }
 }
@@ -94,7 +97,7 @@ proptest! {
         seconds in prop::collection::vec(1_u64..9, 2..7),
         first: bool,
     ) {
-        let holder = |number: usize| if (number % 2 == 0) == first { RunsOn::Cluster } else { RunsOn::Lambda };
+        let holder = |number: usize| if number.is_multiple_of(2) == first { RunsOn::Cluster } else { RunsOn::Lambda };
         let wishes: Vec<_> = seconds.into_iter().enumerate().map(|(number, seconds)| (holder(number), seconds)).collect();
         hand_over(events, unreliable, &wishes);
     }

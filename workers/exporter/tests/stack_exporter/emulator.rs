@@ -15,7 +15,7 @@ use crate::shop::Shop;
 
 /// The function; it dies with its handle.
 pub struct Emulator {
-    emulator: Child,
+    process: Child,
     address: SocketAddr,
     _package: tempfile::TempDir,
 }
@@ -38,7 +38,7 @@ impl Emulator {
         )?;
         let (address, runtime_api) = (free_address().await?, free_address().await?);
         let stack = &shop.stack;
-        let emulator = Command::new(&stack.bin.lambda_rie)
+        let process = Command::new(&stack.bin.lambda_rie)
             .args(["--runtime-interface-emulator-address", &address.to_string()])
             .args(["--runtime-api-address", &runtime_api.to_string()])
             .arg(&bootstrap)
@@ -55,7 +55,7 @@ impl Emulator {
             .spawn()
             .with_context(|| format!("cannot start {}", stack.bin.lambda_rie.display()))?;
         let started = Self {
-            emulator,
+            process,
             address,
             _package: package,
         };
@@ -131,17 +131,17 @@ impl Drop for Emulator {
     fn drop(&mut self) {
         // The emulator ends its runtime when it is asked to; killed, it would leave it behind.
         let asked = Command::new("kill")
-            .args(["-TERM", &self.emulator.id().to_string()])
+            .args(["-TERM", &self.process.id().to_string()])
             .status();
         for _ in 0..40 {
-            if asked.is_err() || matches!(self.emulator.try_wait(), Ok(Some(_)) | Err(_)) {
+            if asked.is_err() || matches!(self.process.try_wait(), Ok(Some(_)) | Err(_)) {
                 break;
             }
             std::thread::sleep(Duration::from_millis(50));
         }
         // An error means that it has ended.
-        let _ = self.emulator.kill();
-        let _ = self.emulator.wait();
+        let _ = self.process.kill();
+        let _ = self.process.wait();
     }
 }
 

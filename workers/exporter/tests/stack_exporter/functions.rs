@@ -63,6 +63,54 @@ async fn taken(function: &Emulator, mapping: &mut Mapping, batch: &Value) -> Res
     anyhow::bail!("it does not end")
 }
 
+/// A batch without its window, and what is no batch at all.
+async fn what_is_no_batch_is_refused(function: &Emulator, batch: &Value) -> Result<()> {
+    let mut windowless = batch.clone();
+    for field in [
+        "shardId",
+        "window",
+        "state",
+        "isFinalInvokeForWindow",
+        "isWindowTerminatedEarly",
+    ] {
+        windowless.as_object_mut().context("an object")?.remove(field);
+    }
+    for malformed in [
+        windowless,
+        json!({"routeKey": "POST /v1/events"}),
+        json!([1, 2]),
+        json!("text"),
+        json!(null),
+    ] {
+        let answer = function.give(&malformed).await?;
+        ensure!(
+            answer.reason() == Reason::BatchUnreadable.as_str(),
+            "{malformed}: {answer:?}"
+        );
+    }
+    Ok(())
+}
+
+/// S3 refuses, and S3 does not answer: the invocation says so before Lambda ends it, and nothing is lost or there twice.
+async fn s3_fails(shop: &Shop, gate: &Gate, function: &Emulator, mapping: &mut Mapping) -> Result<()> {
+    for (stand, number) in [(Stand::Shut, 404), (Stand::Silent, 410)] {
+        put(shop, number..number + 6).await?;
+        let batch = mapping.next(1_000).await?.context("a batch")?;
+        gate.stands(stand);
+        let begun = std::time::Instant::now();
+        let answer = function.give(&batch).await?;
+        ensure!(
+            answer.reason() == Reason::LakeUnavailable.as_str(),
+            "{stand:?}: {answer:?}"
+        );
+        ensure!(begun.elapsed() < Duration::from_secs(8), "by itself");
+        gate.stands(Stand::Open);
+        taken(function, mapping, &batch).await?;
+        ensure!(u32::try_from(events(shop)?.len())? == number + 6, "{stand:?}");
+    }
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn test_dynamodb_to_bronze_lambda() -> Result<()> {
     let shop = Shop::open().await?;
@@ -109,29 +157,7 @@ async fn test_dynamodb_to_bronze_lambda() -> Result<()> {
     // A gap, and what is no batch.
     let gap = function.give(&event(&mapping.arn, &shard, &both[17..20])).await?;
     ensure!(gap.reason() == Reason::BatchBeyondPosition.as_str(), "{gap:?}");
-    let mut windowless = second.clone();
-    for field in [
-        "shardId",
-        "window",
-        "state",
-        "isFinalInvokeForWindow",
-        "isWindowTerminatedEarly",
-    ] {
-        windowless.as_object_mut().context("an object")?.remove(field);
-    }
-    for malformed in [
-        windowless,
-        json!({"routeKey": "POST /v1/events"}),
-        json!([1, 2]),
-        json!("text"),
-        json!(null),
-    ] {
-        let answer = function.give(&malformed).await?;
-        ensure!(
-            answer.reason() == Reason::BatchUnreadable.as_str(),
-            "{malformed}: {answer:?}"
-        );
-    }
+    what_is_no_batch_is_refused(&function, &second).await?;
 
     // A record that cannot be read: what is before it is taken, it and the rest wait.
     let mut spoilt = both[15..25].to_vec();
@@ -156,22 +182,7 @@ async fn test_dynamodb_to_bronze_lambda() -> Result<()> {
     }
     ensure!(events(&shop)?.len() == 404, "all of them");
 
-    // S3 refuses, and S3 does not answer: the invocation says so before Lambda ends it, and nothing is lost or there twice.
-    for (stand, number) in [(Stand::Shut, 404), (Stand::Silent, 410)] {
-        put(&shop, number..number + 6).await?;
-        let batch = mapping.next(1_000).await?.context("a batch")?;
-        gate.stands(stand);
-        let begun = std::time::Instant::now();
-        let answer = function.give(&batch).await?;
-        ensure!(
-            answer.reason() == Reason::LakeUnavailable.as_str(),
-            "{stand:?}: {answer:?}"
-        );
-        ensure!(begun.elapsed() < Duration::from_secs(8), "by itself");
-        gate.stands(Stand::Open);
-        taken(&function, &mut mapping, &batch).await?;
-        ensure!(u32::try_from(events(&shop)?.len())? == number + 6, "{stand:?}");
-    }
+    s3_fails(&shop, &gate, &function, &mut mapping).await?;
 
     // A window's end, a schedule, and the pod takes the stream back.
     ensure!(
@@ -214,11 +225,11 @@ async fn the_stream_is_handed_over_twice_under_load_with_both_at_work() -> Resul
             .try_collect::<Vec<()>>()
             .await
     };
-    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let (ending, is_ending) = tokio::sync::watch::channel(false);
     // The mapping invokes all the time, whoever holds the stream.
     let invoking = async {
         let mut failed = 0;
-        while !*stopped.borrow() {
+        while !*is_ending.borrow() {
             failed += mapping.invoke_once(&function, 50).await?;
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -245,7 +256,7 @@ async fn the_stream_is_handed_over_twice_under_load_with_both_at_work() -> Resul
         shop.until_rows(EVENTS.into()).await?;
         // Were anything there twice, more would come.
         tokio::time::sleep(Duration::from_secs(3)).await;
-        stop.send_replace(true);
+        ending.send_replace(true);
         anyhow::Ok(())
     };
     let (_, failed, ()) = tokio::try_join!(load, invoking, pods)?;

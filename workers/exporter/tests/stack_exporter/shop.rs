@@ -219,7 +219,7 @@ impl Shop {
     /// Waits until the log names this holder of the stream.
     pub async fn until_held_by(&self, holder: RunsOn) -> Result<()> {
         let bronze = self.bronze()?;
-        let held = tokio::time::timeout(Duration::from_secs(60), async {
+        let held = tokio::time::timeout(Duration::from_mins(1), async {
             loop {
                 let snapshot = bronze.snapshot().await?;
                 let stream = snapshot

@@ -9,7 +9,7 @@ use axum::response::Response;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use http::{Method, Request, StatusCode, Uri};
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Collected};
 use lambda_runtime::tower::ServiceExt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -116,7 +116,7 @@ fn path(raw: &str) -> &str {
 async fn as_answer(response: Response) -> HttpApiAnswer {
     let (head, body) = response.into_parts();
     // Of ours none breaks off.
-    let bytes = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+    let bytes = body.collect().await.map(Collected::to_bytes).unwrap_or_default();
     let headers = head.headers.iter();
     let headers = headers.filter_map(|(name, value)| Some((name.to_string(), value.to_str().ok()?.to_owned())));
     let (body, is_base64_encoded) = match String::from_utf8(bytes.to_vec()) {

@@ -265,7 +265,7 @@ mod tests {
         put(&kept, "AmazonMSK_shop", r#"{"username": "shop", "password": "second"}"#);
         secrets.refresh(begun + Duration::from_secs(59), PATIENCE).await;
         assert_eq!(read("kafka-credentials/password"), "first", "fresh enough");
-        secrets.refresh(begun + Duration::from_secs(60), PATIENCE).await;
+        secrets.refresh(begun + Duration::from_mins(1), PATIENCE).await;
         assert_eq!(read("kafka-credentials/password"), "second");
 
         kept.lock().expect("secrets").clear();

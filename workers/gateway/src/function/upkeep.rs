@@ -10,6 +10,7 @@ use tokio::time::timeout;
 use super::secrets::Secrets;
 use crate::publisher::{KafkaPublisher, Leftover};
 use crate::state::GatewayState;
+use crate::tokens::Tokens;
 
 /// After so long without a request the producer's connections are taken for dead: what lies between forgets a connection that is silent
 /// for 350 s (NAT gateways, load balancers) without telling, and asking costs more than a new one.
@@ -95,7 +96,7 @@ impl Upkeep {
     }
 
     fn read_tokens(&self) {
-        if let Some(Err(error)) = self.state.tokens.as_ref().map(|tokens| tokens.reload()) {
+        if let Some(Err(error)) = self.state.tokens.as_ref().map(Tokens::reload) {
             tracing::warn!(%error, "nobody new can post");
         }
     }

@@ -119,7 +119,7 @@ struct Stale(Arc<dyn TokenSource>);
 impl TokenSource for Stale {
     fn token(&self) -> Result<Token, Diagnosis> {
         let mut token = self.0.token()?;
-        token.expires = SystemTime::now() + Duration::from_secs(60);
+        token.expires = SystemTime::now() + Duration::from_mins(1);
         Ok(token)
     }
 }

@@ -56,7 +56,7 @@ async fn a_password_is_corrected_and_then_another_users() -> Result<()> {
     let settings = stack.settings("scram", &topic, Some("brokers-ca"), stack.scram(ScramMechanism::Sha512))?;
     tokio::task::spawn_blocking(move || {
         let client = renewed(&settings);
-        let refusal = may_write(&client, &settings)?.err().expect("a wrong password");
+        let refusal = may_write(&client, &settings)?.expect_err("a wrong password");
         ensure!(refusal.reason == Reason::KafkaCredentialsRefused, "{refusal}");
 
         stack.mount_user("shop", stack.password("shop")?)?;
@@ -84,7 +84,7 @@ async fn a_certificate_is_renewed_and_then_anothers() -> Result<()> {
     let settings = stack.settings("mutual", &topic, Some("brokers-ca"), stack.mutual_tls())?;
     tokio::task::spawn_blocking(move || {
         let client = renewed(&settings);
-        let refusal = may_write(&client, &settings)?.err().expect("an old certificate");
+        let refusal = may_write(&client, &settings)?.expect_err("an old certificate");
         ensure!(refusal.reason == Reason::ClientCertificateExpired, "{refusal}");
         for (name, may) in [("shop", false), ("shop-2", true)] {
             stack.mount_certificate(name)?;

@@ -23,12 +23,12 @@ const PERIOD: Duration = Duration::from_millis(200);
 pub async fn all_reported(statuses: &Statuses, step: &Step, pipelines: usize, dead_letters: i64) -> Result<Duration> {
     let begun = Instant::now();
     until(step, LIMIT, PERIOD, async || {
-        let Reported { all, reported, other } = statuses.reported(dead_letters);
-        Ok(if reported == pipelines && all == pipelines {
+        let Reported { all, done, other } = statuses.reported(dead_letters);
+        Ok(if done == pipelines && all == pipelines {
             Look::Done(())
         } else {
             let words = other.unwrap_or_default();
-            Look::Waiting(format!("{reported} of {pipelines}; one of the others: {words}"))
+            Look::Waiting(format!("{done} of {pipelines}; one of the others: {words}"))
         })
     })
     .await?;

@@ -68,11 +68,11 @@ impl Bench {
         table: &mut Table,
     ) -> Result<Self> {
         let step = progress.step("raw limit of the API server");
-        let writes = raw::writes(&cluster).await?;
+        let rate_alone = raw::writes(&cluster).await?;
         step.done("");
         table.row(
             "API server alone, small patches, 32 at once",
-            format!("{writes:.0} writes/s"),
+            format!("{rate_alone:.0} writes/s"),
             "the raw limit",
         );
         let step = progress.step("helm upgrade --install medallion-crds, medallion-operator");
@@ -135,11 +135,11 @@ impl Bench {
     /// What the API server can do beside this many objects, while the operator rests.
     async fn raw_limit(&self, table: &mut Table) -> Result<()> {
         let step = self.progress.step("raw limit of the API server at this size");
-        let writes = raw::writes(&self.cluster).await?;
+        let rate_alone = raw::writes(&self.cluster).await?;
         step.done("");
         table.row(
             self.of("API server alone, small patches, 32 at once"),
-            format!("{writes:.0} writes/s"),
+            format!("{rate_alone:.0} writes/s"),
             "the raw limit at this size",
         );
         Ok(())

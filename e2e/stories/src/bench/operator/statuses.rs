@@ -27,7 +27,7 @@ struct Said {
 /// How many Pipelines there are, how many of them are reported, and what one of the others says.
 pub struct Reported {
     pub all: usize,
-    pub reported: usize,
+    pub done: usize,
     pub other: Option<String>,
 }
 
@@ -38,7 +38,7 @@ impl Statuses {
         let is_reported = |one: &&Said| one.ready && one.dead_letters == Some(dead_letters);
         Reported {
             all: said.len(),
-            reported: said.values().filter(is_reported).count(),
+            done: said.values().filter(is_reported).count(),
             other: said.values().find(|one| !is_reported(one)).map(|one| one.words.clone()),
         }
     }
@@ -118,12 +118,12 @@ mod tests {
         let statuses = Statuses::default();
         statuses.put(&pipeline("a", "True", 2));
         statuses.put(&pipeline("b", "True", 1));
-        let Reported { all, reported, other } = statuses.reported(2);
-        assert_eq!((all, reported), (2, 1));
+        let Reported { all, done, other } = statuses.reported(2);
+        assert_eq!((all, done), (2, 1));
         assert!(other.is_some());
         statuses.put(&pipeline("b", "False", 2));
         assert!(statuses.reported(2).other.unwrap().contains("words"));
         statuses.put(&pipeline("b", "True", 2));
-        assert_eq!(statuses.reported(2).reported, 2);
+        assert_eq!(statuses.reported(2).done, 2);
     }
 }
