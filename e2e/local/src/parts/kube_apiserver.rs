@@ -9,7 +9,7 @@ use crate::run;
 use crate::stack::{Extent, SERVICE_CIDR, Stack};
 
 /// Memory is there where the API server is measured, and its own garbage collection is not what is measured.
-const SELDOM_COLLECTED: [(&str, &str); 2] = [("GOGC", "400"), ("GOMEMLIMIT", "9GiB")];
+const SELDOM_COLLECTED: [(&str, &str); 2] = [("GOGC", "400"), ("GOMEMLIMIT", "12GiB")];
 
 pub fn part(stack: &Stack) -> Part {
     let mut command = Run::new(stack.kubernetes("kube-apiserver"))
