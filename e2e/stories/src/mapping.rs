@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 
 use anyhow::{Context, Result, bail};
-use aws_sdk_dynamodbstreams::types::{AttributeValue, Record, ShardIteratorType, StreamDescription};
+use aws_sdk_dynamodbstreams::error::SdkError;
+use aws_sdk_dynamodbstreams::operation::get_records::GetRecordsError;
+use aws_sdk_dynamodbstreams::types::{AttributeValue, Record, ShardIteratorType, StreamDescription, StreamRecord};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
@@ -26,7 +28,53 @@ pub struct Mapping<'s> {
 #[derive(Default)]
 struct Shard {
     iterator: Option<String>,
+    /// Sequence number of the newest record that was read.
+    newest: Option<String>,
     waiting: Vec<Value>,
+}
+
+impl Shard {
+    /// Reads on, if the shard goes on.
+    async fn read(&mut self, stores: &Stores, arn: &str, id: &str) -> Result<()> {
+        let Some(iterator) = self.iterator.take() else {
+            return Ok(());
+        };
+        let page = stores.streams().get_records().shard_iterator(iterator).send().await;
+        let page = match page.map_err(SdkError::into_service_error) {
+            Ok(page) => page,
+            // The local one says so of new tables, although nothing is.
+            Err(GetRecordsError::TrimmedDataAccessException(_)) => {
+                self.iterator = iterator_after(stores, arn, id, self.newest.as_deref()).await?;
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+        };
+        for record in page.records() {
+            let sequence = record.dynamodb().and_then(StreamRecord::sequence_number);
+            self.newest = sequence.map(str::to_owned);
+            self.waiting.push(event_record(record, arn)?);
+        }
+        self.iterator = page.next_shard_iterator;
+        Ok(())
+    }
+}
+
+/// Behind this record, or from the oldest.
+async fn iterator_after(stores: &Stores, arn: &str, shard: &str, after: Option<&str>) -> Result<Option<String>> {
+    let from = match after {
+        Some(_) => ShardIteratorType::AfterSequenceNumber,
+        None => ShardIteratorType::TrimHorizon,
+    };
+    let found = stores
+        .streams()
+        .get_shard_iterator()
+        .stream_arn(arn)
+        .shard_id(shard)
+        .shard_iterator_type(from)
+        .set_sequence_number(after.map(str::to_owned))
+        .send()
+        .await?;
+    Ok(found.shard_iterator)
 }
 
 impl<'s> Mapping<'s> {
@@ -41,14 +89,7 @@ impl<'s> Mapping<'s> {
             .unwrap_or_default()
         {
             let id = shard.shard_id().context("a shard has an id")?.to_owned();
-            let first = streams
-                .get_shard_iterator()
-                .stream_arn(&arn)
-                .shard_id(&id)
-                .shard_iterator_type(ShardIteratorType::TrimHorizon)
-                .send()
-                .await?;
-            let iterator = first.shard_iterator;
+            let iterator = iterator_after(stores, &arn, &id, None).await?;
             shards.insert(
                 id,
                 Shard {
@@ -68,19 +109,7 @@ impl<'s> Mapping<'s> {
     /// One batch of each shard that has something.
     pub async fn round(&mut self, function: &Function) -> Result<()> {
         for (id, shard) in &mut self.shards {
-            if let Some(iterator) = shard.iterator.take() {
-                let page = self
-                    .stores
-                    .streams()
-                    .get_records()
-                    .shard_iterator(iterator)
-                    .send()
-                    .await?;
-                for record in page.records() {
-                    shard.waiting.push(event_record(record, &self.arn)?);
-                }
-                shard.iterator = page.next_shard_iterator;
-            }
+            shard.read(self.stores, &self.arn, id).await?;
             let records = &shard.waiting[..shard.waiting.len().min(BATCH)];
             if records.is_empty() {
                 continue;
