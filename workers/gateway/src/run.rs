@@ -4,8 +4,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kafka_client::{Brokers, Diagnosis, Fatal};
-use medallion_contract::Contract;
+use kafka_client::{Diagnosis, Fatal};
 use medallion_crds::Reason;
 use medallion_crds::launch::report::Report;
 use medallion_crds::launch::{GatewaySettings, HTTP_PORT};
@@ -15,13 +14,10 @@ use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 use worker_kit::{Context, ProgressHandle, WorkerError};
 
-use crate::metrics::GatewayMetrics;
 use crate::publisher::{KafkaPublisher, Leftover};
 use crate::router::router;
 use crate::server::{self, Patience};
-use crate::settings::Limits;
 use crate::state::GatewayState;
-use crate::tokens::Tokens;
 
 /// How often progress is brought up to date and the tokens are read.
 const TICK: Duration = Duration::from_secs(1);
@@ -47,23 +43,8 @@ pub async fn run(context: Context<GatewaySettings>) -> Result<Option<Report>, Wo
 
 /// Runs on this listener until it is asked to stop.
 pub async fn run_on(listener: TcpListener, context: Context<GatewaySettings>) -> Result<Option<Report>, WorkerError> {
-    let settings = &context.settings.worker;
-    let limits = Limits::from_settings(settings)?;
-    let contract = Contract::mounted(&settings.contract)
-        .map_err(|error| WorkerError::settings(Reason::BadContract, error.to_string()))?;
-    let publisher = Arc::new(KafkaPublisher::new(
-        Brokers::open(&settings.kafka).await,
-        contract.digest(),
-        limits.delivery_timeout(),
-        limits.buffer_bytes,
-    ));
-    let state = Arc::new(GatewayState::new(
-        Arc::new(contract),
-        publisher.clone(),
-        settings.tokens_path.as_ref().map(Tokens::at),
-        limits,
-        GatewayMetrics::register(&context.metrics),
-    ));
+    let (state, publisher) = GatewayState::open(&context.settings.worker, &context.metrics).await?;
+    let limits = state.limits;
 
     let patience = Patience {
         head: HEAD_TIMEOUT,

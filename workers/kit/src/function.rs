@@ -1,4 +1,8 @@
-//! What a worker has as a function of AWS Lambda instead of a pod: a package in place of mounts, and a log. No network; reads files.
+//! What a worker has as a function of AWS Lambda instead of a pod: a package in place of mounts, and a life between invocations. Reads files, and takes invocations from the Lambda runtime.
+
+mod life;
+
+pub use life::start;
 
 use std::path::{Path, PathBuf};
 
@@ -11,11 +15,6 @@ use crate::settings::{self, SettingsError};
 
 /// What is fetched stands below this name in the folder for temporary files, the only one that a function may write to.
 const FETCHED: &str = "medallion";
-
-/// Begins the log, which Lambda takes from standard output. Once, before anything else.
-pub fn begin_log() {
-    crate::telemetry::start();
-}
 
 /// The folder of a function's program, with what else was packed, and a folder for what it fetches.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use aws_lambda_events::dynamodb::TimeWindowEventResponse;
 use jiff::Timestamp;
-use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
+use lambda_runtime::LambdaEvent;
 use medallion_contract::Contract;
 use medallion_crds::Reason;
 use medallion_crds::launch::{ExporterSettings, Settings};
@@ -14,8 +14,8 @@ use medallion_crds::pipeline::RunsOn;
 use medallion_lake::{Claim, LakeStore, OwnedTable};
 use serde_json::Value;
 use tokio::sync::Mutex;
-use worker_kit::function::{Package, begin_log};
-use worker_kit::{ErrorClass, WorkerError};
+use worker_kit::WorkerError;
+use worker_kit::function::{self, Package};
 
 use super::answer::answer;
 use super::event::{Batch, Invocation};
@@ -24,8 +24,6 @@ use crate::bronze::BronzeSink;
 use crate::dynamodb::DynamoDbSource;
 use crate::settings::engine_settings;
 
-/// One batch at a time needs few threads.
-const THREADS: usize = 2;
 /// So long before Lambda would end the invocation it ends by itself, and says why.
 const MARGIN: Duration = Duration::from_millis(1500);
 
@@ -36,63 +34,17 @@ struct Function {
 
 /// Runs the function until the Lambda runtime ends it.
 pub fn start() -> ExitCode {
-    begin_log();
-    // The log library blocks, and wants more than one thread.
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(THREADS)
-        .enable_all()
-        .build();
-    let ended = match runtime {
-        Ok(runtime) => runtime.block_on(run()),
-        Err(error) => Err(WorkerError::environment(Reason::ListenerEnded, error.to_string())),
-    };
-    match ended {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            tracing::error!(
-                class = ?error.class,
-                reason = error.reason.as_str(),
-                detail = error.message,
-                "the function ended"
-            );
-            ExitCode::FAILURE
-        }
-    }
-}
-
-async fn run() -> Result<(), WorkerError> {
-    let function = match open().await {
-        Ok(function) => Arc::new(Mutex::new(function)),
-        Err(error) if error.class == ErrorClass::Settings => return refuse(error).await,
-        Err(error) => return Err(error),
-    };
-    let handle = move |event: LambdaEvent<Value>| {
-        let function = Arc::clone(&function);
-        async move {
-            let deadline = event.context.deadline();
-            let mut function = function.lock().await;
-            function.invoked(event.payload, deadline).await.map_err(diagnostic)
-        }
-    };
-    lambda_runtime::run(service_fn(handle))
-        .await
-        .map_err(|error| ended(&error))
-}
-
-/// Fails every invocation with what is wrong with the package. A process that ended would be started anew for each, and say no
-/// more than that it has ended.
-async fn refuse(error: WorkerError) -> Result<(), WorkerError> {
-    let handle = move |_: LambdaEvent<Value>| {
-        let diagnostic = diagnostic(error.clone());
-        async move { Err::<Value, _>(diagnostic) }
-    };
-    lambda_runtime::run(service_fn(handle))
-        .await
-        .map_err(|error| ended(&error))
-}
-
-fn ended(error: &lambda_runtime::Error) -> WorkerError {
-    WorkerError::environment(Reason::ListenerEnded, format!("the Lambda runtime: {error}"))
+    function::start(async {
+        let function = Arc::new(Mutex::new(open().await?));
+        Ok(move |event: LambdaEvent<Value>| {
+            let function = Arc::clone(&function);
+            async move {
+                let deadline = event.context.deadline();
+                let mut function = function.lock().await;
+                function.invoked(event.payload, deadline).await
+            }
+        })
+    })
 }
 
 /// The function of this package.
@@ -200,18 +152,4 @@ fn out_of_time(left: Duration) -> WorkerError {
             left.as_millis()
         ),
     )
-}
-
-/// As Lambda and its alarms see it.
-fn diagnostic(error: WorkerError) -> Diagnostic {
-    tracing::error!(
-        class = ?error.class,
-        reason = error.reason.as_str(),
-        detail = error.message,
-        "batch not taken: it is given again"
-    );
-    Diagnostic {
-        error_type: error.reason.to_string(),
-        error_message: error.message,
-    }
 }
