@@ -242,8 +242,9 @@ impl Party {
             }
             _ => {
                 format!(
-                    "kafka-acls.sh --bootstrap-server {} --add --allow-principal '{who}' --operation {} {flag}",
+                    "kafka-acls.sh --bootstrap-server {} --add --allow-principal {} --operation {} {flag}",
                     self.servers,
+                    quoted(&who),
                     names.join(" --operation ")
                 )
             }
@@ -256,6 +257,11 @@ impl Party {
             ),
         )
     }
+}
+
+/// One word for a shell, whatever is in it: a user may be called `o'brien`, and the command is there to be copied.
+fn quoted(word: &str) -> String {
+    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 /// The code of an error, whatever was asked.
@@ -351,6 +357,8 @@ fn arn(resource: Resource<'_>, region: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::process::Command;
+
     use medallion_crds::launch::KafkaTlsSettings;
     use medallion_crds::pipeline::ScramMechanism;
     use rdkafka::error::RDKafkaErrorCode as Code;
@@ -545,6 +553,28 @@ mod tests {
 
     fn denial(error: &KafkaError) -> Option<Diagnosis> {
         scram().denial(error, &NEEDS)
+    }
+
+    #[rstest]
+    #[case("User:shop")]
+    #[case("User:o'brien")]
+    #[case("User:CN=shop, O=\"A $(date) & B\", L='s-Hertogenbosch'")]
+    #[case("User:a\\'; b")]
+    fn a_shell_reads_a_quoted_name_as_it_is(#[case] name: &str) {
+        let command = format!("printf %s {}", quoted(name));
+        let said = Command::new("sh").args(["-c", &command]).output().expect("a shell");
+        assert_eq!(String::from_utf8_lossy(&said.stdout), name, "{command}");
+    }
+
+    #[test]
+    fn a_user_with_a_quote_in_its_name_is_quoted_in_the_command() {
+        let mut party = scram();
+        party.principal = Principal::User("o'brien".to_owned());
+        let why = party.denied(Resource::Topic("orders"), &[Operation::Write]);
+        assert!(
+            why.message.contains(r"--allow-principal 'User:o'\''brien' --operation"),
+            "{why}"
+        );
     }
 
     #[test]
