@@ -3,6 +3,7 @@
 use std::io::{Cursor, Write as _};
 
 use anyhow::Context as _;
+use medallion_crds::launch::MOUNTS_PATH;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, DateTime, ZipWriter};
 
@@ -16,6 +17,11 @@ pub(super) struct File {
     pub name: String,
     pub content: Vec<u8>,
     pub is_program: bool,
+}
+
+/// Where in a package is what pods have mounted at this path.
+pub(super) fn place(path: &str) -> &str {
+    path.strip_prefix(MOUNTS_PATH).unwrap_or(path).trim_start_matches('/')
 }
 
 /// The bytes of a zip, without times and owners.

@@ -2,6 +2,7 @@
 //! files.
 
 mod archive;
+mod destination;
 mod manifest;
 
 use std::fs;
@@ -9,14 +10,14 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, bail, ensure};
 use clap::Args;
-use medallion_crds::launch::{CONTRACT_PATH, KAFKA_CA_PATH, MOUNTS_PATH, SETTINGS_PATH, schema_digest};
+use medallion_crds::launch::{CONTRACT_PATH, KAFKA_CA_PATH, SETTINGS_PATH, schema_digest};
 use medallion_crds::pipeline::{KafkaAuthenticationType, RunsOn};
 use medallion_crds::{Owner, Pipeline, Stage};
 use medallion_plan::{LaunchSettings, OperatorConfig, STAGES, ValidatedPipeline, function};
 use serde_json::json;
 
-use archive::{File, zipped};
-use manifest::Manifest;
+use archive::{File, place, zipped};
+use manifest::{Manifest, Which};
 
 /// The name by which Lambda's own runtimes for compiled programs start one.
 const BOOTSTRAP: &str = "bootstrap";
@@ -30,6 +31,9 @@ pub struct FunctionArguments {
     /// Which Pipeline, if the manifest has several
     #[arg(long)]
     pub pipeline: Option<String>,
+    /// Namespace of that Pipeline, if the manifest has several of its name
+    #[arg(long)]
+    pub namespace: Option<String>,
     /// Stage that the function does
     #[arg(long, default_value = "ingest")]
     pub stage: String,
@@ -40,7 +44,7 @@ pub struct FunctionArguments {
     /// running object
     #[arg(long)]
     pub installation: Option<String>,
-    /// The zip to write
+    /// The zip to write; an older package of the same function is replaced, and no other file
     #[arg(long)]
     pub into: PathBuf,
 }
@@ -50,7 +54,10 @@ pub(crate) fn package(arguments: &FunctionArguments) -> anyhow::Result<()> {
     let manifest = Manifest::read(&arguments.manifest)?;
     let program = fs::read(&arguments.program).with_context(|| format!("reading {}", arguments.program.display()))?;
     let stage = Stage::from(arguments.stage.as_str());
-    let pipeline = manifest.pipeline(arguments.pipeline.as_deref())?;
+    let pipeline = manifest.pipeline(Which {
+        namespace: arguments.namespace.as_deref(),
+        name: arguments.pipeline.as_deref(),
+    })?;
     let mut files = files(&manifest, pipeline.clone(), stage, arguments.installation.clone())?;
     files.insert(
         0,
@@ -61,7 +68,7 @@ pub(crate) fn package(arguments: &FunctionArguments) -> anyhow::Result<()> {
         },
     );
     let zip = zipped(&files)?;
-    fs::write(&arguments.into, &zip).with_context(|| format!("writing {}", arguments.into.display()))?;
+    destination::write(&arguments.into, &zip)?;
     println!("{}: {} bytes", arguments.into.display(), zip.len());
     for file in &files {
         println!("  {} ({} bytes)", file.name, file.content.len());
@@ -129,9 +136,8 @@ fn files(
 }
 
 fn packed(path: &str, content: &str) -> File {
-    let name = path.strip_prefix(MOUNTS_PATH).unwrap_or(path);
     File {
-        name: name.trim_start_matches('/').to_owned(),
+        name: place(path).to_owned(),
         content: content.as_bytes().to_vec(),
         is_program: false,
     }
@@ -192,7 +198,7 @@ mod tests {
     }
 
     fn packed_files(manifest: &Manifest, stage: Stage) -> anyhow::Result<Vec<File>> {
-        files(manifest, manifest.pipeline(None)?, stage, None)
+        files(manifest, manifest.pipeline(Which::default())?, stage, None)
     }
 
     #[test]
@@ -208,7 +214,7 @@ mod tests {
             text
         };
         let settings: Settings<GatewaySettings> = serde_json::from_str(&read("settings/settings.json")).unwrap();
-        let pipeline = manifest.pipeline(None).unwrap();
+        let pipeline = manifest.pipeline(Which::default()).unwrap();
         assert_eq!(settings.worker.kafka.topic, pipeline.spec.kafka.topic);
         assert_eq!(settings.worker.contract.schema_path(), CONTRACT_PATH);
         let text = read("contract/schema.json");
@@ -241,7 +247,7 @@ mod tests {
         pipeline["spec"]["stages"]["bronze"] = json!({"runsOn": "Lambda"});
         let manifest = Manifest::of(&[pipeline.to_string(), CONTRACT.to_owned()]).unwrap();
         let packed = |installation: Option<&str>| {
-            let pipeline = manifest.pipeline(None).unwrap();
+            let pipeline = manifest.pipeline(Which::default()).unwrap();
             files(&manifest, pipeline, Stage::Bronze, installation.map(str::to_owned))
         };
         assert!(packed(None).unwrap_err().to_string().contains("--installation"));
@@ -261,7 +267,7 @@ mod tests {
     fn files_of(manifest: &Manifest, installation: &str) -> anyhow::Result<Vec<File>> {
         files(
             manifest,
-            manifest.pipeline(None)?,
+            manifest.pipeline(Which::default())?,
             Stage::Bronze,
             Some(installation.to_owned()),
         )
@@ -272,7 +278,7 @@ mod tests {
         let tokens =
             json!({"type": "BearerTokens", "bearerTokens": {"secretKeyRef": {"name": "shop", "key": "tokens"}}});
         let manifest = manifest(&json!({"runsOn": "Lambda", "authentication": tokens}));
-        let mut pipeline = manifest.pipeline(None).unwrap();
+        let mut pipeline = manifest.pipeline(Which::default()).unwrap();
         assert_eq!(secrets(&pipeline, Stage::Ingest), ["tokens"]);
         pipeline.spec.kafka.authentication.kind = KafkaAuthenticationType::Scram;
         assert_eq!(secrets(&pipeline, Stage::Ingest), ["tokens", "username", "password"]);
