@@ -1,5 +1,7 @@
 //! What became of each event, and the status code of the whole. No network.
 
+use std::num::NonZero;
+
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
@@ -9,6 +11,10 @@ use medallion_crds::Reason;
 use serde::Serialize;
 
 use crate::problem::{PROBLEM_JSON, RETRY_AFTER_SECONDS};
+
+/// Most bytes of outcomes with their details in one answer. Lambda takes answers of 6 MB, in which each quotation mark of this JSON counts
+/// twice, and the outcomes without details need room as well.
+const DETAIL_BYTES: usize = 2 * 1024 * 1024;
 
 /// What became of one event.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
@@ -71,9 +77,50 @@ fn status(outcomes: &[Outcome]) -> StatusCode {
     }
 }
 
+/// One outcome as it stands in the answer.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Shown<'o> {
+    Whole(&'o Outcome),
+    /// Without what may be long.
+    Short {
+        status: &'static str,
+        #[serde(skip_serializing_if = "str::is_empty")]
+        reason: &'o str,
+    },
+}
+
 #[derive(Serialize)]
 struct Results<'o> {
-    results: &'o [Outcome],
+    results: Vec<Shown<'o>>,
+    /// How many of them stand there without their details.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    shortened: Option<NonZero<usize>>,
+}
+
+impl<'o> Results<'o> {
+    /// All outcomes in order, with their details as long as these fit: a client must know of each event whether to send it again, and
+    /// needs to read only a few times what is wrong.
+    fn of(outcomes: &'o [Outcome]) -> Self {
+        let mut room = DETAIL_BYTES;
+        let mut shortened = 0;
+        let results = outcomes.iter().map(|outcome| {
+            let length = serde_json::to_vec(outcome).map_or(0, |text| text.len());
+            if let Some(rest) = room.checked_sub(length) {
+                room = rest;
+                return Shown::Whole(outcome);
+            }
+            shortened += 1;
+            Shown::Short {
+                status: outcome.word(),
+                reason: outcome.reason(),
+            }
+        });
+        Self {
+            results: results.collect(),
+            shortened: NonZero::new(shortened),
+        }
+    }
 }
 
 #[derive(Serialize)]
@@ -82,14 +129,17 @@ struct ProblemWithResults<'o> {
     title: &'static str,
     status: u16,
     detail: &'static str,
-    results: &'o [Outcome],
+    #[serde(flatten)]
+    results: Results<'o>,
 }
 
-/// The answer: `results` holds one outcome per event in the order in which they were sent, whatever the code.
+/// The answer: `results` holds one outcome per event in the order in which they were sent, whatever the code. It is bounded: once the
+/// details have some 2 MB, `shortened` outcomes have `status` and `reason` alone.
 pub(crate) fn answer(outcomes: &[Outcome]) -> Response {
     let status = status(outcomes);
+    let results = Results::of(outcomes);
     if status == StatusCode::OK {
-        return Json(Results { results: outcomes }).into_response();
+        return Json(results).into_response();
     }
     let detail = if status == StatusCode::SERVICE_UNAVAILABLE {
         "some events were not acknowledged; send those again, which stores nothing twice"
@@ -101,7 +151,7 @@ pub(crate) fn answer(outcomes: &[Outcome]) -> Response {
         title: status.canonical_reason().unwrap_or("Error"),
         status: status.as_u16(),
         detail,
-        results: outcomes,
+        results,
     };
     let mut response = (status, Json(document)).into_response();
     response.headers_mut().insert(CONTENT_TYPE, PROBLEM_JSON);
@@ -155,7 +205,7 @@ mod tests {
     #[test]
     fn outcomes_are_written_as_clients_read_them() {
         let outcomes: Vec<Outcome> = "aru".chars().map(outcome).collect();
-        let json = serde_json::to_value(Results { results: &outcomes }).expect("JSON");
+        let json = serde_json::to_value(Results::of(&outcomes)).expect("JSON");
         assert_eq!(
             json,
             serde_json::json!({"results": [
@@ -164,5 +214,43 @@ mod tests {
                 {"status": "unknown", "reason": "QueueFull", "message": "m"},
             ]})
         );
+    }
+
+    #[test]
+    fn what_has_no_room_for_details_is_still_said_event_by_event() {
+        let mut outcomes = vec![outcome('a')];
+        outcomes.extend((0..3000).map(|_| Outcome::Refused {
+            field: "/a".to_owned(),
+            reason: Reason::MissingField,
+            message: "m".repeat(1000),
+        }));
+        outcomes.push(outcome('a'));
+        outcomes.push(Outcome::Unknown {
+            reason: Reason::QueueFull,
+            message: "m".repeat(1_000_000),
+        });
+        let json = serde_json::to_value(Results::of(&outcomes)).expect("JSON");
+        let results = json["results"].as_array().expect("results");
+        assert_eq!(results.len(), outcomes.len());
+        assert_eq!(
+            results[1]["message"].as_str().map(str::len),
+            Some(1000),
+            "the first in detail"
+        );
+        assert_eq!(
+            results[3000],
+            serde_json::json!({"status": "refused", "reason": "MissingField"})
+        );
+        assert_eq!(
+            results[3002],
+            serde_json::json!({"status": "unknown", "reason": "QueueFull"})
+        );
+        let short = results
+            .iter()
+            .filter(|result| result.get("message").is_none() && result.get("event_id").is_none());
+        let short = short.count();
+        assert_eq!(json["shortened"], short);
+        assert!((900..1100).contains(&short), "{short}");
+        assert!(json.to_string().len() < DETAIL_BYTES + 100 * outcomes.len());
     }
 }

@@ -5,6 +5,9 @@ use std::time::Duration;
 use medallion_crds::launch::GatewaySettings;
 use worker_kit::{Faults, WorkerError};
 
+/// Most events that a request may be allowed to have: each has its outcome in the answer, which must not outgrow what Lambda takes.
+pub(crate) const MOST_EVENTS: usize = 10_000;
+
 /// What bounds the gateway's work and memory.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Limits {
@@ -40,6 +43,10 @@ impl Limits {
         if settings.max_buffer_bytes > 0 && limits.buffer_bytes < limits.body_bytes {
             let problem = "must be at least maxBodyBytes, or no large request could ever be taken";
             faults.add("worker.maxBufferBytes", problem);
+        }
+        if limits.events_per_request > MOST_EVENTS {
+            let problem = format!("must be at most {MOST_EVENTS}, or answers could be longer than Lambda takes");
+            faults.add("worker.maxEventsPerRequest", problem);
         }
         if u32::try_from(limits.buffer_bytes).is_err() {
             faults.add("worker.maxBufferBytes", "must be less than 4 GiB");
@@ -100,6 +107,13 @@ mod tests {
         }
         let error = Limits::from_settings(&settings(0, 10, 1, 9)).expect_err("a buffer too small");
         assert!(error.message.contains("at least maxBodyBytes"), "{error}");
-        assert!(Limits::from_settings(&settings(0, 10, 1, 10)).is_ok());
+        let error = Limits::from_settings(&settings(0, 10, 10_001, 10)).expect_err("answers too long");
+        assert!(
+            error
+                .message
+                .contains("field worker.maxEventsPerRequest: must be at most 10000"),
+            "{error}"
+        );
+        assert!(Limits::from_settings(&settings(0, 10, 10_000, 10)).is_ok());
     }
 }

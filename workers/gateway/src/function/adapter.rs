@@ -133,9 +133,15 @@ async fn as_answer(response: Response) -> HttpApiAnswer {
 
 #[cfg(test)]
 mod tests {
+    use medallion_crds::Reason;
     use rstest::rstest;
 
     use super::*;
+    use crate::answer::Outcome;
+    use crate::settings::MOST_EVENTS;
+
+    /// Lambda takes no longer answers.
+    const LAMBDA_TAKES: usize = 6_000_000;
 
     #[rstest]
     #[case::of_an_hour(3_600_000, 3_599_250)]
@@ -146,5 +152,28 @@ mod tests {
         let deadline = now + Duration::from_millis(left);
         assert_eq!(time_left(deadline, now), Duration::from_millis(for_events));
         assert_eq!(time_left(SystemTime::UNIX_EPOCH, now), Duration::ZERO);
+    }
+
+    #[rstest]
+    #[case::refused(Outcome::Refused {
+        field: format!("/{}", "\"".repeat(500)),
+        reason: Reason::LengthOutOfRange,
+        message: "\\\u{1}".repeat(200),
+    })]
+    #[case::accepted(Outcome::Accepted {
+        event_id: "\"".repeat(1024),
+    })]
+    #[case::unknown(Outcome::Unknown {
+        reason: Reason::NotAcknowledged,
+        message: "why".to_owned(),
+    })]
+    #[tokio::test]
+    async fn the_longest_answer_is_one_that_lambda_takes(#[case] outcome: Outcome) {
+        let outcomes = vec![outcome; MOST_EVENTS];
+        let answer = as_answer(crate::answer::answer(&outcomes)).await;
+        let text = serde_json::to_string(&answer).expect("JSON");
+        assert!(text.len() < LAMBDA_TAKES, "{} bytes", text.len());
+        let body: Value = serde_json::from_str(&answer.body).expect("the router's JSON");
+        assert_eq!(body["results"].as_array().map(Vec::len), Some(MOST_EVENTS));
     }
 }
