@@ -1,12 +1,14 @@
 //! What can go wrong with a table, by what the caller must do about it. No network.
 
+use std::error::Error;
+
 use delta_kernel::KernelError;
 
 /// Why the lake could not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum LakeError {
     /// The object store did not answer as it should; trying again may help.
-    #[error("object store: {what}: {source}")]
+    #[error("object store: {what}: {}", told(source))]
     Store {
         /// What was being done, with the object's name.
         what: String,
@@ -14,7 +16,7 @@ pub enum LakeError {
         source: object_store::Error,
     },
     /// The table's log could not be read or written; trying again may help.
-    #[error("table log: {what}: {source}")]
+    #[error("table log: {what}: {}", told(&**source))]
     Log {
         /// What was being done, with the table's address.
         what: String,
@@ -143,6 +145,22 @@ impl LakeError {
     }
 }
 
+/// An error and its causes, as far as it does not say them itself: what is wrong with a connection, such as a certificate that
+/// is not trusted, the store's own words leave out.
+fn told(error: &(dyn Error + 'static)) -> String {
+    let mut told = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let text = error.to_string();
+        if !told.contains(&text) {
+            told.push_str(": ");
+            told.push_str(&text);
+        }
+        cause = error.source();
+    }
+    told
+}
+
 /// Who owns it and how to go on, for a refusal.
 fn refusal(table: &str, owner: Option<&str>, own: &str) -> String {
     match owner {
@@ -161,6 +179,25 @@ fn refusal(table: &str, owner: Option<&str>, own: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Says nothing of its cause.
+    #[derive(Debug, thiserror::Error)]
+    #[error("error sending request")]
+    struct Unsent(#[source] std::io::Error);
+
+    #[test]
+    fn what_lies_below_a_failed_request_is_said_once() {
+        let cause = std::io::Error::other("invalid peer certificate");
+        let source = object_store::Error::Generic {
+            store: "S3",
+            source: Box::new(Unsent(cause)),
+        };
+        let error = LakeError::store("list s3://gold")(source);
+        assert_eq!(
+            error.to_string(),
+            "object store: list s3://gold: Generic S3 error: error sending request: invalid peer certificate"
+        );
+    }
 
     #[test]
     fn a_refusal_names_the_owner_and_the_way_on() {
