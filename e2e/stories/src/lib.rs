@@ -17,7 +17,6 @@ pub mod helm;
 pub mod kafka;
 pub mod kill;
 pub mod leader;
-pub mod mapping;
 pub mod news;
 pub mod progress;
 pub mod purchases;

@@ -3,16 +3,15 @@
 //! Each case is a process of its own, because one environment is for all threads of a process. Loopback only: what goes
 //! elsewhere is stopped before it is sent, or sent to a proxy in here.
 
-use std::io::{BufRead, BufReader, Write};
-use std::net::TcpListener;
-use std::process::Command;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
 
 use aws_sdk_dynamodb::config::interceptors::BeforeTransmitInterceptorContextRef;
 use aws_sdk_dynamodb::config::{ConfigBag, Intercept, RuntimeComponents};
 use aws_sdk_dynamodb::error::BoxError;
+use medallion_crds::launch::environment::TRUST_BUNDLE;
 use rstest::rstest;
+use stand_ins::listener::{AUTHORITY, Listener, OTHER_AUTHORITY};
+use stand_ins::process::alone;
 use worker_kit::{Partition, aws};
 
 /// Services in the order of [`says_where_the_services_are`].
@@ -73,6 +72,26 @@ async fn says_where_the_services_are() {
     ask!(aws_sdk_s3, list_buckets, SERVICES[4], &configuration);
 }
 
+/// Says why a service did not answer well.
+macro_rules! refused {
+    ($sdk:ident, $question:ident, $service:expr, $configuration:expr) => {{
+        let client = $sdk::Client::new($configuration);
+        let error = client.$question().send().await.expect_err("nobody answers well");
+        println!("\n{} {}", $service, aws::said(&error));
+    }};
+}
+
+#[tokio::test]
+#[ignore = "a test below starts it"]
+async fn says_why_services_do_not_answer() {
+    let configuration = configuration().await;
+    refused!(aws_sdk_dynamodb, list_tables, SERVICES[0], &configuration);
+    refused!(aws_sdk_dynamodbstreams, list_streams, SERVICES[1], &configuration);
+    refused!(aws_sdk_redshiftdata, list_statements, SERVICES[2], &configuration);
+    refused!(aws_sdk_sts, get_caller_identity, SERVICES[3], &configuration);
+    refused!(aws_sdk_s3, list_buckets, SERVICES[4], &configuration);
+}
+
 #[tokio::test]
 #[ignore = "a test below starts it"]
 async fn asks_for_tables() {
@@ -82,21 +101,14 @@ async fn asks_for_tables() {
 
 /// What one of those says in this region, with this environment and no other.
 fn start(test: &str, region: &str, environment: &[(&str, String)]) -> String {
-    let output = Command::new(std::env::current_exe().expect("this program"))
-        .args(["--ignored", "--exact", test, "--nocapture"])
-        .env_clear()
-        .envs([
-            ("AWS_REGION", region),
-            ("AWS_ACCESS_KEY_ID", "key"),
-            ("AWS_SECRET_ACCESS_KEY", "secret"),
-            ("HOME", "/nonexistent"),
-        ])
-        .envs(environment.iter().map(|(name, value)| (*name, value)))
-        .output()
-        .expect("it runs");
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{said}");
-    said
+    let standard = [
+        ("AWS_REGION", region),
+        ("AWS_ACCESS_KEY_ID", "key"),
+        ("AWS_SECRET_ACCESS_KEY", "secret"),
+        ("HOME", "/nonexistent"),
+    ];
+    let standard = standard.map(|(name, value)| (name, value.to_owned()));
+    alone(test, standard.into_iter().chain(environment.iter().cloned())).expect("it passes")
 }
 
 const FIPS: &str = "AWS_USE_FIPS_ENDPOINT";
@@ -183,45 +195,58 @@ fn an_endpoint_of_ones_own_is_taken_for_the_service_that_it_is_named_for() {
     }
 }
 
-/// Answers everything with a refusal. Its address, and the first line of each request.
-fn listener() -> (String, Arc<Mutex<Vec<String>>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = listener.local_addr().expect("an address").to_string();
-    let lines = Arc::new(Mutex::new(Vec::new()));
-    let heard = Arc::clone(&lines);
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.expect("a connection");
-            let mut line = String::new();
-            BufReader::new(&stream).read_line(&mut line).expect("a line");
-            heard.lock().expect("lines").push(line.trim_end().to_owned());
-            // Whoever has gone already needs no answer.
-            let _ = stream.write_all(b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n");
-        }
-    });
-    (address, lines)
-}
-
 #[test]
 fn a_proxy_is_asked_for_the_service_by_its_name() {
-    let (proxy, heard) = listener();
-    let environment = [("HTTPS_PROXY", format!("http://{proxy}"))];
+    let proxy = Listener::plain().expect("a proxy");
+    let environment = [("HTTPS_PROXY", format!("http://{}", proxy.address()))];
     start("asks_for_tables", "eu-west-1", &environment);
-    let heard = heard.lock().expect("lines");
+    let heard = proxy.heard();
     let connect = "CONNECT dynamodb.eu-west-1.amazonaws.com:443 HTTP/1.1";
     assert!(heard.iter().any(|line| line == connect), "{heard:?}");
 }
 
 #[test]
 fn what_no_proxy_names_is_asked_itself() {
-    let ((proxy, heard), (service, asked)) = (listener(), listener());
+    let [proxy, service] = [(); 2].map(|()| Listener::plain().expect("a port"));
     let environment = [
-        ("HTTP_PROXY", format!("http://{proxy}")),
+        ("HTTP_PROXY", format!("http://{}", proxy.address())),
         ("NO_PROXY", "127.0.0.1".to_owned()),
-        ("AWS_ENDPOINT_URL_DYNAMODB", format!("http://{service}")),
+        ("AWS_ENDPOINT_URL_DYNAMODB", format!("http://{}", service.address())),
     ];
     start("asks_for_tables", "eu-west-1", &environment);
-    assert!(heard.lock().expect("lines").is_empty(), "the proxy was asked");
-    let asked = asked.lock().expect("lines");
+    assert!(proxy.heard().is_empty(), "the proxy was asked");
+    let asked = service.heard();
     assert!(asked.iter().any(|line| line == "POST / HTTP/1.1"), "{asked:?}");
+}
+
+/// What each service's client said about one of an authority's own, and what came there.
+fn asked_behind_tls(trusted: Option<&str>) -> (Vec<String>, Vec<String>) {
+    let service = Listener::behind_tls().expect("a service");
+    let mut environment = vec![("AWS_ENDPOINT_URL", service.secure_url())];
+    environment.extend(trusted.map(|file| (TRUST_BUNDLE, file.to_owned())));
+    let text = start("says_why_services_do_not_answer", "eu-west-1", &environment);
+    let of_service = |service: &&str| {
+        let line = text.lines().find(|line| line.starts_with(&format!("{service} ")));
+        line.unwrap_or_else(|| panic!("nothing of {service} in {text}"))
+            .to_owned()
+    };
+    (SERVICES.iter().map(of_service).collect(), service.heard())
+}
+
+#[test]
+fn whom_the_trust_bundle_names_every_client_trusts() {
+    let (said, heard) = asked_behind_tls(Some(AUTHORITY));
+    assert!(heard.len() >= SERVICES.len(), "{heard:?}, {said:?}");
+    assert!(!said.iter().any(|said| said.contains("certificate")), "{said:?}");
+}
+
+#[rstest]
+#[case::another(Some(OTHER_AUTHORITY))]
+#[case::none_of_ones_own(None)]
+fn whom_it_does_not_name_no_client_trusts_and_each_says_so(#[case] trusted: Option<&str>) {
+    let (said, heard) = asked_behind_tls(trusted);
+    assert!(heard.is_empty(), "{heard:?}");
+    for said in said {
+        assert!(said.contains("invalid peer certificate: UnknownIssuer"), "{said}");
+    }
 }

@@ -1,5 +1,6 @@
 //! Both functions in the place of their pods, from an HTTP event to the warehouse; then Bronze goes to the pod and back, with both at work. Touches all of the stack.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,6 +9,7 @@ use jiff::Timestamp;
 use medallion_crds::Stage;
 use medallion_crds::pipeline::{IngestAuthentication, IngestAuthenticationType, RunsOn};
 use serde_json::{Value, json};
+use stand_ins::mapping::{Answer, Mapping};
 use tokio::sync::watch;
 
 use super::functions::http_event;
@@ -15,11 +17,12 @@ use super::till::{Ledger, PATIENCE, many};
 use crate::event::Event;
 use crate::function::{Function, aws, package};
 use crate::gateway::{Delivery, Fate};
-use crate::mapping::Mapping;
 use crate::shop::{Plan, Shop};
 use crate::world::World;
 
 const TIMEOUT: Duration = Duration::from_secs(20);
+/// Most records of a batch.
+const BATCH: usize = 100;
 /// Lambda asks a shard about so often.
 const POLL: Duration = Duration::from_millis(250);
 
@@ -40,14 +43,23 @@ pub async fn run(world: &World) -> Result<Vec<Shop<'_>>> {
     let gateway = start(&shop, "ingest", functions.gateway.as_ref()).await?;
     let exporter = start(&shop, "bronze", functions.exporter.as_ref()).await?;
     let table = &shop.plan.pipeline.spec.table.name;
-    let mut mapping = Mapping::begin(&world.stores, table).await?;
+    let stream = world.stores.stream(table).await?;
+    let mut mapping = Mapping::begin(world.stores.streams().clone(), stream).await?;
     let (ending, is_ending) = watch::channel(false);
     let invoking = async {
+        // Invocations that failed, by the function's own word for why.
+        let mut failed = BTreeMap::<String, usize>::new();
         while !*is_ending.borrow() {
-            mapping.round(&exporter).await?;
+            for batch in mapping.round(BATCH).await? {
+                let answer = Answer::of(&exporter.invoke(&batch).await?)?;
+                if let Answer::Failed(reason, _) = &answer {
+                    *failed.entry(reason.clone()).or_default() += 1;
+                }
+                mapping.answered(&batch, &answer)?;
+            }
             tokio::time::sleep(POLL).await;
         }
-        anyhow::Ok(())
+        anyhow::Ok(failed)
     };
     let story = async {
         let outcome = story(&shop, &gateway).await;
@@ -56,15 +68,13 @@ pub async fn run(world: &World) -> Result<Vec<Shop<'_>>> {
     };
     let (outcome, invoked) = tokio::join!(story, invoking);
     outcome?;
-    invoked.with_context(|| format!("the mapping; the function's log: {}", exporter.log()))?;
-    let refused = mapping.failed.get("StreamHeldElsewhere").copied().unwrap_or_default();
+    let failed = invoked.with_context(|| format!("the mapping; the function's log: {}", exporter.log()))?;
+    let refused = failed.get("StreamHeldElsewhere").copied().unwrap_or_default();
     ensure!(
         refused > 0,
-        "the function was never refused, so the two were not at work at once: {:?}",
-        mapping.failed
+        "the function was never refused, so the two were not at work at once: {failed:?}"
     );
-    let others: Vec<_> = mapping
-        .failed
+    let others: Vec<_> = failed
         .keys()
         .filter(|reason| *reason != "StreamHeldElsewhere")
         .collect();

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use medallion_crds::pipeline::RunsOn;
 use serde_json::Value;
+use stand_ins::mapping::Answer;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -93,37 +94,7 @@ impl Emulator {
 
     /// From which record on a batch is to be given again; the reason, if nothing of it was taken.
     pub async fn give(&self, event: &Value) -> Result<Answer> {
-        let answer = self.invoke(event).await?;
-        if let Some(reason) = answer["errorType"].as_str() {
-            let message = answer["errorMessage"].as_str().unwrap_or_default();
-            return Ok(Answer::Failed(reason.to_owned(), message.to_owned()));
-        }
-        let failures = answer["batchItemFailures"]
-            .as_array()
-            .with_context(|| format!("no batch answer: {answer}"))?;
-        let first = failures.first().and_then(|failure| failure["itemIdentifier"].as_str());
-        Ok(first.map_or(Answer::Done, |first| Answer::From(first.to_owned())))
-    }
-}
-
-/// How Lambda understands an answer.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Answer {
-    /// Everything is taken.
-    Done,
-    /// Everything before this record is.
-    From(String),
-    /// The invocation failed: nothing is known to be taken. Reason and message.
-    Failed(String, String),
-}
-
-impl Answer {
-    /// The reason of a failed invocation.
-    pub fn reason(&self) -> &str {
-        match self {
-            Self::Failed(reason, _) => reason,
-            Self::Done | Self::From(_) => "",
-        }
+        Answer::of(&self.invoke(event).await?)
     }
 }
 

@@ -8,10 +8,10 @@ use futures::{StreamExt, TryStreamExt, stream};
 use medallion_crds::Reason;
 use medallion_crds::pipeline::RunsOn;
 use serde_json::{Value, json};
+use stand_ins::mapping::{Answer, Mapping, event, sequence};
 
-use crate::emulator::{Answer, Emulator};
+use crate::emulator::Emulator;
 use crate::gate::{Gate, Stand};
-use crate::mapping::{Mapping, event, sequence};
 use crate::shop::Shop;
 
 /// Numbers of events that Bronze has, each once.
@@ -41,12 +41,12 @@ fn records(event: &Value) -> Vec<Value> {
 async fn taken(function: &Emulator, mapping: &mut Mapping, batch: &Value) -> Result<usize> {
     let (shard, mut rest) = (batch["shardId"].as_str().context("a shard")?.to_owned(), records(batch));
     for part in 1..=200 {
-        let event = event(&mapping.arn, &shard, &rest);
+        let event = event(mapping.arn(), &shard, &rest);
         let answer = function.give(&event).await?;
         match &answer {
             Answer::Failed(reason, message) => anyhow::bail!("{reason}: {message}"),
             Answer::Done => {
-                mapping.answered(&event, &answer);
+                mapping.answered(&event, &answer)?;
                 return Ok(part);
             }
             Answer::From(first) => {
@@ -56,7 +56,7 @@ async fn taken(function: &Emulator, mapping: &mut Mapping, batch: &Value) -> Res
                     .context("one of them")?;
                 ensure!(done > 0, "nothing of it was taken");
                 rest.drain(..done);
-                mapping.answered(&event, &answer);
+                mapping.answered(&event, &answer)?;
             }
         }
     }
@@ -117,7 +117,7 @@ async fn test_dynamodb_to_bronze_lambda() -> Result<()> {
     let gate = Gate::before(&shop.stack.s3.endpoint).await?;
     let function = Emulator::start(&shop, 8, &gate.endpoint).await?;
     put(&shop, 0..40).await?;
-    let mut mapping = Mapping::begin(&shop).await?;
+    let mut mapping = shop.mapping().await?;
     let first = mapping.next(10).await?.context("a batch")?;
 
     // A package of a Pipeline whose exporter is a pod says so at every invocation.
@@ -149,20 +149,20 @@ async fn test_dynamodb_to_bronze_lambda() -> Result<()> {
     both.extend(records(&second));
     let shard = second["shardId"].as_str().context("a shard")?.to_owned();
     ensure!(
-        function.give(&event(&mapping.arn, &shard, &both[5..15])).await? == Answer::Done,
+        function.give(&event(mapping.arn(), &shard, &both[5..15])).await? == Answer::Done,
         "what overlaps"
     );
     ensure!(events(&shop)?.len() == 15, "nothing twice");
 
     // A gap, and what is no batch.
-    let gap = function.give(&event(&mapping.arn, &shard, &both[17..20])).await?;
+    let gap = function.give(&event(mapping.arn(), &shard, &both[17..20])).await?;
     ensure!(gap.reason() == Reason::BatchBeyondPosition.as_str(), "{gap:?}");
     what_is_no_batch_is_refused(&function, &second).await?;
 
     // A record that cannot be read: what is before it is taken, it and the rest wait.
     let mut spoilt = both[15..25].to_vec();
     spoilt[4]["dynamodb"]["NewImage"] = Value::Null;
-    let answer = function.give(&event(&mapping.arn, &shard, &spoilt)).await?;
+    let answer = function.give(&event(mapping.arn(), &shard, &spoilt)).await?;
     ensure!(answer == Answer::From(sequence(&spoilt[4]).to_owned()), "{answer:?}");
     ensure!(events(&shop)?.len() == 19, "four more");
     taken(&function, &mut mapping, &second).await?;
@@ -186,7 +186,7 @@ async fn test_dynamodb_to_bronze_lambda() -> Result<()> {
 
     // A window's end, a schedule, and the pod takes the stream back.
     ensure!(
-        function.give(&event(&mapping.arn, &shard, &[])).await? == Answer::Done,
+        function.give(&event(mapping.arn(), &shard, &[])).await? == Answer::Done,
         "a window's end"
     );
     let scheduled = json!({"source": "aws.events", "detail-type": "Scheduled Event", "detail": {}});
@@ -217,7 +217,7 @@ async fn the_stream_is_handed_over_twice_under_load_with_both_at_work() -> Resul
     const EVENTS: u32 = 4_000;
     let shop = Shop::open().await?;
     let function = Emulator::start(&shop, 20, &shop.stack.s3.endpoint).await?;
-    let mut mapping = Mapping::begin(&shop).await?;
+    let mut mapping = shop.mapping().await?;
     let load = async {
         stream::iter(0..EVENTS)
             .map(|number| shop.put_event(number))
@@ -230,7 +230,11 @@ async fn the_stream_is_handed_over_twice_under_load_with_both_at_work() -> Resul
     let invoking = async {
         let mut failed = 0;
         while !*is_ending.borrow() {
-            failed += mapping.invoke_once(&function, 50).await?;
+            if let Some(batch) = mapping.next(50).await? {
+                let answer = function.give(&batch).await?;
+                failed += usize::from(matches!(answer, Answer::Failed(..)));
+                mapping.answered(&batch, &answer)?;
+            }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         anyhow::Ok(failed)

@@ -4,7 +4,6 @@
 mod emulator;
 mod functions;
 mod gate;
-mod mapping;
 mod shop;
 mod stack;
 mod stories;

@@ -18,6 +18,7 @@ use medallion_crds::progress::Identity;
 use medallion_lake::{Claim, LakeStore, OwnedTable};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use stand_ins::mapping::Mapping;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use worker_kit::{ProgressHandle, WorkerError};
@@ -92,6 +93,14 @@ impl Shop {
             folder,
             items,
         })
+    }
+
+    /// What invokes a function with the table's stream.
+    pub async fn mapping(&self) -> Result<Mapping> {
+        let streams = aws_sdk_dynamodbstreams::Client::new(&self.stack.dynamodb());
+        let described = self.items.describe_table().table_name(&self.table).send().await?;
+        let stream = described.table.and_then(|table| table.latest_stream_arn);
+        Mapping::begin(streams, stream.context("a stream")?).await
     }
 
     pub async fn switch_stream(&self, on: bool) -> Result<()> {
