@@ -190,6 +190,17 @@ impl Lineage {
         &self.arn
     }
 
+    /// Shards with an unknown parent, and when they were first seen.
+    pub fn suspects(&self) -> &BTreeMap<String, Timestamp> {
+        &self.suspects
+    }
+
+    /// Goes on suspecting what a lineage of before has: a function makes one anew for each batch, and would else begin to wait
+    /// anew with each.
+    pub fn suspect(&mut self, suspects: BTreeMap<String, Timestamp>) {
+        self.suspects = suspects;
+    }
+
     /// Says who holds the stream from the next commit on.
     pub fn hold(&mut self, holder: RunsOn) {
         self.holder = holder;

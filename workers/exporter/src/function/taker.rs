@@ -1,6 +1,6 @@
 //! Takes a batch into Bronze: what of it is new, joined on to what is there, in one commit. Drives source and sink.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -52,6 +52,8 @@ pub struct Taker<S: StreamSource, K: Sink> {
     sink: K,
     clock: Clock,
     most_bytes: usize,
+    /// Shards whose parent nobody knows, and when this process first saw them.
+    suspects: BTreeMap<String, Timestamp>,
 }
 
 /// The part of a batch whose rows wait in the sink, and the position that they join on to.
@@ -68,6 +70,7 @@ impl<S: StreamSource, K: Sink> Taker<S, K> {
             sink,
             clock,
             most_bytes,
+            suspects: BTreeMap::new(),
         }
     }
 
@@ -172,7 +175,7 @@ impl<S: StreamSource, K: Sink> Taker<S, K> {
     }
 
     /// Makes sure that the shard's turn has come: everything of its ancestors is committed.
-    async fn begin(&self, lineage: &mut Lineage, shard: &str, now: Timestamp) -> Result<(), SinkError> {
+    async fn begin(&mut self, lineage: &mut Lineage, shard: &str, now: Timestamp) -> Result<(), SinkError> {
         if lineage
             .position(shard)
             .is_some_and(|position| position.sequence.is_some() || position.closed)
@@ -207,10 +210,12 @@ impl<S: StreamSource, K: Sink> Taker<S, K> {
         )))
     }
 
-    async fn list(&self, lineage: &mut Lineage, now: Timestamp) -> Result<(), SinkError> {
+    async fn list(&mut self, lineage: &mut Lineage, now: Timestamp) -> Result<(), SinkError> {
         let listing = self.source.list().await;
         let listing = listing.map_err(|error| SinkError::Retry(unreadable(&error)))?;
+        lineage.suspect(std::mem::take(&mut self.suspects));
         let listed = lineage.list(&listing.arn, &listing.shards, now);
+        self.suspects.clone_from(lineage.suspects());
         listed.map(drop).map_err(|risk| SinkError::End(loss(&risk)))
     }
 
@@ -218,7 +223,7 @@ impl<S: StreamSource, K: Sink> Taker<S, K> {
     /// is nothing, and not at those that it has been at. A shard that fails is left for another time: it is no concern of this
     /// batch.
     async fn look_at_quiet(
-        &self,
+        &mut self,
         lineage: &mut Lineage,
         looked_at: &mut BTreeSet<String>,
         most: usize,

@@ -1,9 +1,8 @@
-//! What a function takes of a batch, and when it refuses: repeated, partial, beyond the position, before its parent, quiet for long. No network.
+//! What a function takes of a batch, and when it refuses: repeated, partial, beyond the position, out of order, of another stream. No network.
 
 use std::time::Duration;
 
 use exporter::{Arrived, Taken};
-use jiff::SignedDuration;
 use medallion_crds::Reason;
 use medallion_crds::pipeline::RunsOn;
 use tokio_util::sync::CancellationToken;
@@ -15,7 +14,7 @@ use crate::stream::{Event, Fault, KEYS};
 use crate::world::World;
 
 /// A world in which the function holds the stream, with so many records in one shard.
-async fn held(records: u8) -> World {
+pub async fn held(records: u8) -> World {
     let world = World::new(Vec::new(), false);
     hand_over(&world).await;
     for number in 0..records {
@@ -35,13 +34,13 @@ async fn hand_over(world: &World) {
     ended.expect("handed over");
 }
 
-async fn take(world: &World, shard: &str, records: std::ops::Range<usize>) -> Result<Taken, WorkerError> {
+pub async fn take(world: &World, shard: &str, records: std::ops::Range<usize>) -> Result<Taken, WorkerError> {
     let (all, _) = world.stream.content(shard);
     world.taker(1_000_000).take(&batch(world, shard, &all[records])).await
 }
 
 /// As many shards as there are keys, each without a record of its own.
-fn split_into_many(world: &World) {
+pub fn split_into_many(world: &World) {
     for width in [16, 8, 4, 2] {
         for key in (0..KEYS).step_by(width) {
             world.stream.happen(Event::Split(key));
@@ -195,47 +194,6 @@ async fn what_somebody_else_has_committed_meanwhile_does_not_come_along_with_pos
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_child_waits_for_its_parents_last_record_and_then_closes_it() {
-    let world = held(6).await;
-    take(&world, "shard-0", 0..4).await.expect("taken");
-    world.stream.happen(Event::Split(0));
-    world.stream.happen(Event::Write(0));
-    let error = take(&world, "shard-1", 0..1)
-        .await
-        .expect_err("two of the parent are missing");
-    assert_eq!(error.reason, Reason::BatchBeyondPosition);
-    assert!(error.message.contains("shard-0"), "{error}");
-    take(&world, "shard-0", 4..6).await.expect("taken");
-    take(&world, "shard-1", 0..1).await.expect("its turn");
-    let committed = world.log.state.lock().expect("lock").committed.clone();
-    assert!(committed.shards["shard-0"].closed);
-    assert!(
-        committed.shards.contains_key("shard-2"),
-        "its sister is known from then on"
-    );
-    world.check();
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_shard_that_was_empty_all_its_life_holds_up_nothing() {
-    let world = held(2).await;
-    take(&world, "shard-0", 0..2).await.expect("taken");
-    for key in [0, 0, 0] {
-        world.stream.happen(Event::Split(key));
-    }
-    world.stream.happen(Event::Write(0));
-    let last = world
-        .stream
-        .names()
-        .into_iter()
-        .find(|shard| !world.stream.content(shard).0.is_empty() && shard != "shard-0");
-    take(&world, &last.expect("a grandchild"), 0..1)
-        .await
-        .expect("its turn");
-    world.check();
-}
-
-#[tokio::test(start_paused = true)]
 async fn commits_of_two_shards_at_once_are_both_made() {
     let world = held(2).await;
     take(&world, "shard-0", 0..2).await.expect("taken");
@@ -291,99 +249,4 @@ async fn a_batch_of_another_stream_is_a_risk() {
         .await
         .expect_err("the same names in another stream");
     assert_eq!(error.reason, Reason::StreamReplaced);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_table_that_is_quiet_for_days_is_no_risk_while_a_schedule_looks() {
-    let world = held(4).await;
-    take(&world, "shard-0", 0..4).await.expect("taken");
-    let mut function = world.taker(1_000_000);
-    for _ in 0..60 {
-        tokio::time::advance(Duration::from_hours(1)).await;
-        function.look().await.expect("looked");
-    }
-    let state = world.log.state.lock().expect("lock").committed.stream.clone();
-    let as_of = state.and_then(|stream| stream.as_of).expect("a time");
-    assert!(
-        (world.clock)().duration_since(as_of) < SignedDuration::from_hours(2),
-        "{as_of}"
-    );
-    world.stream.trim_everything();
-    world.stream.happen(Event::Write(1));
-    take(&world, "shard-0", 4..5).await.expect("taken");
-    world.check();
-}
-
-#[tokio::test(start_paused = true)]
-async fn every_quiet_shard_has_its_turn_however_many_there_are() {
-    let world = held(2).await;
-    take(&world, "shard-0", 0..2).await.expect("taken");
-    split_into_many(&world);
-    let mut function = world.taker(1_000_000);
-    for _ in 0..60 {
-        tokio::time::advance(Duration::from_hours(1)).await;
-        function.look().await.expect("looked");
-    }
-    let state = world.log.state.lock().expect("lock").committed.stream.clone();
-    let as_of = state.and_then(|stream| stream.as_of).expect("a time");
-    assert!(
-        (world.clock)().duration_since(as_of) < SignedDuration::from_hours(2),
-        "{as_of}"
-    );
-    world.check();
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_quiet_shards_of_a_busy_one_have_their_turn_one_after_the_other() {
-    let world = held(2).await;
-    take(&world, "shard-0", 0..2).await.expect("taken");
-    split_into_many(&world);
-    let (mut mapping, mut function) = (Mapping::default(), world.taker(1_000_000));
-    // Nobody but the busy shard's batches looks.
-    for _ in 0..40 {
-        tokio::time::advance(Duration::from_hours(1)).await;
-        world.stream.happen(Event::Write(0));
-        mapping.round(&world, &mut function, 10).await;
-    }
-    assert_eq!(mapping.refused, [], "the others have had nothing for forty hours");
-    world.check();
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_table_at_which_nobody_looks_for_a_day_is_one() {
-    let world = held(4).await;
-    take(&world, "shard-0", 0..4).await.expect("taken");
-    tokio::time::advance(Duration::from_hours(26)).await;
-    world.stream.happen(Event::Write(1));
-    let error = take(&world, "shard-0", 4..5)
-        .await
-        .expect_err("something may have been dropped");
-    assert_eq!(error.reason, Reason::StreamRetentionPassed);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_busy_shard_looks_after_a_quiet_one() {
-    let world = held(2).await;
-    take(&world, "shard-0", 0..2).await.expect("taken");
-    world.stream.happen(Event::Split(0));
-    let (mut mapping, mut function) = (Mapping::default(), world.taker(1_000_000));
-    for _ in 0..40 {
-        tokio::time::advance(Duration::from_hours(1)).await;
-        world.stream.happen(Event::Write(0));
-        mapping.round(&world, &mut function, 10).await;
-    }
-    assert_eq!(mapping.refused, [], "shard-2 has had nothing for forty hours");
-    world.check();
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_schedule_does_nothing_while_another_holds_the_stream() {
-    let world = World::new(vec![Event::Write(1)], false);
-    let taken = world.taker(1_000).look().await.expect("no concern of this one");
-    assert_eq!(taken, Taken::default());
-    let (end, _) = world.process().await;
-    assert!(matches!(end, crate::world::End::Stopped), "{end:?}");
-    tokio::time::advance(Duration::from_hours(3)).await;
-    let taken = world.taker(1_000).look().await.expect("no concern of this one");
-    assert_eq!(taken, Taken::default());
 }

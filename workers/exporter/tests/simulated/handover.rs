@@ -9,7 +9,7 @@ use tokio::runtime::Builder;
 use tokio_util::sync::CancellationToken;
 use worker_kit::{ErrorClass, WorkerError};
 
-use crate::mapping::{Mapping, batch};
+use crate::mapping::{Function, Mapping, batch};
 use crate::stream::{Event, Fault, KEYS};
 use crate::world::World;
 
@@ -116,6 +116,19 @@ async fn a_while() {
     tokio::time::sleep(Duration::from_secs(10)).await;
 }
 
+/// A function that has been handed the stream and has taken all that there is, and its mapping; the pod has gone.
+async fn handed_over(world: &World) -> (Mapping, Function) {
+    let (mut mapping, mut function) = (Mapping::default(), world.taker(10_000));
+    observed(world, async {
+        a_while().await;
+        while !world.is_complete() {
+            mapping.round(world, &mut function, 4).await;
+        }
+    })
+    .await;
+    (mapping, function)
+}
+
 fn version(world: &World) -> u64 {
     world.log.state.lock().expect("lock").version
 }
@@ -213,14 +226,7 @@ async fn what_the_pod_has_committed_is_done_for_the_mapping() {
 #[tokio::test(start_paused = true)]
 async fn a_commit_that_was_begun_before_the_hand_over_is_not_made() {
     let world = World::new(writes(12), false);
-    let (mut mapping, mut function) = (Mapping::default(), world.taker(10_000));
-    observed(&world, async {
-        a_while().await;
-        while !world.is_complete() {
-            mapping.round(&world, &mut function, 4).await;
-        }
-    })
-    .await;
+    let (mut mapping, mut function) = handed_over(&world).await;
     // Both at once, step by step: one of the two has each record, and the pod has the last word.
     let shutdown = CancellationToken::new();
     let invoked = async {
@@ -241,14 +247,7 @@ async fn a_commit_that_was_begun_before_the_hand_over_is_not_made() {
 #[tokio::test(start_paused = true)]
 async fn a_pod_takes_the_stream_over_however_often_the_function_commits() {
     let world = World::new(writes(4), false);
-    let (mut mapping, mut function) = (Mapping::default(), world.taker(10_000));
-    observed(&world, async {
-        a_while().await;
-        while !world.is_complete() {
-            mapping.round(&world, &mut function, 4).await;
-        }
-    })
-    .await;
+    let (_, mut function) = handed_over(&world).await;
     // A commit a second, while to list the stream takes a minute.
     world.stream.break_with(Fault::SlowListing);
     let shutdown = CancellationToken::new();

@@ -138,6 +138,11 @@ impl SimulatedStream {
         self.lock().hidden.push(shard.to_owned());
     }
 
+    /// Listings have all shards again.
+    pub fn hide_nothing(&self) {
+        self.lock().hidden.clear();
+    }
+
     /// All records ever written, in order: key and sequence number.
     pub fn written(&self) -> Vec<(String, u64)> {
         let state = self.lock();
