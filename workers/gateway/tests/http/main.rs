@@ -4,6 +4,7 @@ mod admission;
 mod bodies;
 mod life;
 mod listener;
+mod living;
 mod support;
 mod uploads;
 mod way;

@@ -2,6 +2,8 @@
 
 #[path = "../../../kafka/tests/stack_kafka/acl.rs"]
 mod acl;
+#[path = "../http/living.rs"]
+mod living;
 mod secure;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -2,114 +2,31 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::net::SocketAddr;
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use gateway::run_on;
 use kafka_client::{Operation, Resource};
-use medallion_crds::launch::report::Report;
-use medallion_crds::launch::{
-    ContractSettings, ContractVersionSettings, GatewaySettings, KafkaAuthenticationSettings, KafkaSettings,
-    KafkaTlsSettings, PipelineIdentity, Settings, schema_digest,
-};
+use medallion_crds::Reason;
+use medallion_crds::launch::{KafkaAuthenticationSettings, KafkaSettings, KafkaTlsSettings};
 use medallion_crds::pipeline::ScramMechanism;
-use medallion_crds::progress::Identity;
-use medallion_crds::{Reason, Stage};
 use rdkafka::ClientConfig;
 use rdkafka::Message;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use serde_json::Value;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
-use worker_kit::{Context, Metrics, ProgressHandle, WorkerError};
 
 use crate::acl::{allow, forbid};
+use crate::living::{Life, live, post};
 use crate::{SCHEMA, document, event};
 
 /// Whatever is wrong must be named within this time, and its end be noticed.
 const NAMED_WITHIN: Duration = Duration::from_secs(30);
 
-struct Life {
-    address: SocketAddr,
-    progress: ProgressHandle,
-    ready: watch::Receiver<bool>,
-    shutdown: CancellationToken,
-    task: JoinHandle<Result<Option<Report>, WorkerError>>,
-}
-
-async fn live(kafka: KafkaSettings, folder: &Path) -> Result<Life> {
-    let schema_path = folder.join("schema.json");
-    fs::write(&schema_path, SCHEMA)?;
-    let settings = Settings {
-        adopt: Vec::new(),
-        pipeline: PipelineIdentity {
-            installation: "test".to_owned(),
-            namespace: "shop".to_owned(),
-            name: "purchases".to_owned(),
-            uid: "u1".to_owned(),
-        },
-        stage: Some(Stage::Ingest),
-        region: "eu-west-1".to_owned(),
-        worker: GatewaySettings {
-            contract: ContractSettings {
-                versions: vec![ContractVersionSettings {
-                    name: "v1".to_owned(),
-                    schema_path: schema_path.to_string_lossy().into_owned(),
-                    digest: schema_digest(SCHEMA),
-                }],
-                key: "/part".to_owned(),
-                event_id: "/id".to_owned(),
-                event_time: "/at".to_owned(),
-                event_version: None,
-            },
-            kafka,
-            tokens_path: None,
-            drain_seconds: 0,
-            max_body_bytes: 1 << 20,
-            max_events_per_request: 100,
-            request_timeout_seconds: 5,
-            max_buffer_bytes: 1 << 20,
-        },
-    };
-    let (sender, ready) = watch::channel(false);
-    let progress = ProgressHandle::new(Identity::default(), jiff::Timestamp::now);
-    let shutdown = CancellationToken::new();
-    let context = Context {
-        settings,
-        metrics: Metrics::default(),
-        progress: progress.clone(),
-        ready: sender,
-        shutdown: shutdown.clone(),
-    };
-    let listener = TcpListener::bind("127.0.0.1:0").await?;
-    Ok(Life {
-        address: listener.local_addr()?,
-        progress,
-        ready,
-        shutdown,
-        task: tokio::spawn(run_on(listener, context)),
-    })
-}
-
 impl Life {
     /// Whether one event was taken.
     async fn takes(&self, number: usize) -> Result<bool> {
-        let mut stream = TcpStream::connect(self.address).await?;
-        let event = event(number);
-        let request = format!(
-            "POST /v1/events HTTP/1.1\r\nHost: g\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{event}",
-            event.len()
-        );
-        stream.write_all(request.as_bytes()).await?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).await?;
+        let answer = post(self.address, event(number)).await?;
         ensure!(
             !answer.contains("User:shop"),
             "who posts learns nothing of users: {answer}"
@@ -186,7 +103,7 @@ async fn a_wrong_password_a_missing_right_and_a_new_user_need_no_new_process() -
     let mut accepted = BTreeSet::new();
 
     // Nothing is mounted yet.
-    let life = live(kafka, mounted.path()).await?;
+    let life = live(SCHEMA, kafka, 0, 5).await;
     let message = life.reports(&Reason::KafkaCredentialsUnreadable).await?;
     ensure!(message.contains("scram.username"), "{message}");
     ensure!(!life.takes(0).await?, "without brokers nothing is taken");
