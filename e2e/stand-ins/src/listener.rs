@@ -16,7 +16,7 @@ pub const AUTHORITY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/certificates/a
 /// File of an authority that has signed nothing.
 pub const OTHER_AUTHORITY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/certificates/other-authority.crt");
 
-/// For `localhost`, good until 2126.
+/// For `localhost`, good from 2020 until 2120.
 const CERTIFICATE: &[u8] = include_bytes!("../certificates/localhost.crt");
 const KEY: &[u8] = include_bytes!("../certificates/localhost.key");
 const REFUSAL: &[u8] = b"HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
