@@ -6,7 +6,7 @@ use crate::cargo::{self, Metadata, Package};
 use crate::context::Context;
 
 /// What must not be compiled for these packages; a trailing `*` stands for any ending.
-const WITHOUT: [(&[&str], &[&str], &str); 3] = [
+const WITHOUT: [(&[&str], &[&str], &str); 4] = [
     (
         &["medallion-plan"],
         &["tokio", "kube-client", "kube-runtime", "hyper", "reqwest"],
@@ -30,6 +30,11 @@ const WITHOUT: [(&[&str], &[&str], &str); 3] = [
         "workers hold no Kubernetes client",
     ),
     (
+        &["medallion-cli"],
+        &["tokio", "kube-client", "kube-runtime", "hyper", "reqwest", "aws-config"],
+        "the command line turns texts into texts: no client, no network",
+    ),
+    (
         &["medallion-operator"],
         &[
             "rdkafka",
@@ -48,6 +53,7 @@ const MAY_USE: [(&str, &[&str]); 18] = [
     ("medallion-crds", &[]),
     ("medallion-plan", &["medallion-crds"]),
     ("medallion-operator", &["medallion-crds", "medallion-plan"]),
+    ("medallion-cli", &["medallion-crds", "medallion-plan"]),
     ("worker-kit", &["medallion-crds"]),
     ("kafka-admin", &["medallion-crds"]),
     ("medallion-contract", &["medallion-crds"]),

@@ -32,6 +32,7 @@ pub const MEDALLION: Image = Image {
     dockerfile: "workers/Dockerfile",
     binaries: &[
         "medallion-operator",
+        "medallion",
         "provisioner",
         "gateway",
         "consumer",
