@@ -97,6 +97,18 @@ pub async fn test(stack: &Stack) -> Result<()> {
     done(command, "helm test").await
 }
 
+/// Whether the operator's chart would be installed with the values of this file; nothing is.
+pub async fn would_install(stack: &Stack, values: &Path) -> Result<()> {
+    let mut command = helm(stack);
+    command
+        .args(["upgrade", "--install", &release(DEPLOYMENT)])
+        .arg(charts().join(DEPLOYMENT));
+    command
+        .args(["--namespace", NAMESPACE, "--dry-run=server", "--values"])
+        .arg(values);
+    done(command, "helm upgrade --dry-run=server").await
+}
+
 async fn upgrade(stack: &Stack, chart: &str, namespace: &str, values: Option<&Path>, wait: Wait) -> Result<()> {
     let release = release(chart);
     let mut command = helm(stack);

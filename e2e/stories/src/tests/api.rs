@@ -8,7 +8,7 @@ use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams, PostParams}
 use medallion_crds::{Pipeline, StageRun};
 use serde_json::{Value, json};
 
-use super::{check_names, conclude, foreign};
+use super::{check_names, conclude, foreign, terraform};
 use crate::helm::{self, DEPLOYMENT, Installation, NAMESPACE};
 use crate::world::World;
 
@@ -17,13 +17,14 @@ const SMALLEST: &str = include_str!("../../../../crds/examples/smallest.yaml");
 const FULL: &str = include_str!("../../../../crds/examples/purchase-orders.yaml");
 const EXISTING_TOPIC: &str = include_str!("../../../../crds/examples/existing-topic.yaml");
 const RUN: &str = include_str!("../../../../crds/examples/stage-run.yaml");
-const CASES: [&str; 7] = [
+const CASES: [&str; 8] = [
     "installed",
     "accepted",
     "refused",
     "immutable",
     "shown",
     "foreign",
+    "terraform",
     "rights",
 ];
 
@@ -48,6 +49,7 @@ pub async fn all(world: &World, only: &[String]) -> Result<()> {
             "immutable" => immutable(world).await,
             "shown" => shown(world).await,
             "foreign" => foreign::object(world, PLACE, &example(SMALLEST, "foreign")?).await,
+            "terraform" => terraform::applied(world, PLACE).await,
             _ => rights(world).await,
         };
         match shown {

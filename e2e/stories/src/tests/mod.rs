@@ -11,6 +11,7 @@ mod life;
 mod other_contract;
 mod purchases;
 mod serverless;
+mod terraform;
 mod till;
 
 use std::time::Instant;
