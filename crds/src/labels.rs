@@ -16,6 +16,8 @@ pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
 pub const MANAGER: &str = "medallion-operator";
 /// Annotation: digest of the settings a pod was made from; a changed digest rolls the pods.
 pub const SETTINGS_HASH: &str = "medallion.dev/settings-hash";
+/// Annotation on the pods of Jobs: the text of their settings file, which they mount from there.
+pub const SETTINGS: &str = "medallion.dev/settings";
 /// Annotation on Deployments: digest of everything that was planned for them. Until it stands there the plan has not been applied.
 pub const PLANNED_HASH: &str = "medallion.dev/planned-hash";
 /// Annotation on runs and their Jobs: digest of everything that the stage's pods are made from, without the run's own part. A changed digest gives a failed stage a new run.

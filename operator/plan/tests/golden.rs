@@ -117,10 +117,7 @@ fn shown(world: &World, full: bool) -> Value {
                     entry
                 };
                 if !job.is_null() {
-                    *job = json!(format!(
-                        "Job/{}",
-                        job["job"]["metadata"]["name"].as_str().unwrap_or_default()
-                    ));
+                    *job = json!(format!("Job/{}", job["metadata"]["name"].as_str().unwrap_or_default()));
                 }
             }
         }

@@ -9,7 +9,7 @@ use medallion_crds::pipeline::SecretKeyRef;
 use medallion_crds::{Stage, labels};
 
 use super::meta;
-use super::pod::{self, Lifetime, PodRequest, WorkerPod};
+use super::pod::{self, Lifetime, PodRequest, SettingsFile, WorkerPod};
 use super::settings::{self, Launch};
 use crate::model::child::Child;
 use crate::model::config::OperatorConfig;
@@ -45,7 +45,7 @@ pub(crate) fn children(
             pod: request.pod,
             stage: Some(request.stage),
             image: &config.images.workers,
-            settings: settings.clone(),
+            settings: SettingsFile::ConfigMap(&settings),
             settings_hash: &request.launch.hash,
             service_account: request.service_account,
             size: request.size,

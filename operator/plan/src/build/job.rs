@@ -5,14 +5,13 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::batch::v1::{
     Job, JobSpec, PodFailurePolicy, PodFailurePolicyOnPodConditionsPattern, PodFailurePolicyRule,
 };
-use k8s_openapi::api::core::v1::{ConfigMap, PodTemplateSpec};
+use k8s_openapi::api::core::v1::PodTemplateSpec;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use medallion_crds::{Stage, StageRun, labels};
 
 use super::meta;
-use super::pod::{self, Lifetime, PodRequest, WorkerPod};
+use super::pod::{self, Lifetime, PodRequest, SettingsFile, WorkerPod};
 use super::settings::{self, Launch};
-use crate::model::action::PlannedJob;
 use crate::model::config::OperatorConfig;
 use crate::model::names;
 use crate::model::pipeline::ValidatedPipeline;
@@ -72,12 +71,11 @@ pub(crate) struct Attempt<'a> {
 }
 
 /// The Job of an attempt.
-pub(crate) fn attempt(pipeline: &ValidatedPipeline, config: &OperatorConfig, attempt: &Attempt<'_>) -> PlannedJob {
+pub(crate) fn attempt(pipeline: &ValidatedPipeline, config: &OperatorConfig, attempt: &Attempt<'_>) -> Job {
     let template = attempt.template;
     let run_name = attempt.run.metadata.name.clone().unwrap_or_default();
-    let name = names::attempt(&run_name, attempt.number);
     let own = BTreeMap::from([
-        (labels::RUN.to_owned(), run_name),
+        (labels::RUN.to_owned(), run_name.clone()),
         (labels::ATTEMPT.to_owned(), attempt.number.to_string()),
     ]);
     let mut all_labels = meta::labels(pipeline, template.pod.worker, Some(template.stage));
@@ -90,43 +88,18 @@ pub(crate) fn attempt(pipeline: &ValidatedPipeline, config: &OperatorConfig, att
         annotations.insert(labels::PRODUCT_HASH.to_owned(), product.digest.clone());
     }
     let metadata = ObjectMeta {
-        name: Some(name.clone()),
+        name: Some(names::attempt(&run_name, attempt.number)),
         namespace: Some(pipeline.namespace.clone()),
         labels: Some(all_labels),
         annotations: Some(annotations),
         owner_references: Some(vec![meta::run_owner(attempt.run)]),
         ..ObjectMeta::default()
     };
-    let pod = pod_template(pipeline, config, template, name, own);
-    PlannedJob {
-        settings: ConfigMap {
-            metadata: ObjectMeta {
-                owner_references: None,
-                ..metadata.clone()
-            },
-            data: Some(settings::data(&template.launch.text)),
-            ..ConfigMap::default()
-        },
-        job: Box::new(Job {
-            metadata,
-            spec: Some(spec(pod, attempt.timeout_seconds)),
-            status: None,
-        }),
-    }
-}
-
-impl PlannedJob {
-    /// Whether the settings are of others too, and stand before the Job.
-    pub const fn shares_settings(&self) -> bool {
-        self.settings.metadata.owner_references.is_some()
-    }
-
-    /// The settings as those of the Job that was made, by its UID.
-    pub fn settings_of(&self, uid: &str) -> ConfigMap {
-        let name = self.job.metadata.name.as_deref().unwrap_or_default();
-        let mut settings = self.settings.clone();
-        settings.metadata.owner_references = Some(vec![meta::job_owner(name, uid)]);
-        settings
+    let pod = pod_template(pipeline, config, template, own);
+    Job {
+        metadata,
+        spec: Some(spec(pod, attempt.timeout_seconds)),
+        status: None,
     }
 }
 
@@ -134,7 +107,6 @@ fn pod_template(
     pipeline: &ValidatedPipeline,
     config: &OperatorConfig,
     template: &LaunchTemplate,
-    settings: String,
     labels: BTreeMap<String, String>,
 ) -> PodTemplateSpec {
     pod::template(
@@ -144,7 +116,7 @@ fn pod_template(
             pod: template.pod,
             stage: Some(template.stage),
             image: &template.image,
-            settings,
+            settings: SettingsFile::Annotation(&template.launch.text),
             settings_hash: &template.launch.hash,
             service_account: template.service_account.clone(),
             size: template.size.as_deref(),
@@ -157,5 +129,5 @@ fn pod_template(
 
 /// Digest of everything that the pods of a stage's runs are made from, by the template for any run: another digest is another chance.
 pub(crate) fn launch_hash(pipeline: &ValidatedPipeline, config: &OperatorConfig, any_run: &LaunchTemplate) -> String {
-    settings::digest_of(&pod_template(pipeline, config, any_run, String::new(), BTreeMap::new()))
+    settings::digest_of(&pod_template(pipeline, config, any_run, BTreeMap::new()))
 }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::Resource;
 use medallion_crds::{Pipeline, Stage, StageRun, Worker, labels};
@@ -43,15 +42,6 @@ pub(crate) fn child(pipeline: &ValidatedPipeline, name: String, worker: Worker, 
 /// Owner reference to the pipeline.
 pub(crate) fn pipeline_owner(pipeline: &ValidatedPipeline) -> OwnerReference {
     owner::<Pipeline>(&pipeline.name, &pipeline.uid)
-}
-
-/// Owner reference to a Job that is gone as soon as it is deleted, whatever it owns.
-pub(crate) fn job_owner(name: &str, uid: &str) -> OwnerReference {
-    OwnerReference {
-        // To hold it back until then would need a right on the finalizers of all Jobs.
-        block_owner_deletion: None,
-        ..owner::<Job>(name, uid)
-    }
 }
 
 /// Owner reference to a run.

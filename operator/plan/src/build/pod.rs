@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{
-    Capabilities, ConfigMapVolumeSource, Container, ContainerPort, EmptyDirVolumeSource, EnvFromSource, EnvVar,
-    EnvVarSource, HTTPGetAction, KeyToPath, LocalObjectReference, ObjectFieldSelector, PodSecurityContext, PodSpec,
-    PodTemplateSpec, Probe, ProjectedVolumeSource, ResourceRequirements, SeccompProfile, SecretEnvSource,
-    SecretProjection, SecretVolumeSource, SecurityContext, TopologySpreadConstraint, Volume, VolumeMount,
-    VolumeProjection,
+    Capabilities, ConfigMapVolumeSource, Container, ContainerPort, DownwardAPIVolumeFile, DownwardAPIVolumeSource,
+    EmptyDirVolumeSource, EnvFromSource, EnvVar, EnvVarSource, HTTPGetAction, KeyToPath, LocalObjectReference,
+    ObjectFieldSelector, PodSecurityContext, PodSpec, PodTemplateSpec, Probe, ProjectedVolumeSource,
+    ResourceRequirements, SeccompProfile, SecretEnvSource, SecretProjection, SecretVolumeSource, SecurityContext,
+    TopologySpreadConstraint, Volume, VolumeMount, VolumeProjection,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -53,8 +53,7 @@ pub(crate) struct PodRequest<'a> {
     pub pod: WorkerPod,
     pub stage: Option<Stage>,
     pub image: &'a str,
-    /// Name of the `ConfigMap` with the settings file.
-    pub settings: String,
+    pub settings: SettingsFile<'a>,
     pub settings_hash: &'a str,
     pub service_account: String,
     /// Wished size class.
@@ -64,6 +63,16 @@ pub(crate) struct PodRequest<'a> {
     pub lifetime: Lifetime,
     /// Labels beside those of every child.
     pub labels: BTreeMap<String, String>,
+}
+
+/// Where a pod has its settings file from.
+#[derive(Clone, Copy)]
+pub(crate) enum SettingsFile<'a> {
+    /// A `ConfigMap` of this name, for pods that are made again and again from one template.
+    ConfigMap(&'a str),
+    /// This text, in an annotation of its own: it is there as soon as the pod is, and goes with it. The API server takes
+    /// 256 KiB of annotations; settings are a few.
+    Annotation(&'a str),
 }
 
 /// How long a pod is meant to live.
@@ -90,6 +99,9 @@ pub(crate) fn template(
     pod_labels.extend(request.labels.clone());
     let mut annotations = worker.pod_annotations.clone();
     annotations.insert(labels::SETTINGS_HASH.to_owned(), request.settings_hash.to_owned());
+    if let SettingsFile::Annotation(text) = request.settings {
+        annotations.insert(labels::SETTINGS.to_owned(), text.to_owned());
+    }
     let container = Container {
         name: word.to_string(),
         image: Some(request.image.to_owned()),
@@ -304,8 +316,12 @@ fn volumes(pipeline: &ValidatedPipeline, config: &OperatorConfig, request: &PodR
         }),
         ..Volume::default()
     };
+    let settings = match request.settings {
+        SettingsFile::ConfigMap(name) => config_map("settings", name, file(SETTINGS_PATH), SETTINGS_PATH),
+        SettingsFile::Annotation(_) => annotation("settings", labels::SETTINGS, SETTINGS_PATH),
+    };
     let mut all = vec![
-        config_map("settings", &request.settings, file(SETTINGS_PATH), SETTINGS_PATH),
+        settings,
         config_map("contract", &contract.name, &contract.key, CONTRACT_PATH),
     ];
     if let Some(tokens) = request.tokens {
@@ -387,6 +403,25 @@ fn projected(volume: &str, sources: &[(&SecretKeyRef, &str)]) -> Volume {
         projected: Some(ProjectedVolumeSource {
             default_mode: Some(SECRET_MODE),
             sources: Some(sources.collect()),
+        }),
+        ..Volume::default()
+    }
+}
+
+/// An annotation of the pod itself, as a file.
+fn annotation(volume: &str, name: &str, path: &str) -> Volume {
+    Volume {
+        name: volume.to_owned(),
+        downward_api: Some(DownwardAPIVolumeSource {
+            items: Some(vec![DownwardAPIVolumeFile {
+                field_ref: Some(ObjectFieldSelector {
+                    api_version: Some("v1".to_owned()),
+                    field_path: format!("metadata.annotations['{name}']"),
+                }),
+                path: file(path).to_owned(),
+                ..DownwardAPIVolumeFile::default()
+            }]),
+            ..DownwardAPIVolumeSource::default()
         }),
         ..Volume::default()
     }

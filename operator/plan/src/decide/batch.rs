@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::batch::v1::Job;
 use kube::ResourceExt;
 use medallion_crds::stage_run::TableVersion;
-use medallion_crds::{Stage, StageRun, StageRunStatus, labels};
+use medallion_crds::{Stage, StageRun, StageRunStatus};
 
 use super::launch::StageLaunch;
 use super::provisioning::Provisioning;
@@ -15,11 +15,7 @@ use super::trigger::{self, Decision, TriggerContext};
 use crate::assess::stage_runs::{Source, StageRuns};
 use crate::assess::streaming::Streaming;
 use crate::build::job::{self, Attempt};
-use crate::model::action::{ObjectId, Plan, PlannedJob, PlannedRun};
-use crate::model::child::Child;
-use crate::model::cluster::Observed;
-use crate::model::job::end;
-use crate::model::names;
+use crate::model::action::{ObjectId, Plan, PlannedRun};
 use crate::model::obstacle::Obstacle;
 use crate::model::product::Product;
 use crate::model::wish::BatchRules;
@@ -167,7 +163,6 @@ fn one<'a>(
         };
         let job = step.create_job.and_then(attempt);
         plans.push(Plan {
-            children: lost_settings(basis.observed, run, step, attempt).into_iter().collect(),
             runs: planned(run, step, job).into_iter().collect(),
             delete_jobs: step.delete_job.clone().into_iter().collect(),
             events: step.events.clone(),
@@ -215,30 +210,7 @@ fn one<'a>(
     (stage, plans.into_iter().collect())
 }
 
-/// The settings of the attempt under way, if its Job stands without them: the operator was ended between the two, or they could not
-/// be made. A Job that was made from other settings is not given these.
-fn lost_settings(
-    observed: &Observed,
-    run: &StageRun,
-    step: &RunStep,
-    attempt: impl Fn(i32) -> Option<PlannedJob>,
-) -> Option<Child> {
-    let number = step.status.attempt;
-    let job = observed.job(&names::attempt(&run.name_any(), number))?;
-    let is_wanted = step.delete_job.is_none() && job.metadata.deletion_timestamp.is_none() && end(job).is_none();
-    let uid = job.uid().filter(|_| is_wanted)?;
-    let run_uid = run.uid()?;
-    if observed.has_settings(&job.name_any(), [&uid, &run_uid]) {
-        return None;
-    }
-    let planned = attempt(number).filter(|planned| {
-        let hash = |job: &Job| job.annotations().get(labels::SETTINGS_HASH).cloned();
-        hash(&planned.job) == hash(job)
-    })?;
-    Some(Child::ConfigMap(planned.settings_of(&uid)))
-}
-
-fn planned(run: &StageRun, step: &RunStep, create_job: Option<PlannedJob>) -> Option<PlannedRun> {
+fn planned(run: &StageRun, step: &RunStep, create_job: Option<Job>) -> Option<PlannedRun> {
     let stored = run.status.clone().unwrap_or_default();
     let changed = step.status != stored;
     let only_progress = changed
@@ -251,6 +223,6 @@ fn planned(run: &StageRun, step: &RunStep, create_job: Option<PlannedJob>) -> Op
         resource_version: run.resource_version(),
         status: changed.then(|| step.status.clone()),
         only_progress,
-        create_job,
+        create_job: create_job.map(Box::new),
     })
 }

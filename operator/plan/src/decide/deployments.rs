@@ -125,7 +125,6 @@ pub(crate) fn keep(
         let mounted = basis.observed.mounted_settings();
         own.map(|child| format!("{}/{}", child.kind(), child.name()))
             .chain(mounted.map(|name| format!("ConfigMap/{name}")))
-            .chain(provisioning.settings.iter().map(|name| format!("ConfigMap/{name}")))
             .collect()
     });
     Plan {

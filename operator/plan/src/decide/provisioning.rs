@@ -39,8 +39,6 @@ pub(crate) struct Provisioning {
     pub status: Option<ProvisioningStatus>,
     pub dependencies: Vec<Dependency>,
     pub contract: Option<ContractStatus>,
-    /// Name of the settings of its tries, which are kept.
-    pub settings: Option<String>,
     /// What keeps it from being done.
     pub obstacle: Option<Obstacle>,
     /// What it does.
@@ -57,7 +55,6 @@ pub(crate) fn step(basis: &Basis<'_>) -> Provisioning {
         status: stored.provisioning.clone(),
         dependencies: reported(basis),
         contract: stored.contract.clone(),
-        settings: None,
         obstacle: None,
         plan: Plan {
             children: provisioner::children(basis.pipeline, basis.config),
@@ -162,7 +159,6 @@ impl Provisioning {
         self.reported = status.reported;
         let current = provisioner::name(pipeline, &status.hash, status.attempt);
         self.plan.delete_jobs = retention::tries_to_delete(basis.observed, &current);
-        self.settings = Some(provisioner::settings_name(pipeline, &status.hash));
         self.status = Some(status);
     }
 

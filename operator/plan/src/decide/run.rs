@@ -1,7 +1,7 @@
 //! The life of one run: intent, Job, judgement, further attempts, end. No network.
 //!
-//! One write per step: the attempt's number is stored before its Job exists, the Job's name after it was seen. A crash
-//! between two steps is just another start.
+//! The attempt's number is stored before its Job exists, the Job's name after it was seen. A crash between two writes is just another
+//! start.
 
 use std::ops::Deref;
 
@@ -14,6 +14,7 @@ use medallion_crds::text::cut;
 use medallion_crds::{Reason, StageRun, StageRunStatus, labels};
 
 use super::launch::StageLaunch;
+use super::trigger::Cause;
 use crate::assess::attempt::{self, AttemptState, Ending, EndingClass};
 use crate::model::action::{ObjectId, PlannedEvent};
 use crate::model::cluster::Observed;
@@ -111,7 +112,8 @@ struct Stepper<'a> {
 }
 
 impl Stepper<'_> {
-    /// Stores the intent; the Job comes with the next step.
+    /// Stores the intent, and has the Job made right after it if nothing is in the way: the write is refused if anybody has written the
+    /// run since it was seen, so it tells that the Job is this attempt's to make.
     fn begin_attempt(&mut self) {
         let now = Time(whole_seconds(self.context.now));
         let status = &mut self.step.status;
@@ -124,6 +126,28 @@ impl Stepper<'_> {
         let created = self.context.created.map_or_else(|| now.clone(), Time);
         status.start_time.get_or_insert(now.max(created));
         self.unknown(&Reason::Pending, "the attempt's Job is about to be made");
+        self.make_job();
+    }
+
+    /// Has the attempt's Job made, or says what it waits for.
+    fn make_job(&mut self) {
+        if let Some(pod) = self.other_at_work() {
+            let message = format!(
+                "pod {} of an earlier attempt still ends; the Job is made when it has",
+                pod.name_any()
+            );
+            self.unknown(&Reason::EarlierPodEnds, &message);
+        } else if let Some(product) = self.context.upstream_takes_up {
+            let message = format!(
+                "the {} was changed, and a stage before takes it up first: what it makes may be needed; the Job is made when it has",
+                product.made_by
+            );
+            self.unknown(&Reason::RollingOut, &message);
+        } else if let Some(obstacle) = self.context.launch.obstacle() {
+            self.unknown(&obstacle.reason, &obstacle.message);
+        } else if self.context.launch.hash().is_some() {
+            self.step.create_job = Some(self.step.status.attempt);
+        }
         self.wake(time::later(self.context.now, 5));
     }
 
@@ -137,26 +161,7 @@ impl Stepper<'_> {
             timeout,
             self.context.now,
         ) {
-            AttemptState::NotCreated => {
-                if let Some(pod) = self.other_at_work() {
-                    let message = format!(
-                        "pod {} of an earlier attempt still ends; the Job is made when it has",
-                        pod.name_any()
-                    );
-                    self.unknown(&Reason::EarlierPodEnds, &message);
-                } else if let Some(product) = self.context.upstream_takes_up {
-                    let message = format!(
-                        "the {} was changed, and a stage before takes it up first: what it makes may be needed; the Job is made when it has",
-                        product.made_by
-                    );
-                    self.unknown(&Reason::RollingOut, &message);
-                } else if let Some(obstacle) = self.context.launch.obstacle() {
-                    self.unknown(&obstacle.reason, &obstacle.message);
-                } else if self.context.launch.hash().is_some() {
-                    self.step.create_job = Some(self.step.status.attempt);
-                }
-                self.wake(time::later(self.context.now, 5));
-            }
+            AttemptState::NotCreated => self.make_job(),
             AttemptState::Pending {
                 obstacle,
                 launch_hash,
@@ -254,9 +259,17 @@ impl Stepper<'_> {
         status.outputs = report.outputs;
         status.progress = None;
         self.over("True", &reason, &message, None);
-        let note = self.note(&message);
-        let name = self.run.name_any();
-        self.step.events.push(PlannedEvent::normal(reason, &name, &note));
+        if !self.is_routine() {
+            let (name, note) = (self.run.name_any(), self.note(&message));
+            self.step.events.push(PlannedEvent::normal(reason, &name, &note));
+        }
+    }
+
+    /// Whether the run was made for new data alone and no attempt has failed: its status tells its end, and an event for each of them
+    /// would hide those that somebody waits for.
+    fn is_routine(&self) -> bool {
+        let why = self.run.annotations().get(labels::STARTED_BY);
+        why.is_some_and(|why| *why == Cause::NewData.to_string()) && self.step.status.failures.is_empty()
     }
 
     fn ended(&mut self, ending: &Ending) {

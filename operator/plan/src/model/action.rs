@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use medallion_crds::pipeline::PipelineStatus;
 use medallion_crds::text::cut;
@@ -14,7 +13,6 @@ use thiserror::Error;
 
 use super::child::Child;
 use super::time;
-use super::uses::uses;
 
 /// What is to be done, in the order of the fields.
 #[derive(Clone, Debug, Default, Serialize)]
@@ -33,7 +31,7 @@ pub struct Plan {
     /// Steps of runs that exist. A run's status is stored before its Job is made.
     pub runs: Vec<PlannedRun>,
     /// The provisioner's Job.
-    pub create_jobs: Vec<PlannedJob>,
+    pub create_jobs: Vec<Job>,
     /// Runs to create.
     pub create_runs: Vec<StageRun>,
     /// Jobs that are no longer needed.
@@ -73,24 +71,6 @@ impl FromIterator<Plan> for Plan {
     }
 }
 
-/// A Job and what it mounts.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct PlannedJob {
-    /// The settings. Those that several Jobs share have an owner and stand first. Those without one are the Job's own: they are made
-    /// after it, because they go with it.
-    pub settings: ConfigMap,
-    /// The Job.
-    pub job: Box<Job>,
-}
-
-impl PlannedJob {
-    /// Whether its pods run as the account, or mount the `ConfigMap`, of that name.
-    pub fn uses(&self, kind: &str, name: &str) -> bool {
-        let spec = self.job.spec.as_ref();
-        spec.is_some_and(|spec| uses(&spec.template, kind, name))
-    }
-}
-
 /// The next step of one run: at most one write of its status, then at most one Job.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -103,8 +83,8 @@ pub struct PlannedRun {
     pub status: Option<StageRunStatus>,
     /// Only the attempt's progress differs: the write may wait a few seconds.
     pub only_progress: bool,
-    /// The attempt's Job, whose intent is stored already.
-    pub create_job: Option<PlannedJob>,
+    /// The attempt's Job. Its intent is stored already, or is by the status.
+    pub create_job: Option<Box<Job>>,
 }
 
 /// One object, by name and UID, so that no other of that name is hit.

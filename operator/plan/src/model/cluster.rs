@@ -33,8 +33,6 @@ pub struct Observed {
     pub jobs: Vec<Shared<Job>>,
     /// Pods of this pipeline.
     pub pods: Vec<Shared<Pod>>,
-    /// The `ConfigMap`s that the operator has made for this pipeline: UIDs of their owners, by name.
-    pub settings: BTreeMap<String, Vec<String>>,
     /// Runs that name this pipeline.
     pub runs: Vec<Shared<StageRun>>,
     /// Newest accepted progress, by UID of the pod. A pod that does not answer is absent.
@@ -167,12 +165,6 @@ impl Observed {
                 .warning_of(job)
                 .map(|message| Obstacle::refused(message, &namespace)),
         }
-    }
-
-    /// Whether the settings of that name stand and are of one of these owners, by UID.
-    pub(crate) fn has_settings(&self, name: &str, owners: [&str; 2]) -> bool {
-        let found = self.settings.get(name);
-        found.is_some_and(|found| found.iter().any(|owner| owners.contains(&owner.as_str())))
     }
 
     /// Names of the settings that pods still have mounted.

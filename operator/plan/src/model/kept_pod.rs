@@ -6,6 +6,7 @@ use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::{self, ContainerStatus, PodStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
+use medallion_crds::labels;
 use serde::{Deserialize, Serialize};
 
 /// Labels and annotations that begin so are the product's.
@@ -100,7 +101,7 @@ impl Pod {
         let metadata = &mut self.metadata;
         (metadata.managed_fields, metadata.generate_name) = (None, None);
         for words in [&mut metadata.labels, &mut metadata.annotations].into_iter().flatten() {
-            words.retain(|key, _| key.starts_with(OWN));
+            words.retain(|key, _| key.starts_with(OWN) && key != labels::SETTINGS);
         }
         if let Some(spec) = &mut self.spec {
             spec.volumes.retain(|volume| volume.config_map.is_some());
@@ -154,6 +155,7 @@ mod tests {
             "metadata": {
                 "name": "p", "generateName": "p-", "managedFields": [{"manager": "kubelet"}],
                 "labels": {"medallion.dev/worker": "gateway", "pod-template-hash": "1"},
+                "annotations": {"medallion.dev/settings-hash": "a", "medallion.dev/settings": "long"},
             },
             "spec": {
                 "containers": [{"name": "gateway", "image": "medallion:1", "env": [{"name": "A", "value": "b"}]}],
@@ -182,7 +184,10 @@ mod tests {
         assert_eq!(
             serde_json::to_value(&pod).unwrap(),
             json!({
-                "metadata": {"name": "p", "labels": {"medallion.dev/worker": "gateway"}},
+                "metadata": {
+                    "name": "p", "labels": {"medallion.dev/worker": "gateway"},
+                    "annotations": {"medallion.dev/settings-hash": "a"},
+                },
                 "spec": {"volumes": [{"configMap": {"name": "shop-gateway-1234"}}]},
                 "status": {
                     "phase": "Running", "podIP": "10.0.0.1",

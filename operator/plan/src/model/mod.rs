@@ -17,5 +17,5 @@ pub(crate) mod product;
 pub(crate) mod run;
 pub(crate) mod shared;
 pub(crate) mod time;
-mod uses;
+pub(crate) mod uses;
 pub(crate) mod wish;

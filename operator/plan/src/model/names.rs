@@ -34,7 +34,7 @@ pub fn run_number(pipeline: &str, stage: Stage, name: &str) -> Option<i64> {
         .flatten()
 }
 
-/// Job of an attempt of a run, and its settings.
+/// Job of an attempt of a run.
 pub fn attempt(run: &str, attempt: i32) -> String {
     format!("{run}-{attempt}")
 }

@@ -3,17 +3,14 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::ConfigMap;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use medallion_crds::launch::{LayerBuckets, ProvisionerSettings};
 use medallion_crds::{PipelineStatus, Worker, labels};
 
 use super::basis::Basis;
 use super::entry::{StageEntry, Work};
-use crate::build::pod::{self, Lifetime, PodRequest, WorkerPod};
+use crate::build::pod::{self, Lifetime, PodRequest, SettingsFile, WorkerPod};
 use crate::build::settings::{self, Launch, LaunchSettings, digest};
 use crate::build::{account, job, meta};
-use crate::model::action::PlannedJob;
 use crate::model::child::Child;
 use crate::model::config::OperatorConfig;
 use crate::model::names;
@@ -103,11 +100,6 @@ pub(crate) fn is_same_wish(one: &str, other: &str) -> bool {
     one.split('-').next() == other.split('-').next()
 }
 
-/// Name of the settings of all tries of one wish: one object, however often it takes.
-pub(crate) fn settings_name(pipeline: &ValidatedPipeline, hash: &str) -> String {
-    names::settings(&pipeline.name, Worker::Provisioner, hash)
-}
-
 /// Name of the Job of a try.
 pub(crate) fn name(pipeline: &ValidatedPipeline, hash: &str, attempt: i32) -> String {
     names::provisioner(&pipeline.name, &digest(&[hash, &attempt.to_string()]))
@@ -128,9 +120,8 @@ pub(crate) fn children(pipeline: &ValidatedPipeline, config: &OperatorConfig) ->
 }
 
 /// The Job of a try.
-pub(crate) fn job(pipeline: &ValidatedPipeline, config: &OperatorConfig, launch: &Launch, attempt: i32) -> PlannedJob {
+pub(crate) fn job(pipeline: &ValidatedPipeline, config: &OperatorConfig, launch: &Launch, attempt: i32) -> Job {
     let name = name(pipeline, &launch.hash, attempt);
-    let settings = settings_name(pipeline, &launch.hash);
     let template = pod::template(
         pipeline,
         config,
@@ -138,7 +129,7 @@ pub(crate) fn job(pipeline: &ValidatedPipeline, config: &OperatorConfig, launch:
             pod: POD,
             stage: None,
             image: &config.images.workers,
-            settings: settings.clone(),
+            settings: SettingsFile::Annotation(&launch.text),
             settings_hash: &launch.hash,
             service_account: pipeline
                 .provisioner
@@ -156,19 +147,9 @@ pub(crate) fn job(pipeline: &ValidatedPipeline, config: &OperatorConfig, launch:
         labels::SETTINGS_HASH.to_owned(),
         launch.hash.clone(),
     )]));
-    PlannedJob {
-        settings: ConfigMap {
-            metadata: ObjectMeta {
-                name: Some(settings),
-                ..metadata.clone()
-            },
-            data: Some(settings::data(&launch.text)),
-            ..ConfigMap::default()
-        },
-        job: Box::new(Job {
-            metadata,
-            spec: Some(job::spec(template, TIMEOUT_SECONDS)),
-            status: None,
-        }),
+    Job {
+        metadata,
+        spec: Some(job::spec(template, TIMEOUT_SECONDS)),
+        status: None,
     }
 }

@@ -1,8 +1,11 @@
 //! What holds in the life of a pipeline: things happen, and what the operator promises is checked after each. No network.
 
+mod again;
 mod api;
+mod by_hand;
 mod changes;
 mod functions;
+mod pods;
 mod provisioning;
 mod random;
 mod runs;

@@ -90,9 +90,6 @@ fn check(world: &World, ended: &mut BTreeMap<String, StageRunStatus>) {
             let first = ended.entry(run.uid().expect("a uid")).or_insert_with(|| status.clone());
             assert_eq!(*first, status, "an end is final");
         } else {
-            let settings = |job: &str| world.observed.settings.contains_key(job);
-            let job = status.job.as_deref().filter(|job| world.observed.job(job).is_some());
-            assert!(job.is_none_or(settings), "a Job has its settings");
             let condition = status
                 .conditions
                 .iter()
@@ -176,7 +173,11 @@ fn cut_short(mut plan: medallion_plan::Plan, writes: usize) -> medallion_plan::P
     };
     plan.children.truncate(take(plan.children.len()));
     plan.create_jobs.truncate(take(plan.create_jobs.len()));
-    plan.runs.truncate(take(plan.runs.len()));
+    // The status of a run and its Job are two.
+    for run in &mut plan.runs {
+        run.status = run.status.take().filter(|_| take(1) == 1);
+        run.create_job = run.create_job.take().filter(|_| take(1) == 1);
+    }
     plan.create_runs.truncate(take(plan.create_runs.len()));
     plan.delete_jobs.truncate(take(plan.delete_jobs.len()));
     plan.delete_runs.truncate(take(plan.delete_runs.len()));

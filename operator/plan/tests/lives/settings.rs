@@ -1,11 +1,12 @@
-//! Settings of attempts and what is left of failed runs: what goes when, and what is made again. No network.
+//! Where the settings of Jobs are, what an earlier version left of them, and what is left of failed runs. No network.
 
+use k8s_openapi::api::batch::v1::Job;
 use kube::ResourceExt;
-use medallion_crds::Stage;
-use medallion_plan::Child;
+use medallion_crds::{Stage, labels};
+use serde_json::{Value, json};
 
 use crate::world::{Outcome, Step, World};
-use crate::{attempt, happens, started};
+use crate::{YAML, attempt, happens, started};
 
 fn at_work() -> World {
     let mut world = started();
@@ -14,86 +15,69 @@ fn at_work() -> World {
     world
 }
 
-/// Names and owners of the settings of attempts.
-fn settings(world: &World) -> Vec<(String, Vec<String>)> {
-    let all = world.observed.settings.iter();
-    let of_attempts = all.filter(|(name, _)| name.starts_with("purchase-orders-silver-"));
-    of_attempts
-        .map(|(name, owners)| (name.clone(), owners.clone()))
-        .collect()
+/// The settings on a Job's pods.
+fn settings(job: &Job) -> Value {
+    let template = &job.spec.as_ref().expect("a spec").template;
+    let metadata = template.metadata.as_ref().expect("metadata");
+    let text = metadata.annotations.as_ref().and_then(|all| all.get(labels::SETTINGS));
+    serde_json::from_str(text.expect("the annotation")).expect("a settings file")
 }
 
-/// Names of the settings of attempts that the plan makes again.
-fn planned(world: &World) -> Vec<String> {
-    let children = world.plan().children.into_iter();
-    let settings = children.filter_map(|child| match child {
-        Child::ConfigMap(settings) => Some(settings.name_any()),
-        _ => None,
-    });
-    settings
-        .filter(|name| name.starts_with("purchase-orders-silver-"))
-        .collect()
-}
-
-#[test]
-fn the_settings_of_an_attempt_are_its_jobs_and_go_with_it() {
-    let mut world = at_work();
-    let job = world.active_job(Stage::Silver).unwrap();
-    let own = [(job.name_any(), vec![job.uid().unwrap()])];
-    assert_eq!(settings(&world), own);
-    for version in 4..7 {
-        happens(&mut world, attempt(Stage::Silver, Outcome::Succeeded));
-        happens(&mut world, Step::Pass(60));
-        happens(&mut world, Step::Bronze(version));
-    }
-    assert_eq!(world.runs(Stage::Silver).len(), 4, "the runs stay");
-    let left: Vec<_> = settings(&world).into_iter().map(|(name, _)| name).collect();
-    assert_eq!(left, ["purchase-orders-silver-000004-1"]);
+/// Path of the file and of the pod's field that it is made from.
+fn mounted(job: &Job) -> (String, String) {
+    let pod = job.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
+    let mut volumes = pod.expect("a pod").volumes.iter().flatten();
+    let volume = volumes.find(|volume| volume.name == "settings").expect("the volume");
+    let items = volume.downward_api.as_ref().and_then(|source| source.items.as_ref());
+    let file = &items.expect("files")[0];
+    let field = file.field_ref.as_ref().expect("a field");
+    (file.path.clone(), field.field_path.clone())
 }
 
 #[test]
-fn settings_that_a_crash_kept_from_being_made_are_made_by_the_next_look() {
+fn the_settings_of_an_attempt_stand_on_its_pods_and_are_mounted_from_there() {
     let mut world = at_work();
-    let before = settings(&world);
-    world.step(Step::SettingsLost(Stage::Silver));
-    assert_eq!(planned(&world).len(), 1);
-    world.settle();
-    assert_eq!(settings(&world), before);
-    assert!(planned(&world).is_empty(), "once");
-}
+    let name = world.active_run(Stage::Silver).expect("a run").name_any();
+    let job = world.active_job(Stage::Silver).expect("a Job");
+    let run = settings(job)["worker"]["run"].clone();
+    assert_eq!((&run["name"], &run["attempt"]), (&json!(name), &json!(1)), "{run}");
+    let (file, field) = mounted(job);
+    assert_eq!(file, "settings.json");
+    assert_eq!(field, format!("metadata.annotations['{}']", labels::SETTINGS));
 
-#[test]
-fn a_job_that_was_made_from_other_settings_is_not_given_todays() {
-    let mut world = at_work();
-    let stuck = world.active_job(Stage::Silver).unwrap().uid();
-    world.step(Step::SettingsLost(Stage::Silver));
-    world.step(Step::DbtImage("dbt-purchases:2".to_owned()));
-    assert!(planned(&world).is_empty());
-    world.settle();
-    happens(&mut world, Step::Pass(10));
-    assert_ne!(world.active_job(Stage::Silver).unwrap().uid(), stuck, "it makes room");
-}
-
-#[test]
-fn a_job_that_has_ended_needs_no_settings() {
-    let mut world = at_work();
     happens(&mut world, attempt(Stage::Silver, Outcome::EnvironmentError));
-    world.step(Step::SettingsLost(Stage::Silver));
-    assert!(planned(&world).is_empty());
+    happens(&mut world, Step::Pass(60));
+    let job = world.active_job(Stage::Silver).expect("the next Job");
+    assert_eq!(settings(job)["worker"]["run"]["attempt"], 2, "each has its own");
 }
 
 #[test]
-fn settings_that_an_earlier_version_gave_to_the_run_are_left_as_they_are() {
-    let mut world = at_work();
-    let run = world.active_run(Stage::Silver).and_then(ResourceExt::uid).unwrap();
-    let name = world.active_job(Stage::Silver).unwrap().name_any();
-    world.observed.settings.insert(name.clone(), vec![run]);
-    assert!(planned(&world).is_empty());
-    world
-        .observed
-        .settings
-        .insert(name.clone(), vec!["somebody".to_owned()]);
-    assert_eq!(planned(&world), [name], "the server will say whose they are");
+fn the_provisioner_has_its_settings_the_same_way() {
+    let mut world = World::new(YAML);
+    world.settle();
+    let [job] = &world.observed.jobs[..] else {
+        panic!("one Job: {:?}", world.observed.jobs)
+    };
+    assert_eq!(settings(job)["pipeline"]["name"], "purchase-orders");
+    assert_eq!(mounted(job).0, "settings.json");
+}
+
+#[test]
+fn what_an_earlier_version_made_for_the_provisioner_goes_once_no_pod_mounts_it() {
+    let left = "ConfigMap/purchase-orders-provisioner-1a2b3c4d";
+    let mut world = started();
+    world.children.insert(left.to_owned());
+    let pod = json!({
+        "metadata": {"name": "purchase-orders-provisioner-1", "uid": "of-an-earlier-version"},
+        "spec": {"volumes": [{"configMap": {"name": "purchase-orders-provisioner-1a2b3c4d"}}]},
+        "status": {"phase": "Running"},
+    });
+    world.observed.pods.push(serde_json::from_value(pod).expect("a pod"));
+    happens(&mut world, Step::Pass(60));
+    assert!(world.children.contains(left), "its pod may have to be made again");
+    world.observed.pods.pop();
+    happens(&mut world, Step::Pass(60));
+    assert!(!world.children.contains(left));
 }
 
 #[test]

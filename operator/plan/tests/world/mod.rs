@@ -12,14 +12,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use kube::ResourceExt;
 use medallion_crds::pipeline::StageStatus;
 use medallion_crds::{Pipeline, Stage, StageRun, Worker, labels};
 use medallion_plan::{
-    Child, Contract, Observed, OperatorConfig, Plan, PlannedEvent, PlannedJob, Pod, STAGES, StageEntry,
-    ValidatedPipeline, plan,
+    Child, Contract, Observed, OperatorConfig, Plan, PlannedEvent, Pod, STAGES, StageEntry, ValidatedPipeline, plan,
 };
 
 pub const CONFIG: &str = r#"
@@ -38,8 +36,6 @@ pub struct World {
     pub events: Vec<PlannedEvent>,
     /// How often each Job was created.
     pub jobs_created: BTreeMap<String, usize>,
-    /// Names of the settings that Jobs were made with.
-    pub job_settings: BTreeSet<String>,
     pub now: Timestamp,
     counter: u64,
 }
@@ -67,7 +63,6 @@ impl World {
             children: BTreeSet::new(),
             events: Vec::new(),
             jobs_created: BTreeMap::new(),
-            job_settings: BTreeSet::new(),
             now,
             counter: 0,
         }
@@ -130,10 +125,8 @@ impl World {
     pub fn apply(&mut self, plan: Plan) {
         for child in plan.children {
             self.children.insert(format!("{}/{}", child.kind(), child.name()));
-            match child {
-                Child::Deployment(deployment) => self.apply_deployment(*deployment),
-                Child::ConfigMap(settings) => self.make_settings(&settings),
-                _ => {}
+            if let Child::Deployment(deployment) = child {
+                self.apply_deployment(*deployment);
             }
         }
         for job in plan.create_jobs {
@@ -179,7 +172,6 @@ impl World {
         }
         for id in plan.delete_runs {
             self.observed.runs.retain(|run| run.uid().as_ref() != Some(&id.uid));
-            self.settings_go_with(&id.uid);
             let jobs = self.observed.jobs.iter();
             let its: Vec<_> = jobs
                 .filter(|job| job.owner_references().iter().any(|owner| owner.uid == id.uid))
@@ -194,10 +186,6 @@ impl World {
         if let Some(keep) = plan.keep {
             self.children.retain(|child| keep.contains(child));
             self.keep_deployments(|deployment| keep.contains(deployment));
-            let pipeline = self.pipeline.uid().unwrap_or_default();
-            self.observed
-                .settings
-                .retain(|name, owners| keep.contains(&format!("ConfigMap/{name}")) || !owners.contains(&pipeline));
         }
         if let Some(status) = plan.status {
             self.pipeline.status = Some(status);
@@ -245,35 +233,14 @@ impl World {
         }
     }
 
-    fn create_job(&mut self, planned: &PlannedJob) {
-        let name = planned.job.name_any();
-        self.job_settings.insert(planned.settings.name_any());
-        if planned.shares_settings() {
-            self.make_settings(&planned.settings);
-        }
+    fn create_job(&mut self, planned: &Job) {
+        let name = planned.name_any();
         if self.observed.job(&name).is_none() {
-            let mut job = (*planned.job).clone();
-            *self.jobs_created.entry(name.clone()).or_default() += 1;
+            let mut job = planned.clone();
+            *self.jobs_created.entry(name).or_default() += 1;
             self.born(&mut job.metadata);
             self.observed.jobs.push(job.into());
         }
-        if !planned.shares_settings() {
-            let uid = self.observed.job(&name).and_then(ResourceExt::uid).expect("a Job");
-            self.make_settings(&planned.settings_of(&uid));
-        }
-    }
-
-    fn make_settings(&mut self, settings: &ConfigMap) {
-        let owners = settings.owner_references().iter().map(|owner| owner.uid.clone());
-        let owners = owners.collect();
-        self.observed.settings.entry(settings.name_any()).or_insert(owners);
-    }
-
-    /// What an object owns goes with it.
-    fn settings_go_with(&mut self, uid: &str) {
-        self.observed
-            .settings
-            .retain(|_, owners| !owners.iter().any(|owner| owner == uid));
     }
 
     fn remove_job(&mut self, name: &str) {
@@ -285,7 +252,6 @@ impl World {
         self.observed
             .jobs
             .retain(|one| one.metadata.name.as_deref() != Some(name));
-        self.settings_go_with(&job.uid().unwrap_or_default());
     }
 
     fn born(&mut self, metadata: &mut ObjectMeta) {

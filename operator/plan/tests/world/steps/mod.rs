@@ -60,8 +60,6 @@ pub enum Step {
     DeadLetters(i64),
     /// The attempt under way of a stage comes to something.
     Attempt { stage: Stage, outcome: Outcome },
-    /// The settings of a stage's attempt under way are not there: the operator was ended between the Job and them.
-    SettingsLost(Stage),
     /// Time passes, in seconds.
     Pass(i64),
     /// The spec is changed: these fields are merged into it.
@@ -181,11 +179,6 @@ impl World {
                 });
             }
             Step::Attempt { stage, outcome } => self.attempt(stage, outcome),
-            Step::SettingsLost(stage) => {
-                if let Some(name) = self.active_job(stage).map(ResourceExt::name_any) {
-                    self.observed.settings.remove(&name);
-                }
-            }
             Step::Pass(seconds) => self.pass(seconds),
             Step::Spec(patch) => self.change_spec(patch),
             Step::RequestedAt(value) => {
