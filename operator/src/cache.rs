@@ -31,10 +31,12 @@ pub(crate) struct Cache {
     pub written: HashMap<String, Written>,
     /// What is not tried again before its time, by `Kind/name`.
     pub waits: Waits,
-    /// The resource version that was seen when the status was last written, and what the write made of the object.
-    pub pipeline: Option<(Option<String>, Arc<Pipeline>)>,
+    /// What the last write of the status made of the object.
+    pub pipeline: Option<OwnWrite>,
     pub status_written: Option<Instant>,
-    /// When a run was made that no look has seen yet.
+    /// When the server has last said that the pipeline is as it was seen.
+    pub confirmed: Option<Instant>,
+    /// When the first run was made that the status does not tell of.
     pub run_made: Option<Instant>,
     /// When a run's status was last written, by the run's UID.
     pub run_written: HashMap<String, Instant>,
@@ -49,6 +51,13 @@ pub(crate) struct Cache {
     pub apply_failure: Option<ApplyFailure>,
     /// After looks that failed as a whole.
     pub pause: Option<Pause>,
+}
+
+/// The pipeline as this operator has left it, for as long as the watch does not show that.
+pub(crate) struct OwnWrite {
+    /// The resource versions that it was written over, oldest first: the watch shows these until it has caught up.
+    pub over: Vec<Option<String>>,
+    pub after: Arc<Pipeline>,
 }
 
 /// A child as it was last written.
@@ -153,13 +162,11 @@ pub(crate) struct KnownContract {
 }
 
 impl Cache {
-    /// Forgets what nothing will ask for again: runs that have ended, children that are not kept, unless they have just been written:
-    /// an attempt's settings are its Job's and not the pipeline's to keep.
+    /// Forgets what nothing will ask for again: runs that have ended, children that are not kept.
     pub fn tidy(&mut self, under_way: &HashSet<String>, keep: Option<&BTreeSet<String>>) {
         self.run_written.retain(|uid, _| under_way.contains(uid));
         if let Some(keep) = keep {
-            self.written
-                .retain(|child, written| keep.contains(child) || is_recent(Some(written.at), LATE));
+            self.written.retain(|child, _| keep.contains(child));
         }
     }
 

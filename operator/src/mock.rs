@@ -187,8 +187,8 @@ impl State {
                 self.objects.insert(place, object.clone());
                 (201, object)
             }
-            ("PUT", Some(name)) => self.replace(&place(&name), &line, body),
-            ("PATCH", Some(name)) => self.patch(&place(&name), &line, kind, subresource.is_some(), body),
+            ("PUT", Some(name)) => self.replace(&place(&name), &line, subresource.is_some(), body),
+            ("PATCH", Some(name)) => self.patch(&place(&name), &line, kind, body),
             ("DELETE", Some(name)) => {
                 let uid = &body["preconditions"]["uid"];
                 match self.objects.get(&place(&name)) {
@@ -206,26 +206,33 @@ impl State {
         }
     }
 
-    fn replace(&mut self, place: &Place, line: &str, body: Value) -> (u16, Value) {
+    fn replace(&mut self, place: &Place, line: &str, is_status: bool, body: Value) -> (u16, Value) {
         let Some(stored) = self.objects.get(place) else {
             return failure(404, "NotFound", line);
         };
-        if stored["metadata"]["resourceVersion"] != body["metadata"]["resourceVersion"] {
+        let (known, asked) = (&stored["metadata"], &body["metadata"]);
+        let is_another = !asked["uid"].is_null() && asked["uid"] != known["uid"];
+        if is_another || known["resourceVersion"] != asked["resourceVersion"] {
             return failure(409, "Conflict", line);
         }
-        self.version += 1;
         let mut object = body;
+        if is_status {
+            let status = object["status"].take();
+            object = stored.clone();
+            object["status"] = status;
+            if object == *stored {
+                return (200, object);
+            }
+        }
+        self.version += 1;
         object["metadata"]["resourceVersion"] = json!(self.version.to_string());
         self.objects.insert(place.clone(), object.clone());
         (200, object)
     }
 
-    fn patch(&mut self, place: &Place, line: &str, kind: &str, is_status: bool, body: Value) -> (u16, Value) {
+    fn patch(&mut self, place: &Place, line: &str, kind: &str, body: Value) -> (u16, Value) {
         let asked = &body["metadata"];
         let Some(stored) = self.objects.get(place) else {
-            if is_status {
-                return failure(404, "NotFound", line);
-            }
             if !asked["uid"].is_null() {
                 return failure(409, "Conflict", line);
             }
@@ -241,9 +248,7 @@ impl State {
             }
         }
         let mut object = stored.clone();
-        if is_status {
-            object["status"] = body["status"].clone();
-        } else if kind.contains("merge-patch") {
+        if kind.contains("merge-patch") {
             object["metadata"]["managedFields"] = body["metadata"]["managedFields"].clone();
         } else {
             apply(&mut object, body);

@@ -8,8 +8,8 @@ const RULES: &str = include_str!("../../charts/medallion-operator/templates/_rul
 const USED: [(&str, &str); 18] = [
     ("pipelines", "get list watch"),
     ("stageruns", "get list watch create delete"),
-    ("pipelines/status", "patch"),
-    ("stageruns/status", "patch"),
+    ("pipelines/status", "update"),
+    ("stageruns/status", "update"),
     ("pipelines/finalizers", "update"),
     ("stageruns/finalizers", "update"),
     ("deployments", "get list watch create patch delete"),

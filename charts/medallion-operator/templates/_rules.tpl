@@ -11,10 +11,10 @@ mount them, the operator never reads them), pod exec and logs, wildcards, Custom
 - apiGroups: [medallion.dev]
   resources: [stageruns]
   verbs: [get, list, watch, create, delete]
-# What is true is written by the operator alone.
+# What is true is written by the operator alone, whole.
 - apiGroups: [medallion.dev]
   resources: [pipelines/status, stageruns/status]
-  verbs: [patch]
+  verbs: [update]
 # Owner references that block deletion ask for this right where OwnerReferencesPermissionEnforcement is on.
 - apiGroups: [medallion.dev]
   resources: [pipelines/finalizers, stageruns/finalizers]

@@ -5,3 +5,4 @@ pub(crate) mod client;
 pub(crate) mod event;
 pub(crate) mod files;
 pub(crate) mod installation;
+pub(crate) mod status;

@@ -9,15 +9,15 @@ use std::time::{Duration, Instant};
 
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-use kube::api::{ApiResource, DynamicObject, Patch, PatchParams, PostParams};
+use kube::api::{ApiResource, DynamicObject, PostParams};
 use kube::{Api, Resource, ResourceExt};
 use medallion_crds::{StageRun, labels};
-use medallion_plan::{Child, Plan, PlannedJob, PlannedRun, ValidatedPipeline};
+use medallion_plan::{Child, Plan, PlannedRun, ValidatedPipeline, job_uses};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::json;
 
 use crate::api::call::{CallError, call};
+use crate::api::status::replace;
 use crate::cache::{Cache, rest};
 use crate::context::Context;
 use crate::failure::Failure;
@@ -39,6 +39,7 @@ pub(crate) struct Applier<'a> {
     pub room: &'a Room,
     pub pipeline: &'a ValidatedPipeline,
     pub cache: &'a mut Cache,
+    pub clock: Clock<'a>,
     pub outcome: Outcome,
 }
 
@@ -76,20 +77,13 @@ impl Outcome {
     }
 }
 
-/// What stands under the name of a Job's settings before the Job is made, which mounts by name.
-pub(super) enum Before {
-    /// Nothing, or what the Job is to mount.
-    Nothing,
-    /// Settings that an earlier version of the operator made, and gave to the run.
-    OfEarlierVersion(Box<ObjectMeta>),
-    /// What the Job must not find.
-    InTheWay,
-}
+/// Tells the time.
+pub(crate) type Clock<'a> = &'a (dyn Fn() -> Instant + Sync);
 
-/// Whether carrying out the plan makes objects that do not stand yet, but for the Job of a run: that is decided by what became of the run.
+/// Whether carrying out the plan makes objects that do not stand yet, but for runs, which have a picture of their own to rest on, and
+/// their Jobs: those are decided by what became of the run.
 pub(crate) fn creates(room: &Room, plan: &Plan) -> bool {
     !plan.create_jobs.is_empty()
-        || !plan.create_runs.is_empty()
         || plan
             .children
             .iter()
@@ -143,21 +137,21 @@ impl Applier<'_> {
         Ok(())
     }
 
-    /// A child, unless it stands as it was last written. Says whether it stands.
-    async fn child(&mut self, child: &Child) -> Result<bool, CallError> {
+    /// A child, unless it stands as it was last written.
+    async fn child(&mut self, child: &Child) -> Result<(), CallError> {
         let wanted = match Wanted::new(child.kind(), child.metadata(), child) {
             Ok(wanted) => wanted,
             Err(failure) => {
                 self.outcome.failed(failure);
-                return Ok(false);
+                return Ok(());
             }
         };
         let id = wanted.id();
         if self.has_to_wait(&id, &wanted.digest) {
-            return Ok(false);
+            return Ok(());
         }
         let stored = self.room.child(child.kind(), child.name()).map(AsRef::as_ref);
-        let now = Instant::now();
+        let now = (self.clock)();
         let client = &self.context.client;
         if let (Some(stored), Some(written)) = (stored, self.cache.written.get_mut(&id)) {
             Wanted::is_shown(stored, written);
@@ -167,14 +161,11 @@ impl Applier<'_> {
         let (word, written) = match (step, stored) {
             (Ok(Step::Nothing), _) => {
                 self.cache.waits.done(&id);
-                return Ok(true);
+                return Ok(());
             }
-            (Ok(Step::Create), _) if is_held_back => {
-                self.look_at_child(child).await?;
-                return Ok(false);
-            }
+            (Ok(Step::Create), _) if is_held_back => return self.look_at_child(child).await,
             // What stands goes on as it is, but may always pause.
-            (Ok(Step::Change), _) if is_held_back && !child.is_pause() => return Ok(false),
+            (Ok(Step::Change), _) if is_held_back && !child.is_pause() => return Ok(()),
             (Ok(Step::Change), Some(stored)) => ("changed", wanted.change(client, stored).await),
             (Ok(_), _) => ("made", wanted.create(client).await),
             (Err(failure), _) => ("", Err(WriteError::Object(failure))),
@@ -187,9 +178,7 @@ impl Applier<'_> {
                 .written
                 .insert(id.clone(), wanted.written(answer, stored, now));
         }
-        let stands = written.is_ok();
-        self.settle(&id, &wanted.digest, written.map(|_| ()))?;
-        Ok(stands)
+        self.settle(&id, &wanted.digest, written.map(|_| ()))
     }
 
     /// Looks whose the name of a child is that is not made now.
@@ -234,9 +223,9 @@ impl Applier<'_> {
     }
 
     /// Whether an object has failed a moment ago; then it counts as failing still.
-    pub(super) fn has_to_wait(&mut self, id: &str, digest: &str) -> bool {
+    fn has_to_wait(&mut self, id: &str, digest: &str) -> bool {
         self.outcome.tried.insert(id.to_owned());
-        let Some((failure, rest)) = self.cache.waits.rest(id, digest, Instant::now()) else {
+        let Some((failure, rest)) = self.cache.waits.rest(id, digest, (self.clock)()) else {
             return false;
         };
         self.outcome.failed(failure);
@@ -245,14 +234,15 @@ impl Applier<'_> {
     }
 
     /// Takes note of how a write has ended.
-    pub(super) fn settle(&mut self, id: &str, digest: &str, result: Result<(), WriteError>) -> Result<(), CallError> {
+    fn settle(&mut self, id: &str, digest: &str, result: Result<(), WriteError>) -> Result<(), CallError> {
         match result {
             Ok(()) => self.cache.waits.done(id),
             Err(WriteError::Moved) => self.outcome.look_again(MOVED),
             Err(WriteError::Call(error)) => return Err(error),
             Err(WriteError::Object(failure)) => {
                 Metrics::count(&self.context.metrics.failures, failure.word());
-                let rest = self.cache.waits.failed(id, digest, failure.clone(), Instant::now());
+                let now = (self.clock)();
+                let rest = self.cache.waits.failed(id, digest, failure.clone(), now);
                 self.outcome.failed(failure);
                 self.outcome.look_again(rest);
             }
@@ -296,18 +286,15 @@ impl Applier<'_> {
                 self.outcome.refused_runs.insert(run.id.name.clone());
                 return Ok(());
             }
-            let patch = json!({
-                "apiVersion": StageRun::api_version(&()),
-                "kind": StageRun::kind(&()),
-                // The version makes it a compare-and-swap: two operators never count one attempt twice.
-                "metadata": {"name": run.id.name, "uid": run.id.uid, "resourceVersion": run.resource_version},
-                "status": status,
-            });
-            let api: Api<StageRun> = Api::namespaced(self.context.client.clone(), &self.pipeline.namespace);
-            let parameters = PatchParams::apply(labels::MANAGER).force();
-            let patch = Patch::Apply(&patch);
-            let patched = api.patch_status(&run.id.name, &parameters, &patch);
-            match call(|| format!("write status of StageRun {}", run.id.name), patched).await {
+            // The version makes it a compare-and-swap: two operators never count one attempt twice.
+            let seen = ObjectMeta {
+                name: Some(run.id.name.clone()),
+                namespace: Some(self.pipeline.namespace.clone()),
+                uid: Some(run.id.uid.clone()),
+                resource_version: run.resource_version.clone(),
+                ..ObjectMeta::default()
+            };
+            match replace::<StageRun>(&self.context.client, &seen, status).await {
                 Ok(_) => {
                     Metrics::count(&self.context.metrics.writes, "StageRun/status");
                     self.cache.run_written.insert(run.id.uid.clone(), Instant::now());
@@ -321,7 +308,9 @@ impl Applier<'_> {
             }
         }
         if let Some(job) = &run.create_job {
-            if since_step(&self.context.client, &self.pipeline.namespace, run).await? != Since::Same {
+            // A status that was written just now was written over what was seen of the run: nothing has become of it meanwhile.
+            let is_confirmed = run.status.is_some();
+            if !is_confirmed && since_step(&self.context.client, &self.pipeline.namespace, run).await? != Since::Same {
                 self.outcome.look_again(MOVED);
                 return Ok(());
             }
@@ -330,34 +319,17 @@ impl Applier<'_> {
         Ok(())
     }
 
-    /// A Job and what it mounts, unless something that it would run as or mount is somebody else's.
-    async fn job(&mut self, planned: &PlannedJob) -> Result<(), CallError> {
-        let name = planned.job.name_any();
-        let id = format!("Job/{name}");
+    /// A Job, unless something that it would run as or mount is somebody else's.
+    async fn job(&mut self, job: &Job) -> Result<(), CallError> {
+        let id = format!("Job/{}", job.name_any());
         if self.has_to_wait(&id, "") {
             return Ok(());
         }
-        let before = if planned.shares_settings() {
-            // Settings that are of other Jobs too stand before them.
-            let settings = Child::ConfigMap(planned.settings.clone());
-            if self.child(&settings).await? {
-                Before::Nothing
-            } else {
-                Before::InTheWay
-            }
-        } else {
-            self.before_attempt(planned).await?
-        };
-        let is_held_back = self.outcome.uses_what_is_taken(|kind, name| planned.uses(kind, name));
-        if is_held_back || matches!(before, Before::InTheWay) {
+        if self.outcome.uses_what_is_taken(|kind, name| job_uses(job, kind, name)) {
             let resource = ApiResource::erase::<Job>(&());
-            return self.look_at("Job", &resource, &planned.job.metadata).await;
+            return self.look_at("Job", &resource, &job.metadata).await;
         }
-        let made = match before {
-            Before::OfEarlierVersion(settings) => self.attempt(planned, Some(*settings)).await,
-            _ if planned.shares_settings() => self.create("Job", planned.job.as_ref()).await.map(|_| ()),
-            _ => self.attempt(planned, None).await,
-        };
+        let made = self.create("Job", job).await;
         self.settle(&id, "", made)
     }
 
@@ -367,12 +339,11 @@ impl Applier<'_> {
             return Ok(());
         }
         let made = self.create("StageRun", run).await;
-        self.settle(&id, "", made.map(|_| ()))
+        self.settle(&id, "", made)
     }
 
-    /// Creates an object that is made once and never changed; one that is there already is the same, if its owner is. Tells what the
-    /// server knows it by.
-    pub(super) async fn create<K>(&self, kind: &'static str, object: &K) -> Result<ObjectMeta, WriteError>
+    /// Creates an object that is made once and never changed; one that is there already is the same, if its owner is.
+    async fn create<K>(&self, kind: &'static str, object: &K) -> Result<(), WriteError>
     where
         K: Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
             + Clone
@@ -388,16 +359,15 @@ impl Applier<'_> {
             ..PostParams::default()
         };
         match call(|| format!("create {kind} {name}"), api.create(&parameters, object)).await {
-            Ok(made) => {
+            Ok(_) => {
                 Metrics::count(&self.context.metrics.writes, kind);
                 tracing::info!(pipeline = self.pipeline.name, namespace, "{kind}/{name} made");
-                Ok(made.meta().clone())
+                Ok(())
             }
             Err(error) if error.already_exists() => {
                 let found = call(|| format!("get {kind} {name}"), api.get_metadata_opt(&name)).await?;
                 let found = found.ok_or(WriteError::Moved)?;
-                children::same_owner(&found.metadata, object.meta(), kind).map_err(WriteError::Object)?;
-                Ok(found.metadata)
+                children::same_owner(&found.metadata, object.meta(), kind).map_err(WriteError::Object)
             }
             Err(error) => Err(WriteError::of(error, &self.context.client).await),
         }

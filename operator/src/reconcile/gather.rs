@@ -19,11 +19,14 @@ use medallion_plan::{
 use crate::api::call::{CallError, call};
 use crate::cache::{Cache, KnownContract, is_recent};
 use crate::poll::board::Board;
-use crate::watch::room::{Room, Shelf, StoredChild};
+use crate::watch::room::{Room, Shelf};
 use crate::watch::slim::Slim;
 
-/// How long an answer about the contract's `ConfigMap` holds.
-const CONTRACT_FOUND: Duration = Duration::from_secs(20);
+/// How long an answer about the contract's `ConfigMap` holds while all is well. It is not meant to be changed in place, and pods that
+/// start anew compare it themselves.
+const CONTRACT_FOUND: Duration = Duration::from_mins(5);
+/// The same while something has to be said of the pipeline, which may be about the contract.
+const CONTRACT_IN_TROUBLE: Duration = Duration::from_secs(20);
 const CONTRACT_MISSING: Duration = Duration::from_secs(2);
 /// How long a pod may take to start, or a Job to get one, before their events are asked.
 const SLOW_START_SECONDS: i64 = 5;
@@ -57,14 +60,12 @@ pub(crate) async fn gather(
     confirm_lost_jobs(client, pipeline, &awaited, &owners, &mut jobs).await?;
     confirm_lost_pods(client, pipeline, &awaited, &jobs, &mut pods).await?;
     let progress = board.of(pods.iter().map(Arc::as_ref), Instant::now());
-    let settings = settings(room, &jobs);
     let mut observed = Observed {
         stored: stored.status.clone().unwrap_or_default(),
-        contract: contract(client, pipeline, cache).await,
+        contract: contract(client, stored, pipeline, cache).await,
         deployments: shared(deployments),
         jobs: shared(jobs),
         pods: shared(pods),
-        settings,
         runs: shared(runs),
         progress_ages: progress.iter().map(|(uid, (_, age))| (uid.clone(), *age)).collect(),
         progress: progress.into_iter().map(|(uid, (said, _))| (uid, said)).collect(),
@@ -74,19 +75,6 @@ pub(crate) async fn gather(
     };
     observed.warnings = warnings(client, pipeline, &observed, &current, cache).await;
     Ok(observed)
-}
-
-/// Names and owners of the `ConfigMap`s that the operator has made, as far as they are asked about: those of Jobs under way.
-fn settings(room: &Room, jobs: &[Arc<Job>]) -> BTreeMap<String, Vec<String>> {
-    let owners = |child: &StoredChild| {
-        let references = child.metadata.owner_references.iter().flatten();
-        references.map(|owner| owner.uid.clone()).collect()
-    };
-    let under_way = jobs.iter().filter(|job| !job_has_ended(job));
-    let names = under_way.filter_map(|job| job.metadata.name.as_ref());
-    names
-        .filter_map(|name| Some((name.clone(), owners(room.child("ConfigMap", name)?))))
-        .collect()
 }
 
 fn shared<T>(objects: Vec<Arc<T>>) -> Vec<Shared<T>> {
@@ -174,14 +162,23 @@ fn has_terminated(pod: &Pod) -> bool {
     worker_state(pod).is_some_and(|state| state.terminated.is_some())
 }
 
-async fn contract(client: &Client, pipeline: &ValidatedPipeline, cache: &mut Cache) -> Contract {
+/// Whether the status is of the spec that there is, and has nothing to say of any part of the pipeline.
+fn is_calm(stored: &Pipeline) -> bool {
+    stored.status.as_ref().is_some_and(|status| {
+        Some(status.observed_generation) == stored.metadata.generation
+            && status.provisioning.as_ref().is_some_and(|tries| tries.succeeded)
+            && status.stages.iter().all(|stage| stage.reason.is_none())
+    })
+}
+
+async fn contract(client: &Client, stored: &Pipeline, pipeline: &ValidatedPipeline, cache: &mut Cache) -> Contract {
     let reference = &pipeline.schema_ref;
     let known = cache.contract(reference);
     if let Some(known) = known {
-        let holds = if matches!(known.answer, Contract::Found { .. }) {
-            CONTRACT_FOUND
-        } else {
-            CONTRACT_MISSING
+        let holds = match known.answer {
+            Contract::Found { .. } if is_calm(stored) => CONTRACT_FOUND,
+            Contract::Found { .. } => CONTRACT_IN_TROUBLE,
+            _ => CONTRACT_MISSING,
         };
         if known.asked.elapsed() < holds {
             return known.answer.clone();

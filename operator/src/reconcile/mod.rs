@@ -1,7 +1,6 @@
 //! From what stands to what is wanted: gather, plan, apply, report, for one pipeline at a time and for many side by side. Talks to the Kubernetes API.
 
 mod apply;
-mod attempt;
 mod children;
 pub(crate) mod dispatch;
 mod gather;

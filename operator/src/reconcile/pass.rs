@@ -17,7 +17,7 @@ use medallion_plan::{
 use thiserror::Error;
 
 use crate::api::call::CallError;
-use crate::cache::{Cache, Pause};
+use crate::cache::{Cache, Pause, is_recent};
 use crate::context::Context;
 use crate::failure;
 use crate::key::PipelineKey;
@@ -33,6 +33,9 @@ use crate::watch::room::{GuardedPipeline, Room};
 const FIRST_ANSWERS: Duration = Duration::from_secs(5);
 /// How often it is looked whether they have answered.
 const ASKED_YET: Duration = Duration::from_millis(200);
+/// How long it holds that the server has called the pipeline as it is seen here. What changes it beside this operator are people, and the
+/// watch shows that at once, unless it is broken.
+const CONFIRMED: Duration = Duration::from_mins(2);
 /// How long a run of a pipeline that does not exist waits after a failed write of its status.
 const RETRY: Duration = Duration::from_secs(5);
 
@@ -98,7 +101,7 @@ pub(crate) async fn guarded(context: &Context, key: &PipelineKey) -> Option<Dura
         return Some(rest);
     }
     // A panic harms the pipeline whose data caused it, no other.
-    let looked = AssertUnwindSafe(look(context, key, &room, &object, &mut cache))
+    let looked = AssertUnwindSafe(look(context, key, &room, &object, &mut cache, since))
         .catch_unwind()
         .await
         .unwrap_or(Err(PassError::Panicked));
@@ -154,6 +157,7 @@ async fn look(
     room: &Room,
     object: &GuardedPipeline,
     cache: &mut Cache,
+    leads_since: Instant,
 ) -> Result<Option<Duration>, PassError> {
     let stored = match &object.0 {
         Ok(pipeline) => pipeline,
@@ -176,9 +180,10 @@ async fn look(
     observed.pipelines = i64::try_from(context.index.count_pipelines()).unwrap_or(i64::MAX);
     let now = Timestamp::now();
     let mut planned = plan(STAGES, &pipeline, &observed, &context.config, now)?;
-    if creates(room, &planned) {
+    let makes_runs = !planned.create_runs.is_empty() && !is_confirmed(cache, leads_since);
+    if creates(room, &planned) || makes_runs {
         match since(client, &seen).await.map_err(PassError::Observe)? {
-            Since::Same => {}
+            Since::Same => cache.confirmed = Some(Instant::now()),
             Since::Changed => return Ok(Some(MOVED)),
             Since::Gone => return Ok(None),
         }
@@ -188,6 +193,7 @@ async fn look(
         room,
         pipeline: &pipeline,
         cache,
+        clock: &Instant::now,
         outcome: Outcome::default(),
     };
     applier.apply(&planned).await.map_err(PassError::Apply)?;
@@ -200,7 +206,7 @@ async fn look(
         planned = plan(STAGES, &pipeline, &observed, &context.config, now)?;
     }
     let makes_run = !planned.create_runs.is_empty() && outcome.failures.is_empty();
-    let reported = report::status(context, &seen, &pipeline, cache, &planned, makes_run)
+    let reported = report::status(context, &seen, cache, &planned, makes_run)
         .await
         .map_err(PassError::Report)?;
     let happened = planned
@@ -218,6 +224,14 @@ async fn look(
         .flatten()
         .fold(planned, Duration::min);
     Ok(Some(next))
+}
+
+/// Whether a run may be made on the picture of the pipeline that there is. Its name is the next number, so it is never made twice while
+/// the one before it stands, and each one moves the status, of which the leader alone is the writer and knows what it wrote. So only a
+/// picture from before it began to lead can be too old to count on.
+fn is_confirmed(cache: &Cache, leads_since: Instant) -> bool {
+    let since_it_leads = cache.confirmed.filter(|at| *at > leads_since);
+    is_recent(since_it_leads, CONFIRMED)
 }
 
 /// An event speaks of a run's step or of the pipeline's status: it is published once that write has been accepted.
@@ -274,11 +288,59 @@ impl Deref for Newest<'_> {
 }
 
 fn newest<'a>(shown: &'a Pipeline, cache: &mut Cache) -> Newest<'a> {
-    if let Some((before, written)) = &cache.pipeline {
-        if *before == shown.resource_version() {
-            return Newest::Written(written.clone());
+    let version = shown.resource_version();
+    if let Some(own) = &mut cache.pipeline {
+        if let Some(at) = own.over.iter().position(|over| *over == version) {
+            // What the watch has passed it does not show again.
+            own.over.drain(..at);
+            return Newest::Written(own.after.clone());
         }
         cache.pipeline = None;
     }
     Newest::Shown(shown)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cache::OwnWrite;
+
+    #[test]
+    fn runs_are_made_on_what_the_server_has_confirmed_lately_and_to_this_leader() {
+        let now = Instant::now();
+        let ago = |minutes| now.checked_sub(Duration::from_mins(minutes)).unwrap();
+        let confirmed = |at: Option<Instant>| Cache {
+            confirmed: at,
+            ..Cache::default()
+        };
+        assert!(is_confirmed(&confirmed(Some(now)), ago(10)));
+        assert!(!is_confirmed(&confirmed(None), ago(10)), "never");
+        assert!(!is_confirmed(&confirmed(Some(ago(3))), ago(10)), "long ago");
+        assert!(
+            !is_confirmed(&confirmed(Some(ago(1))), now),
+            "another may have led meanwhile"
+        );
+    }
+
+    #[test]
+    fn what_was_written_is_known_until_the_watch_has_caught_up_however_often_it_was_written() {
+        let text = include_str!("../../../crds/examples/smallest.yaml");
+        let pipeline = |version: &str| {
+            let mut pipeline: Pipeline = serde_saphyr::from_str(text).unwrap();
+            pipeline.metadata.resource_version = Some(version.to_owned());
+            pipeline
+        };
+        let mut cache = Cache {
+            pipeline: Some(OwnWrite {
+                over: ["1", "2"].map(|version| Some(version.to_owned())).into(),
+                after: Arc::new(pipeline("3")),
+            }),
+            ..Cache::default()
+        };
+        let mut seen = |shown: &str| newest(&pipeline(shown), &mut cache).resource_version().unwrap();
+        assert_eq!(seen("1"), "3", "two writes late");
+        assert_eq!(seen("2"), "3", "one");
+        assert_eq!(seen("3"), "3");
+        assert_eq!(seen("4"), "4", "somebody else's");
+    }
 }

@@ -3,15 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kube::api::{Patch, PatchParams};
-use kube::{Api, Resource, ResourceExt};
-use medallion_crds::{Pipeline, Reason, labels};
-use medallion_plan::{Plan, PlannedEvent, Urgency, ValidatedPipeline, urgency};
-use serde_json::json;
+use kube::{Resource, ResourceExt};
+use medallion_crds::{Pipeline, Reason};
+use medallion_plan::{Plan, PlannedEvent, Urgency, urgency};
 
-use crate::api::call::{CallError, call};
+use crate::api::call::CallError;
 use crate::api::event;
-use crate::cache::{Cache, rest};
+use crate::api::status::replace;
+use crate::cache::{Cache, OwnWrite, rest};
 use crate::context::Context;
 use crate::metrics::Metrics;
 use crate::reconcile::apply::MOVED;
@@ -19,7 +18,8 @@ use crate::reconcile::apply::MOVED;
 /// How often figures that move with the data are written at most.
 pub(crate) const PROGRESS: Duration = Duration::from_secs(5);
 
-/// A run that has just been made is seen within a moment, and moves the status again: both moves are one write.
+/// A run that has just been made is seen, given its Job, and perhaps over within a moment, and moves the status each time: these moves are
+/// one write, and none of them waits for longer.
 pub(crate) const TOGETHER: Duration = Duration::from_secs(1);
 
 /// What became of the status.
@@ -48,17 +48,19 @@ impl Reported {
     }
 }
 
-/// Writes the status, if it differs; `makes_run`: the look that it is the result of has just made a run.
+/// Writes the status, if it differs; `makes_run`: the look that it is the result of has just made a run, or has tried to, because the
+/// watch does not show it yet.
 pub(crate) async fn status(
     context: &Context,
     seen: &Pipeline,
-    pipeline: &ValidatedPipeline,
     cache: &mut Cache,
     plan: &Plan,
     makes_run: bool,
 ) -> Result<Reported, CallError> {
-    // However often the watch does not show it yet, the moment counts from the first time.
-    cache.run_made = makes_run.then(|| cache.run_made.unwrap_or_else(Instant::now));
+    if makes_run {
+        // Runs that follow each other closely do not hold the status up: the moment counts from the first that it does not tell of.
+        cache.run_made.get_or_insert_with(Instant::now);
+    }
     let Some(wanted) = &plan.status else {
         return Ok(Reported::Stands);
     };
@@ -67,7 +69,10 @@ pub(crate) async fn status(
         Some(stored) => urgency(stored, wanted),
     };
     match urgency {
-        Urgency::None => return Ok(Reported::Stands),
+        Urgency::None => {
+            cache.run_made = None;
+            return Ok(Reported::Stands);
+        }
         Urgency::Progress => {
             if let Some(rest) = rest(cache.status_written, PROGRESS) {
                 return Ok(Reported::PutOff(rest));
@@ -78,26 +83,20 @@ pub(crate) async fn status(
     if let Some(rest) = rest(cache.run_made, TOGETHER) {
         return Ok(Reported::PutOff(rest));
     }
-    let patch = json!({
-        "apiVersion": Pipeline::api_version(&()),
-        "kind": Pipeline::kind(&()),
-        // The version makes it of this very object: the server does not look at a UID here.
-        "metadata": {"name": pipeline.name, "resourceVersion": seen.resource_version()},
-        "status": wanted,
-    });
-    let api: Api<Pipeline> = Api::namespaced(context.client.clone(), &pipeline.namespace);
-    let parameters = PatchParams::apply(labels::MANAGER).force();
-    let answer = call(
-        || format!("write status of Pipeline {}", pipeline.name),
-        api.patch_status(&pipeline.name, &parameters, &Patch::Apply(&patch)),
-    )
-    .await;
-    match answer {
+    match replace::<Pipeline>(&context.client, &seen.metadata, wanted).await {
         Ok(mut written) => {
             Metrics::count(&context.metrics.writes, "Pipeline/status");
             written.metadata.managed_fields = None;
             cache.status_written = Some(Instant::now());
-            cache.pipeline = Some((seen.resource_version(), Arc::new(written)));
+            cache.confirmed = cache.status_written;
+            cache.run_made = None;
+            let version = seen.resource_version();
+            let before = cache.pipeline.take();
+            let before = before.filter(|own| own.after.resource_version() == version);
+            let mut over = before.map(|own| own.over).unwrap_or_default();
+            over.push(version);
+            let after = Arc::new(written);
+            cache.pipeline = Some(OwnWrite { over, after });
             Ok(Reported::Accepted)
         }
         Err(error) if error.is_not_found() => Ok(Reported::Gone),

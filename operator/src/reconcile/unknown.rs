@@ -2,14 +2,13 @@
 
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
-use kube::api::{Patch, PatchParams};
 use kube::{Api, Resource, ResourceExt};
-use medallion_crds::{Pipeline, Reason, StageRun, StageRunStatus, labels};
+use medallion_crds::{Pipeline, Reason, StageRun, StageRunStatus};
 use medallion_plan::conditions::{self, Wanted};
 use medallion_plan::{ObjectId, is_over, job_has_ended, job_of_run, without_pipeline};
-use serde_json::json;
 
 use crate::api::call::{CallError, call};
+use crate::api::status::replace;
 use crate::context::Context;
 use crate::key::PipelineKey;
 use crate::metrics::Metrics;
@@ -63,17 +62,7 @@ async fn is_there(context: &Context, key: &PipelineKey) -> Result<bool, CallErro
 
 async fn write(context: &Context, key: &PipelineKey, run: &StageRun, status: &StageRunStatus) -> Result<(), CallError> {
     let name = run.name_any();
-    let patch = json!({
-        "apiVersion": StageRun::api_version(&()),
-        "kind": StageRun::kind(&()),
-        "metadata": {"name": name, "uid": run.uid(), "resourceVersion": run.resource_version()},
-        "status": status,
-    });
-    let api: Api<StageRun> = Api::namespaced(context.client.clone(), &key.namespace);
-    let parameters = PatchParams::apply(labels::MANAGER).force();
-    let patch = Patch::Apply(&patch);
-    let written = api.patch_status(&name, &parameters, &patch);
-    match call(|| format!("write status of StageRun {name}"), written).await {
+    match replace::<StageRun>(&context.client, &run.metadata, status).await {
         Ok(_) => {
             Metrics::count(&context.metrics.writes, "StageRun/status");
             tracing::warn!(

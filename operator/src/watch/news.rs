@@ -37,7 +37,8 @@ pub(crate) fn of_pipeline(before: Option<&GuardedPipeline>, after: &GuardedPipel
     }
 }
 
-/// A run: one that begins, ends, or goes on to the next attempt has a next step. What else its status tells, the operator wrote.
+/// A run: one that comes, ends, or waits for another attempt has a next step. What else its status tells, the operator wrote, an attempt
+/// together with its Job.
 pub(crate) fn of_run(change: &Change<'_, StageRun>) -> Urgency {
     match (change.before, change.after) {
         (Some(gone), None) if is_over(gone) => Urgency::Soon,
@@ -49,13 +50,9 @@ pub(crate) fn of_run(change: &Change<'_, StageRun>) -> Urgency {
 }
 
 /// How far a run is: what its next step is decided by.
-fn step(run: &StageRun) -> (bool, i32, bool) {
+fn step(run: &StageRun) -> (bool, bool) {
     let status = run.status.as_ref();
-    (
-        is_over(run),
-        status.map(|status| status.attempt).unwrap_or_default(),
-        status.is_some_and(|status| status.retry_time.is_some()),
-    )
+    (is_over(run), status.is_some_and(|status| status.retry_time.is_some()))
 }
 
 /// A Job: what counts is its end. How many of its pods are active or ready, its pods tell themselves.
@@ -169,8 +166,8 @@ mod tests {
 
     #[rstest]
     #[case::new(Value::Null, run(&Value::Null), Urgency::Now)]
-    #[case::first_attempt(run(&Value::Null), run(&status(1, "Unknown")), Urgency::Now)]
-    #[case::next_attempt(run(&status(1, "Unknown")), run(&status(2, "Unknown")), Urgency::Now)]
+    #[case::first_attempt(run(&Value::Null), run(&status(1, "Unknown")), Urgency::Soon)]
+    #[case::next_attempt(run(&status(1, "Unknown")), run(&status(2, "Unknown")), Urgency::Soon)]
     #[case::backs_off(
         run(&status(1, "Unknown")),
         run(&with(status(1, "Unknown"), "retryTime", json!("2026-01-01T00:00:00Z"))),

@@ -176,15 +176,33 @@ async fn what_is_known_of_the_contract_stays_while_it_cannot_be_read() {
 }
 
 #[tokio::test]
-async fn settings_are_looked_at_as_far_as_jobs_under_way_mount_them() {
-    let world = with_run();
-    world.server.put("jobs", job(&Value::Null));
-    world.server.put("configmaps", owned_by_job("operator", "by-hand-1"));
-    world
-        .server
-        .put("configmaps", owned_by_job("operator", "of-an-earlier-attempt"));
-    world.watch();
-    let observed = gathered(&world, &mut Cache::default()).await.unwrap();
-    let settings: Vec<_> = observed.settings.into_iter().collect();
-    assert_eq!(settings, [("by-hand-1".to_owned(), vec!["job".to_owned()])]);
+async fn the_contract_is_asked_for_seldom_while_all_is_well_and_often_when_something_is_not() {
+    let stage = |reason: Value| json!([{"name": "silver", "state": "Idle", "reason": reason}]);
+    let tries = |succeeded: bool| json!({"hash": "a", "succeeded": succeeded, "reported": true, "attempt": 1});
+    let well = json!({"observedGeneration": 1, "provisioning": tries(true), "stages": stage(Value::Null)});
+    let with = |field: &str, value: Value| {
+        let mut status = well.clone();
+        status[field] = value;
+        status
+    };
+    for (status, is_asked) in [
+        (well.clone(), false),
+        (with("stages", stage(json!("DbtFailed"))), true),
+        (with("provisioning", tries(false)), true),
+        (with("observedGeneration", json!(0)), true),
+    ] {
+        let (world, mut cache) = (World::new(), Cache::default());
+        let words = status.to_string();
+        world
+            .server
+            .edit("pipelines", "orders", |object| object["status"] = status);
+        gathered(&world, &mut cache).await.unwrap();
+        let known = cache.contract.as_mut().unwrap();
+        known.asked = Instant::now().checked_sub(Duration::from_mins(1)).unwrap();
+        world.server.requests();
+        gathered(&world, &mut cache).await.unwrap();
+        let asked = world.server.requests();
+        let asked = asked.iter().any(|line| line.starts_with("GET configmaps"));
+        assert_eq!(asked, is_asked, "{words}");
+    }
 }

@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::ConfigMap;
 use medallion_crds::{Pipeline, StageRun, labels};
 use medallion_plan::Pod;
 use serde_json::{Value, json};
@@ -13,7 +12,6 @@ use crate::reconcile::queue::Queue;
 use crate::requests::{Request, Urgency};
 use crate::watch::guard::Guarded;
 use crate::watch::index::{Index, POD};
-use crate::watch::slim;
 
 const RUN: &str = "orders-silver-000002";
 
@@ -26,7 +24,6 @@ enum Comes {
     Run(Value),
     Job(Value),
     Pod(Value),
-    Settings,
 }
 
 fn metadata(name: &str, version: u64) -> Value {
@@ -64,11 +61,6 @@ fn file(index: &Index, comes: Comes, version: u64) -> Vec<Request> {
         Comes::Pod(status) => {
             let pod = json!({"metadata": metadata("pod", version), "status": status});
             index.put(POD, Some(key), serde_json::from_value::<Pod>(pod).unwrap())
-        }
-        Comes::Settings => {
-            let settings = json!({"metadata": metadata("settings", version)});
-            let settings: ConfigMap = serde_json::from_value(settings).unwrap();
-            index.put("ConfigMap", Some(key), slim::child(&settings))
         }
     }
 }
@@ -119,12 +111,10 @@ fn a_run_leads_to_few_looks_and_none_of_its_steps_waits() {
         (0, Comes::Answer(Urgency::Now)),
         (80, Comes::Run(Value::Null)),
         (90, Comes::PipelineStatus),
-        // The attempt is stored.
+        // The attempt is stored, and its Job made.
         (170, run(1, "Unknown", "the Job is about to be made")),
-        (180, Comes::PipelineStatus),
-        // Its Job is made.
-        (260, Comes::Job(Value::Null)),
-        (270, Comes::Settings),
+        (180, Comes::Job(Value::Null)),
+        (190, Comes::PipelineStatus),
         (300, Comes::Pod(json!({"phase": "Pending"}))),
         (310, Comes::Job(json!({"active": 1}))),
         (400, pod(&waiting)),
@@ -146,9 +136,9 @@ fn a_run_leads_to_few_looks_and_none_of_its_steps_waits() {
         (9310, Comes::PipelineStatus),
     ];
     let looks = looks(&index, all);
-    for step in [0, 80, 170, 9000, 9080] {
+    for step in [0, 80, 9000, 9080] {
         let waited = looks.iter().find(|at| **at >= step).map(|at| at - step);
         assert!(waited.is_some_and(|waited| waited <= 60), "{step}: {looks:?}");
     }
-    assert!(looks.len() <= 7, "{looks:?}");
+    assert!(looks.len() <= 6, "{looks:?}");
 }

@@ -135,13 +135,13 @@ async fn an_attempt_does_not_run_as_an_account_that_is_somebodys() {
 #[tokio::test]
 async fn nothing_is_published_that_was_not_written(#[case] code: u16) {
     let world = World::new();
-    world.server.refuse("PATCH pipelines/orders/status", code);
+    world.server.refuse("PUT pipelines/orders/status", code);
     world.look().await;
     assert!(world.events().is_empty(), "{:?}", world.events());
     world.server.requests();
     world.look().await;
     assert!(!world.server.requests().is_empty(), "that is no failure to wait after");
-    world.server.refuse("PATCH pipelines/orders/status", 0);
+    world.server.refuse("PUT pipelines/orders/status", 0);
     world.watch();
     world.look().await;
     assert!(!world.events().is_empty());
@@ -155,14 +155,14 @@ async fn an_attempt_whose_number_was_not_stored_gets_no_job(#[case] code: u16) {
     let world = World::new();
     world.server.put("stageruns", by_hand("orders", "by-hand"));
     world.watch();
-    world.server.refuse("PATCH stageruns/by-hand/status", code);
+    world.server.refuse("PUT stageruns/by-hand/status", code);
     for _ in 0..3 {
         let again = world.look().await;
         assert!(again.is_some_and(|again| again <= MOVED), "{again:?}");
         world.watch();
     }
     assert!(world.server.get("jobs", "by-hand-1").is_none());
-    world.server.refuse("PATCH stageruns/by-hand/status", 0);
+    world.server.refuse("PUT stageruns/by-hand/status", 0);
     world.settle().await;
     assert!(world.server.get("jobs", "by-hand-1").is_some());
 }
@@ -170,7 +170,7 @@ async fn an_attempt_whose_number_was_not_stored_gets_no_job(#[case] code: u16) {
 #[tokio::test]
 async fn a_look_that_failed_waits_whatever_moves_but_not_for_a_changed_wish() {
     let world = World::new();
-    world.server.refuse("PATCH pipelines/orders/status", 500);
+    world.server.refuse("PUT pipelines/orders/status", 500);
     world.look().await;
     world.server.requests();
     for _ in 0..5 {
