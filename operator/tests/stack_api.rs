@@ -4,15 +4,18 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::{DeleteParams, ObjectMeta, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::core::Request;
 use kube::runtime::wait::{await_condition, conditions};
-use kube::{Api, Client, Config, ResourceExt};
+use kube::{Api, Client, Config, Error, Resource, ResourceExt};
 use medallion_crds::manifests::manifests;
 use medallion_crds::pipeline::PipelineStatus;
-use medallion_crds::{Pipeline, StageRun, labels};
+use medallion_crds::{Pipeline, StageRun};
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 const SMALLEST: &str = include_str!("../../crds/examples/smallest.yaml");
@@ -72,6 +75,24 @@ impl World {
             .await?)
     }
 
+    /// Replaces a status as the operator does: nothing else of the object is sent but by what it is known.
+    async fn replace<K>(&self, seen: &ObjectMeta, status: &Value) -> kube::Result<K>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + DeserializeOwned,
+    {
+        let name = seen.name.as_deref().unwrap_or_default();
+        let body = json!({
+            "apiVersion": K::api_version(&()), "kind": K::kind(&()),
+            "metadata": {"name": name, "uid": seen.uid, "resourceVersion": seen.resource_version},
+            "status": status,
+        });
+        let body = serde_json::to_vec(&body).map_err(Error::SerdeError)?;
+        let request = Request::new(K::url_path(&(), Some(&self.namespace)))
+            .replace_subresource("status", name, &PostParams::default(), body)
+            .map_err(Error::BuildRequest)?;
+        self.client.request(request).await
+    }
+
     async fn end(self) -> Result<()> {
         Api::<Namespace>::all(self.client)
             .delete(&self.namespace, &DeleteParams::background())
@@ -95,29 +116,33 @@ fn is_conflict<T>(answer: kube::Result<T>) -> bool {
 async fn spec_and_status_have_one_writer_each() -> Result<()> {
     let world = World::new("ownership").await?;
     let stored = world.pipeline().await?;
-    let write = async |version: Option<String>, generation: i64| {
-        let status = json!({
-            "apiVersion": "medallion.dev/v1alpha1", "kind": "Pipeline",
-            "metadata": {"name": stored.name_any(), "resourceVersion": version},
-            "status": PipelineStatus { observed_generation: generation, ..PipelineStatus::default() },
-        });
-        let parameters = PatchParams::apply(labels::MANAGER).force();
-        world
-            .pipelines()
-            .patch_status(&stored.name_any(), &parameters, &Patch::Apply(status))
-            .await
+    let write = async |seen: &Pipeline, generation: i64| {
+        let status = PipelineStatus {
+            observed_generation: generation,
+            owner: (generation == 1).then(|| "here/shop/orders".to_owned()),
+            ..PipelineStatus::default()
+        };
+        world.replace::<Pipeline>(&seen.metadata, &json!(status)).await
     };
-    write(stored.resource_version(), 1).await?;
+    let first = write(&stored, 1).await?;
+    assert_eq!(first.spec, stored.spec, "the wish stays, although it was not sent");
+    assert_eq!(first.metadata.labels, stored.metadata.labels);
     let again = world.pipeline().await?;
-    let status = again.status.context("a status")?;
+    let status = again.status.clone().context("a status")?;
     assert_eq!(
         status.observed_generation, 1,
         "applying the wish again keeps what is true"
     );
     assert_eq!(again.metadata.generation, Some(1), "a status is no change of the wish");
-    assert!(
-        is_conflict(write(stored.resource_version(), 2).await),
-        "decided on an old picture"
+    assert!(is_conflict(write(&stored, 2).await), "decided on an old picture");
+    let mut another = again.clone();
+    another.metadata.uid = Some("00000000-0000-0000-0000-000000000000".to_owned());
+    assert!(is_conflict(write(&another, 2).await), "another of that name");
+    let second = write(&again, 2).await?.status.context("a status")?;
+    assert_eq!(
+        (second.observed_generation, second.owner),
+        (2, None),
+        "what is not said any more goes"
     );
     world.end().await
 }
@@ -127,16 +152,8 @@ async fn an_attempt_is_counted_once() -> Result<()> {
     let world = World::new("swap").await?;
     let stored = world.runs().create(&PostParams::default(), &run()?).await?;
     let attempt = async |number: i32| {
-        let status = json!({
-            "apiVersion": "medallion.dev/v1alpha1", "kind": "StageRun",
-            "metadata": {"name": stored.name_any(), "uid": stored.uid(), "resourceVersion": stored.resource_version()},
-            "status": {"observedGeneration": 1, "attempt": number},
-        });
-        let parameters = PatchParams::apply(labels::MANAGER).force();
-        world
-            .runs()
-            .patch_status(&stored.name_any(), &parameters, &Patch::Apply(status))
-            .await
+        let status = json!({"observedGeneration": 1, "attempt": number});
+        world.replace::<StageRun>(&stored.metadata, &status).await
     };
     let first = attempt(1).await?;
     assert!(is_conflict(attempt(2).await), "two operators with one picture");

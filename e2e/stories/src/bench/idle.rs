@@ -120,7 +120,7 @@ mod tests {
             [
                 series("APPLY", "deployments", "", "", 1),
                 series("POST", "jobs", "", "", 2),
-                series("APPLY", "pipelines", "status", "", 4),
+                series("PUT", "pipelines", "status", "", 4),
                 series("PUT", "deployments", "status", "", 100),
                 series("PUT", "leases", "", "", 200),
                 series("APPLY", "configmaps", "", "All", 300),

@@ -48,10 +48,10 @@ async fn names_that_are_others_stand_in_the_status_all_in_one_message_with_the_f
         ours.map(|object| object["metadata"]["name"].as_str().unwrap().to_owned())
             .collect()
     };
-    let (accounts, maps) = (names("serviceaccounts"), names("configmaps"));
+    let (accounts, jobs) = (names("serviceaccounts"), names("jobs"));
     assert!(
-        !accounts.is_empty() && !maps.is_empty(),
-        "{accounts:?} {maps:?} {:?}",
+        !accounts.is_empty() && !jobs.is_empty(),
+        "{accounts:?} {jobs:?} {:?}",
         rehearsal.server.requests()
     );
 
@@ -59,23 +59,21 @@ async fn names_that_are_others_stand_in_the_status_all_in_one_message_with_the_f
     for name in &accounts {
         world.server.put("serviceaccounts", json!({"metadata": {"name": name}}));
     }
-    for name in &maps {
-        world.server.put(
-            "configmaps",
-            json!({"metadata": {"name": name}, "data": {"theirs": "yes"}}),
-        );
+    for name in &jobs {
+        let theirs = json!({"metadata": {"name": name}, "spec": {"theirs": "yes"}});
+        world.server.put("jobs", theirs);
     }
     world.look().await;
     let (status, reason, message) = world.condition("Ready");
     assert_eq!((status.as_str(), reason.as_str()), ("False", "Taken"), "{message}");
-    for name in accounts.iter().chain(&maps) {
+    for name in accounts.iter().chain(&jobs) {
         assert!(message.contains(name), "{name}: {message}");
     }
     assert!(message.contains("kubectl -n shop delete"), "{message}");
-    for name in &maps {
-        assert_eq!(world.server.get("configmaps", name).unwrap()["data"]["theirs"], "yes");
+    for name in &jobs {
+        assert_eq!(world.server.get("jobs", name).unwrap()["spec"]["theirs"], "yes");
     }
-    assert!(world.server.all("jobs").is_empty());
+    assert_eq!(world.server.all("jobs").len(), jobs.len());
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Plays the controller of Jobs and their kubelet, and tells how long a Bronze commit has waited for its Job. Talks to the API server.
 //!
-//! A Job costs three writes: its pod, the pod's end with the report of its worker, and the end of the Job. Of what a deleted Job owned,
-//! its pod and its settings are removed here, because no garbage collector runs beside.
+//! A Job costs three writes: its pod, the pod's end with the report of its worker, and the end of the Job. With a deleted Job its pod is
+//! removed here, because no garbage collector runs beside.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use futures::StreamExt;
 use jiff::Timestamp;
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use k8s_openapi::api::core::v1::Pod;
 use kube::api::Api;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, Event, watcher};
@@ -124,10 +124,6 @@ async fn remove(simulator: &Simulator, writer: &Writer, job: &Job, uid: &str) ->
     let namespace = job.namespace().unwrap_or_default();
     if let Some(pod) = simulator.forget_job(uid) {
         writer.delete::<Pod>(&namespace, &pod).await?;
-    }
-    // Those of the provisioner are the pipeline's.
-    if job.labels().contains_key(labels::RUN) {
-        writer.delete::<ConfigMap>(&namespace, &job.name_any()).await?;
     }
     Ok(())
 }
