@@ -80,8 +80,8 @@ impl Outcome {
 /// Tells the time.
 pub(crate) type Clock<'a> = &'a (dyn Fn() -> Instant + Sync);
 
-/// Whether carrying out the plan makes objects that do not stand yet, but for runs, which have a picture of their own to rest on, and
-/// their Jobs: those are decided by what became of the run.
+/// Whether carrying out the plan makes children that do not stand yet, or the provisioner's Job. Whether runs and their Jobs may be made is
+/// decided otherwise.
 pub(crate) fn creates(room: &Room, plan: &Plan) -> bool {
     !plan.create_jobs.is_empty()
         || plan

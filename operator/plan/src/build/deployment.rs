@@ -9,8 +9,9 @@ use medallion_crds::pipeline::SecretKeyRef;
 use medallion_crds::{Stage, labels};
 
 use super::meta;
-use super::pod::{self, Lifetime, PodRequest, SettingsFile, WorkerPod};
+use super::pod::{self, Lifetime, PodRequest, WorkerPod};
 use super::settings::{self, Launch};
+use super::volumes::SettingsFile;
 use crate::model::child::Child;
 use crate::model::config::OperatorConfig;
 use crate::model::names;

@@ -10,8 +10,9 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use medallion_crds::{Stage, StageRun, labels};
 
 use super::meta;
-use super::pod::{self, Lifetime, PodRequest, SettingsFile, WorkerPod};
+use super::pod::{self, Lifetime, PodRequest, WorkerPod};
 use super::settings::{self, Launch};
+use super::volumes::SettingsFile;
 use crate::model::config::OperatorConfig;
 use crate::model::names;
 use crate::model::pipeline::ValidatedPipeline;

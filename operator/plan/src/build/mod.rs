@@ -7,3 +7,4 @@ pub(crate) mod meta;
 pub(crate) mod pod;
 pub(crate) mod service;
 pub(crate) mod settings;
+pub(crate) mod volumes;

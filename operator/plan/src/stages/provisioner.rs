@@ -8,8 +8,9 @@ use medallion_crds::{PipelineStatus, Worker, labels};
 
 use super::basis::Basis;
 use super::entry::{StageEntry, Work};
-use crate::build::pod::{self, Lifetime, PodRequest, SettingsFile, WorkerPod};
+use crate::build::pod::{self, Lifetime, PodRequest, WorkerPod};
 use crate::build::settings::{self, Launch, LaunchSettings, digest};
+use crate::build::volumes::SettingsFile;
 use crate::build::{account, job, meta};
 use crate::model::child::Child;
 use crate::model::config::OperatorConfig;
