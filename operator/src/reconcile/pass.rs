@@ -180,8 +180,8 @@ async fn look(
     observed.pipelines = i64::try_from(context.index.count_pipelines()).unwrap_or(i64::MAX);
     let now = Timestamp::now();
     let mut planned = plan(STAGES, &pipeline, &observed, &context.config, now)?;
-    let makes_runs = !planned.create_runs.is_empty() && !is_confirmed(cache, leads_since);
-    if creates(room, &planned) || makes_runs {
+    let is_to_be_confirmed = !planned.create_runs.is_empty() && !is_confirmed(cache, leads_since);
+    if creates(room, &planned) || is_to_be_confirmed {
         match since(client, &seen).await.map_err(PassError::Observe)? {
             Since::Same => cache.confirmed = Some(Instant::now()),
             Since::Changed => return Ok(Some(MOVED)),

@@ -120,3 +120,26 @@ fn what_new_data_cannot_help_waits_for_somebody() {
         }
     }
 }
+
+#[test]
+fn a_good_end_is_an_event_if_an_attempt_failed_before_or_somebody_asked_for_the_run() {
+    let ends = |world: &World| {
+        let of_silver = world.events.iter().filter(|event| event.about.contains("silver"));
+        of_silver.filter(|event| !event.warning).count()
+    };
+    let mut world = started();
+    happens(&mut world, Step::Bronze(3));
+    happens(&mut world, attempt(Stage::Silver, Outcome::Succeeded));
+    assert_eq!(ends(&world), 0, "{:?}", world.events);
+
+    happens(&mut world, Step::Pass(60));
+    happens(&mut world, Step::Bronze(4));
+    happens(&mut world, attempt(Stage::Silver, Outcome::EnvironmentError));
+    happens(&mut world, Step::Pass(60));
+    happens(&mut world, attempt(Stage::Silver, Outcome::Succeeded));
+    assert_eq!(ends(&world), 1, "{:?}", world.events);
+
+    happens(&mut world, Step::RequestedAt("now".to_owned()));
+    happens(&mut world, attempt(Stage::Silver, Outcome::Succeeded));
+    assert_eq!(ends(&world), 2, "{:?}", world.events);
+}
