@@ -3,6 +3,7 @@
 // Each test binary uses its own part of this.
 #![allow(dead_code, unused_imports)]
 
+pub mod rules;
 mod steps;
 
 pub use steps::{Outcome, Step};
@@ -26,6 +27,7 @@ images: {workers: "medallion:1", dbtProjects: {purchases: "dbt-purchases:1"}}
 sizes: {small: {}}
 "#;
 
+#[derive(Clone)]
 pub struct World {
     /// The stages there are.
     pub table: Vec<StageEntry>,
@@ -45,7 +47,7 @@ impl World {
     pub fn new(yaml: &str) -> Self {
         let mut pipeline: Pipeline = serde_saphyr::from_str(yaml).expect("the user's YAML");
         pipeline.metadata.namespace.get_or_insert_with(|| "shop".to_owned());
-        kube::core::cel::validate_cel(&pipeline).expect("the schema's rules");
+        rules::of_pipelines(&pipeline, None).expect("the schema's rules");
         let now: Timestamp = "2026-01-01T00:00:00Z".parse().expect("a time");
         pipeline.metadata.uid = Some("pipeline-uid".to_owned());
         pipeline.metadata.generation = Some(1);
@@ -105,13 +107,15 @@ impl World {
 
     /// Plans and applies until nothing changes any more at this moment.
     pub fn settle(&mut self) {
+        let mut before = self.picture();
         for _ in 0..50 {
-            let before = self.picture();
             let plan = self.plan();
             self.apply(plan);
-            if self.picture() == before {
+            let after = self.picture();
+            if after == before {
                 return;
             }
+            before = after;
         }
         panic!("does not settle: {:?}", self.events.last());
     }
@@ -160,7 +164,7 @@ impl World {
                 continue;
             }
             if run.spec.stage.is_some_and(|stage| Stage::ALL.contains(&stage)) {
-                kube::core::cel::validate_cel(&run).expect("a run that the API server takes");
+                rules::of_runs(&run).expect("a run that the API server takes");
             }
             self.born(&mut run.metadata);
             self.observed.runs.push(run.into());

@@ -1,6 +1,6 @@
 //! What users and administrators change.
 
-use super::super::World;
+use super::super::{World, rules};
 
 impl World {
     /// The user's YAML with changes, before the operator has seen it; null removes.
@@ -8,7 +8,7 @@ impl World {
         let mut spec = serde_json::to_value(&self.pipeline.spec).expect("a spec");
         merge(&mut spec, patch);
         self.pipeline.spec = serde_json::from_value(spec).expect("a spec");
-        kube::core::cel::validate_cel(&self.pipeline).expect("the schema's rules");
+        rules::of_pipelines(&self.pipeline, None).expect("the schema's rules");
     }
 
     pub(super) fn change_spec(&mut self, patch: serde_json::Value) {
@@ -16,7 +16,7 @@ impl World {
         merge(&mut spec, patch);
         let old = self.pipeline.clone();
         self.pipeline.spec = serde_json::from_value(spec).expect("a spec");
-        kube::core::cel::validate_cel_update(&self.pipeline, &old).expect("the schema's rules");
+        rules::of_pipelines(&self.pipeline, Some(&old)).expect("the schema's rules");
         if self.pipeline.spec != old.spec {
             self.pipeline.metadata.generation = self.pipeline.metadata.generation.map(|generation| generation + 1);
         }
