@@ -33,6 +33,30 @@ pub async fn build(context: &Context) -> Result<()> {
         .await
 }
 
+/// Picks the tests that need a running stack. Their targets say `test = false`, so that nothing else picks them; without
+/// a feature of their own, since that would compile every crate a second time.
+pub const STACK_TESTS: [&str; 2] = ["--test", "stack_*"];
+
+/// Compiles the test programs that the selection picks: always of the whole workspace, so that its dependencies have the
+/// features that they were compiled with before.
+pub fn test_programs(context: &Context, selection: &[&str]) -> Command {
+    let mut cargo = command(context);
+    cargo
+        .args(["test", "--release", "--workspace", "--no-run"])
+        .args(selection);
+    cargo
+}
+
+/// The tests that need a running stack, before somebody wants them.
+pub async fn build_stack_tests(context: &Context) {
+    let built = context.progress.step("cargo test --no-run", |step| async move {
+        let log = context.layout.build_log("cargo-tests");
+        run::logged(&test_programs(context, &STACK_TESTS), &log, &step).await
+    });
+    // Whoever runs them has them compiled again, and shows what is wrong with them.
+    let _ = built.await;
+}
+
 /// `cargo tree`, which resolves a package's features by themselves whatever the user has configured.
 fn tree(context: &Context) -> Command {
     let mut cargo = command(context);

@@ -19,6 +19,8 @@ pub struct Context {
     pub compile: bool,
     /// Whether `up` compiles the tests along.
     pub with_tests: bool,
+    /// Whether it also compiles the tests that need the stack, while that starts.
+    pub with_stack_tests: bool,
     /// What `up` starts.
     pub extent: Extent,
 }
@@ -35,6 +37,7 @@ impl Context {
             name: name.to_owned(),
             compile: true,
             with_tests: false,
+            with_stack_tests: false,
             extent: Extent::Whole,
         })
     }

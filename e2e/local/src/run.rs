@@ -51,16 +51,31 @@ pub async fn shown(command: &Command) -> Result<()> {
     group.end(command).await
 }
 
+/// As `shown`, with both outputs in a file.
+pub async fn kept(command: &Command, file: File) -> Result<()> {
+    let mut tied = tied(command);
+    tied.stdin(Stdio::null()).stdout(file.try_clone()?).stderr(file);
+    let mut group = Group::start(&mut tied, command)?;
+    group.end(command).await
+}
+
 /// As `shown`; every line of its standard output is also given to `seen`.
 pub async fn shown_lines(command: &Command, mut seen: impl FnMut(&str)) -> Result<()> {
+    lines(command, |line| {
+        println!("{line}");
+        seen(line);
+    })
+    .await
+}
+
+/// As `shown`; the lines of its standard output are given to `seen` alone.
+pub async fn lines(command: &Command, mut seen: impl FnMut(&str)) -> Result<()> {
     let mut group = Group::start(tied(command).stdin(Stdio::null()).stdout(Stdio::piped()), command)?;
     let output = group.leader.stdout.take().context("its output was asked for")?;
     let mut lines = BufReader::new(output).split(b'\n');
     let read = async {
         while let Some(line) = lines.next_segment().await? {
-            let line = String::from_utf8_lossy(&line);
-            println!("{line}");
-            seen(&line);
+            seen(&String::from_utf8_lossy(&line));
         }
         anyhow::Ok(())
     };

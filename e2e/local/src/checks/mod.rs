@@ -5,6 +5,7 @@ mod charts;
 mod circles;
 mod licences;
 pub mod lints;
+mod programs;
 mod rust;
 mod schemas;
 mod tally;
@@ -128,6 +129,7 @@ pub async fn test(stack: &str, mut phases: Vec<Phase>, compile: bool) -> Result<
     let mut context = Context::new(stack)?;
     context.compile = compile;
     context.with_tests = true;
+    context.with_stack_tests = phases.contains(&Phase::Worker);
     let needs_stack = phases.iter().any(|phase| phase.needs_stack());
     if needs_stack {
         toolchains::check_root()?;

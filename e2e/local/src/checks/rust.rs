@@ -5,14 +5,22 @@ use std::path::Path;
 
 use anyhow::Result;
 
+use super::programs;
 use super::tally::Tally;
-use crate::cargo::command;
+use crate::cargo::{STACK_TESTS, command};
 use crate::context::Context;
 use crate::run;
 
-/// Picks the tests that need a running stack. Their targets say `test = false`, so that nothing else picks them; without
-/// a feature of their own, since that would compile every crate a second time.
-pub const STACK_TESTS: [&str; 2] = ["--test", "stack_*"];
+/// Unit tests that take long, longest first.
+const LONG: [&str; 0] = [];
+/// Tests on the stack that take long, longest first.
+const LONG_ON_THE_STACK: [&str; 5] = [
+    "dbt-runner stack_dbt_runner",
+    "kafka stack_kafka",
+    "consumer stack_consumer",
+    "gateway stack_gateway",
+    "exporter stack_exporter",
+];
 
 /// `--deny warnings`, as `cargo clippy` hands its arguments on to its driver.
 const DENIED: &str = "--deny__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__";
@@ -38,19 +46,14 @@ pub async fn clippy(context: &Context) -> Result<()> {
     Ok(())
 }
 
-/// Always the whole workspace, so that its dependencies have the features that they were compiled with before.
+/// What needs no stack.
 pub async fn unit(context: &Context, tally: &Tally) -> Result<()> {
-    let mut cargo = command(context);
-    cargo.args(["test", "--release", "--workspace", "--no-fail-fast", "--tests"]);
-    tally.count(&cargo).await
+    let programs = programs::compile(context, &["--tests"]).await?;
+    programs::run(&context.progress, tally, programs, &LONG, None).await
 }
 
 /// As `unit`, for the tests that need a running stack.
 pub async fn worker(context: &Context, tally: &Tally, stack: &Path) -> Result<()> {
-    let mut cargo = command(context);
-    cargo
-        .args(["test", "--release", "--workspace", "--no-fail-fast"])
-        .args(STACK_TESTS)
-        .env("MEDALLION_STACK", stack);
-    tally.count(&cargo).await
+    let programs = programs::compile(context, &STACK_TESTS).await?;
+    programs::run(&context.progress, tally, programs, &LONG_ON_THE_STACK, Some(stack)).await
 }

@@ -30,7 +30,8 @@ impl Tally {
         }
     }
 
-    fn read(&self, line: &str) {
+    /// Counts a line, if it is a closing one.
+    pub fn read(&self, line: &str) {
         if let Some((passed, failed)) = closing(line) {
             self.passed.set(self.passed.get() + passed);
             self.failed.set(self.failed.get() + failed);

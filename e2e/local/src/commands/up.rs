@@ -141,6 +141,18 @@ async fn binaries_and_images(context: &Context, shared: &Shared) -> Result<(Imag
     if context.compile {
         cargo::build(context).await?;
     }
+    let images = Box::pin(images_and_functions(context, shared));
+    let tests = Box::pin(async {
+        if context.compile && context.with_stack_tests {
+            cargo::build_stack_tests(context).await;
+        }
+    });
+    // One processor makes images, and the parts wait for each other: the other one has time.
+    let (made, ()) = tokio::join!(images, tests);
+    made
+}
+
+async fn images_and_functions(context: &Context, shared: &Shared) -> Result<(Images, Functions)> {
     if context.extent == Extent::ControlPlane {
         // Nothing runs in containers, nor as functions.
         return Ok((Images::default(), Functions::default()));
