@@ -54,7 +54,7 @@ pub async fn compile(context: &Context, selection: &[&str]) -> Result<Vec<Progra
 }
 
 /// Runs them two at a time, for there are two processors; one that fails does not hide the others.
-pub async fn run(
+pub async fn together(
     progress: &Progress,
     tally: &Tally,
     programs: Vec<Program>,
@@ -112,7 +112,10 @@ impl Program {
     async fn run(&self, progress: &Progress, tally: &Tally, stack: Option<&Path>) -> Result<()> {
         let log = self.executable.with_extension("log");
         let file = File::create(&log).with_context(|| format!("cannot write {}", log.display()))?;
-        let _told = Told { log: &log };
+        let _told = Told {
+            name: &self.name,
+            log: &log,
+        };
         let mut command = Command::new(&self.executable);
         command
             .current_dir(&self.folder)
@@ -134,14 +137,15 @@ impl Program {
     }
 }
 
-/// Prints a log when a program has ended, and when it was stopped: what it said last is where it hung.
-struct Told<'l> {
-    log: &'l Path,
+/// Prints what a program has said when it has ended, and when it was stopped: what came last is where it hung.
+struct Told<'p> {
+    name: &'p str,
+    log: &'p Path,
 }
 
 impl Drop for Told<'_> {
     fn drop(&mut self) {
-        println!("{}", said(self.log));
+        println!("-- {}\n{}", self.name, said(self.log));
     }
 }
 
@@ -232,7 +236,7 @@ mod tests {
         let tally = Tally::default();
         let stack = Path::new("/s/stack.json");
         let (progress, patience) = (Progress::new(), Duration::from_secs(30));
-        let ended = timeout(patience, run(&progress, &tally, programs, &[], Some(stack))).await;
+        let ended = timeout(patience, together(&progress, &tally, programs, &[], Some(stack))).await;
         let why = ended.expect("beside each other").unwrap_err().to_string();
         assert!(
             why.starts_with("2 of 4 ") && why.contains("a: ") && why.contains("c: "),

@@ -49,11 +49,11 @@ pub async fn clippy(context: &Context) -> Result<()> {
 /// What needs no stack.
 pub async fn unit(context: &Context, tally: &Tally) -> Result<()> {
     let programs = programs::compile(context, &["--tests"]).await?;
-    programs::run(&context.progress, tally, programs, &LONG, None).await
+    programs::together(&context.progress, tally, programs, &LONG, None).await
 }
 
 /// As `unit`, for the tests that need a running stack.
 pub async fn worker(context: &Context, tally: &Tally, stack: &Path) -> Result<()> {
     let programs = programs::compile(context, &STACK_TESTS).await?;
-    programs::run(&context.progress, tally, programs, &LONG_ON_THE_STACK, Some(stack)).await
+    programs::together(&context.progress, tally, programs, &LONG_ON_THE_STACK, Some(stack)).await
 }
