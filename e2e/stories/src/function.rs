@@ -15,7 +15,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 use zip::ZipArchive;
 
@@ -113,11 +113,13 @@ impl Function {
         let emulator = command
             .spawn()
             .with_context(|| format!("starting {}", stack.bin.lambda_rie.display()))?;
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
         let function = Self {
             emulator,
             address,
             folder,
-            client: Client::builder(TokioExecutor::new()).build_http(),
+            client: Client::builder(TokioExecutor::new()).build(connector),
         };
         let begun = Instant::now();
         while tokio::net::TcpStream::connect(&function.address).await.is_err() {
@@ -181,18 +183,9 @@ impl Function {
         fs::read_to_string(self.folder.join("log")).unwrap_or_default()
     }
 
-    /// Milliseconds of the start, and of each invocation, by the emulator's own reports.
-    pub fn durations(&self) -> (Option<f64>, Vec<f64>) {
-        let log = self.log();
-        let reports = log.lines().filter(|line| line.starts_with("REPORT"));
-        let value = |line: &str, name: &str| {
-            let (_, rest) = line.split_once(name)?;
-            rest.split_whitespace().next()?.parse::<f64>().ok()
-        };
-        let start = reports.clone().find_map(|line| value(line, "Init Duration: "));
-        // "Billed Duration" ends with it as well.
-        let each = reports.filter_map(|line| value(line, "\tDuration: "));
-        (start, each.collect())
+    /// Milliseconds of each invocation, by the emulator's own reports. The first has the start of the process in it.
+    pub fn durations(&self) -> Vec<f64> {
+        durations(&self.log())
     }
 
     /// Ends the function and its emulator.
@@ -229,6 +222,36 @@ pub fn aws(stack: &Stack) -> [(&'static str, String); 7] {
     ]
 }
 
+/// An event of an HTTP API in the payload format 2.0 with these fields.
+pub fn http_event(fields: &Value) -> Value {
+    let mut event = json!({
+        "version": "2.0", "routeKey": "POST /v1/events", "rawPath": "/v1/events", "rawQueryString": "",
+        "headers": {"content-type": "application/json"}, "isBase64Encoded": false,
+        "requestContext": {
+            "accountId": "123456789012", "apiId": "a1b2c3", "domainName": "a1b2c3.execute-api.eu-west-1.amazonaws.com",
+            "http": {"method": "POST", "path": "/v1/events", "protocol": "HTTP/1.1", "sourceIp": "192.0.2.1", "userAgent": "till"},
+            "requestId": "JKJaXmPLvHcESHA=", "routeKey": "POST /v1/events", "stage": "$default",
+            "time": "10/Mar/2020:05:16:23 +0000", "timeEpoch": 1_583_817_383_220_u64,
+        },
+    });
+    for (name, value) in fields.as_object().into_iter().flatten() {
+        event[name] = value.clone();
+    }
+    event
+}
+
+/// Of the start the emulator reports only how long it took to ask for it ("Init Duration"); what the process then does before its first
+/// answer is in the first invocation's.
+fn durations(log: &str) -> Vec<f64> {
+    let reports = log.lines().filter(|line| line.starts_with("REPORT"));
+    let duration = |line: &str| {
+        // "Init Duration" and "Billed Duration" end with it as well.
+        let (_, rest) = line.split_once("\tDuration: ")?;
+        rest.split_whitespace().next()?.parse::<f64>().ok()
+    };
+    reports.filter_map(duration).collect()
+}
+
 fn bootstrap(folder: &Path) -> PathBuf {
     folder.join("task/bootstrap")
 }
@@ -251,4 +274,20 @@ pub async fn signal_part(stack: &Stack, part: &str, signal: Signal) -> Result<()
         bail!("{part} has no process: {status}");
     };
     Ok(kill(Pid::from_raw(process), signal)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_invocation_has_its_own_duration_whatever_else_is_reported() {
+        let log = "\
+START RequestId: 1 Version: $LATEST
+{\"message\":\"taking events\"}
+REPORT RequestId: 1\tInit Duration: 0.12 ms\tDuration: 48.90 ms\tBilled Duration: 49 ms\tMemory Size: 3008 MB\t
+REPORT RequestId: 2\tDuration: 6.54 ms\tBilled Duration: 7 ms\tMemory Size: 3008 MB\t
+";
+        assert_eq!(format!("{:?}", durations(log)), "[48.9, 6.54]");
+    }
 }

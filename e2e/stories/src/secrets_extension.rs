@@ -11,16 +11,21 @@ use hyper::body::{Bytes, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use medallion_crds::launch::environment::SECRETS;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 /// By which the extension knows that it is the function that asks.
 const TOKEN_HEADER: &str = "x-aws-parameters-secrets-token";
+/// Names the extension's port to the function.
+const PORT: &str = "PARAMETERS_SECRETS_EXTENSION_HTTP_PORT";
 
 /// Secrets by name, for as long as this lives.
 pub struct SecretsExtension {
-    pub port: u16,
+    port: u16,
+    /// Behind commas.
+    names: String,
     task: JoinHandle<()>,
 }
 
@@ -28,6 +33,7 @@ impl SecretsExtension {
     pub async fn start(secrets: BTreeMap<String, Value>) -> Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let port = listener.local_addr()?.port();
+        let names = secrets.keys().cloned().collect::<Vec<_>>().join(",");
         let secrets = Arc::new(secrets);
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -39,7 +45,12 @@ impl SecretsExtension {
                 tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
             }
         });
-        Ok(Self { port, task })
+        Ok(Self { port, names, task })
+    }
+
+    /// What the function's environment says of it.
+    pub fn environment(&self) -> [(&'static str, String); 2] {
+        [(SECRETS, self.names.clone()), (PORT, self.port.to_string())]
     }
 }
 

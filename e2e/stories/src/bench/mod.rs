@@ -2,6 +2,7 @@
 
 mod change;
 mod counters;
+mod functions;
 mod gateway;
 mod idle;
 pub mod operator;
@@ -23,7 +24,7 @@ use crate::world::World;
 use plan::plan;
 use table::Table;
 
-const PARTS: [&str; 5] = ["passage", "gateway", "workers", "idle", "change"];
+const PARTS: [&str; 6] = ["passage", "gateway", "functions", "workers", "idle", "change"];
 
 pub async fn bench(world: &World, only: &[String]) -> Result<()> {
     check_names(only, &PARTS)?;
@@ -37,6 +38,7 @@ pub async fn bench(world: &World, only: &[String]) -> Result<()> {
         let measurement: LocalBoxFuture<'_, Result<()>> = match part {
             "passage" => Box::pin(passage(world, &mut table)),
             "gateway" => Box::pin(gateway::measure(world, &mut table)),
+            "functions" => Box::pin(functions::measure(world, &mut table)),
             "workers" => Box::pin(workers::measure(world, &mut table)),
             "idle" => Box::pin(idle::measure(world, &mut table)),
             _ => Box::pin(change::measure(world, &mut table)),

@@ -36,20 +36,8 @@ pub async fn measure(world: &World, table: &mut Table) -> Result<()> {
         .await?
         .deliver_all(&events, 100, 16, LIMIT, |_| {})
         .await?;
-    let kafka = &shop.plan.pipeline.spec.kafka;
-    let group = shop.consumer_group().await?;
-    let step = world.progress.step("the consumer works it off");
-    in_the_end(&step, LIMIT, Duration::from_millis(250), async || {
-        let open = world.kafka.lag(&kafka.topic, &group).await?;
-        Ok(if open == 0 {
-            Look::Done(())
-        } else {
-            Look::Waiting(format!("{open} records"))
-        })
-    })
-    .await?;
+    wait_until_consumed(&shop).await?;
     let consumed = begun.elapsed().as_secs_f64();
-    step.done("");
     let step = world.progress.step("the exporter works it off");
     in_the_end(&step, LIMIT, Duration::from_millis(500), async || {
         let open = Account::take(&shop).await?.unaccounted(&delivery).len();
@@ -108,6 +96,24 @@ pub async fn measure(world: &World, table: &mut Table) -> Result<()> {
         );
     }
     shop.close().await
+}
+
+/// Waits until the consumer has worked off what stands in the topic.
+pub async fn wait_until_consumed(shop: &Shop<'_>) -> Result<()> {
+    let (kafka, topic) = (&shop.world.kafka, &shop.plan.pipeline.spec.kafka.topic);
+    let group = shop.consumer_group().await?;
+    let step = shop.world.progress.step("the consumer works it off");
+    in_the_end(&step, LIMIT, Duration::from_millis(250), async || {
+        let open = kafka.lag(topic, &group).await?;
+        Ok(if open == 0 {
+            Look::Done(())
+        } else {
+            Look::Waiting(format!("{open} records"))
+        })
+    })
+    .await?;
+    step.done("");
+    Ok(())
 }
 
 async fn pod_usage(shop: &Shop<'_>, worker: &str) -> Result<(u64, f64)> {

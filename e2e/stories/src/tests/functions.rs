@@ -7,7 +7,6 @@ use anyhow::{Context, Result, ensure};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use medallion_crds::Stage;
-use medallion_crds::launch::environment::SECRETS;
 use medallion_crds::pipeline::{RunsOn, StageState};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
@@ -15,10 +14,11 @@ use serde_json::{Value, json};
 use super::till::{Sale, many};
 use crate::entrance::Entrance;
 use crate::event::{Event, Identity};
-use crate::function::{Function, package, signal_part};
+use crate::function::{Function, http_event, package, signal_part};
 use crate::kill;
 use crate::secrets_extension::SecretsExtension;
 use crate::shop::{Plan, Shop};
+use crate::visibility::quantile;
 use crate::waiting::{Look, in_the_end};
 use crate::world::World;
 
@@ -55,13 +55,8 @@ pub async fn test_api_gateway_to_dynamodb(world: &World) -> Result<Vec<Shop<'_>>
         ("AmazonMSK_shop".to_owned(), credentials),
         ("tills".to_owned(), json!({"tokens": shop.token})),
     ]);
-    let named = secrets.keys().cloned().collect::<Vec<_>>().join(",");
     let extension = SecretsExtension::start(secrets).await?;
-    let environment = [
-        (SECRETS, named),
-        ("PARAMETERS_SECRETS_EXTENSION_HTTP_PORT", extension.port.to_string()),
-    ];
-    let function = Function::start(&world.stack, "gateway", &zip, TIMEOUT, &environment).await?;
+    let function = Function::start(&world.stack, "gateway", &zip, TIMEOUT, &extension.environment()).await?;
     let mut till = Till {
         shop: &shop,
         function,
@@ -76,14 +71,13 @@ pub async fn test_api_gateway_to_dynamodb(world: &World) -> Result<Vec<Shop<'_>>
     till.warm().await?;
     till.everything_arrives().await?;
 
-    let (start, mut each) = till.function.durations();
+    let mut each = till.function.durations();
+    let first = each.first().copied().unwrap_or_default();
     each.sort_by(f64::total_cmp);
-    let at = |share: usize| each.get(each.len() * share / 100).copied().unwrap_or_default();
     world.progress.line(format!(
-        "function: {size} bytes zipped, started in {} ms, p50 {:.1} ms, p90 {:.1} ms",
-        start.map_or_else(|| "?".to_owned(), |start| format!("{start:.0}")),
-        at(50),
-        at(90)
+        "function: {size} bytes zipped, started and answered in {first:.0} ms, p50 {:.1} ms, p90 {:.1} ms",
+        quantile(&each, 0.5),
+        quantile(&each, 0.9)
     ));
     till.function.stop().await?;
     Ok(vec![shop])
@@ -371,24 +365,6 @@ impl Till<'_> {
             took,
         })
     }
-}
-
-/// An event of an HTTP API in the payload format 2.0 with these fields.
-pub(super) fn http_event(fields: &Value) -> Value {
-    let mut event = json!({
-        "version": "2.0", "routeKey": "POST /v1/events", "rawPath": "/v1/events", "rawQueryString": "",
-        "headers": {"content-type": "application/json"}, "isBase64Encoded": false,
-        "requestContext": {
-            "accountId": "123456789012", "apiId": "a1b2c3", "domainName": "a1b2c3.execute-api.eu-west-1.amazonaws.com",
-            "http": {"method": "POST", "path": "/v1/events", "protocol": "HTTP/1.1", "sourceIp": "192.0.2.1", "userAgent": "till"},
-            "requestId": "JKJaXmPLvHcESHA=", "routeKey": "POST /v1/events", "stage": "$default",
-            "time": "10/Mar/2020:05:16:23 +0000", "timeEpoch": 1_583_817_383_220_u64,
-        },
-    });
-    for (name, value) in fields.as_object().into_iter().flatten() {
-        event[name] = value.clone();
-    }
-    event
 }
 
 fn sale(id: &str, product: &str) -> Result<Event> {

@@ -12,10 +12,9 @@ use serde_json::{Value, json};
 use stand_ins::mapping::{Answer, Mapping};
 use tokio::sync::watch;
 
-use super::functions::http_event;
 use super::till::{Ledger, PATIENCE, many};
 use crate::event::Event;
-use crate::function::{Function, aws, package};
+use crate::function::{Function, aws, http_event, package};
 use crate::gateway::{Delivery, Fate};
 use crate::shop::{Plan, Shop};
 use crate::world::World;
