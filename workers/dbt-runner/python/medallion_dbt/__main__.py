@@ -9,7 +9,7 @@ import threading
 import duckdb
 
 from . import engine, publish, touched, views
-from .invoke import Failure, Project
+from .invoke import Failure, Project, explained
 from .project import ProjectError, describe
 
 
@@ -20,9 +20,7 @@ class Session:
         self.send, self.project = send, None
 
     def answer(self, request: dict) -> dict:
-        """Does what is asked. Credentials come anew with each request that reads, so that they do not grow old."""
-        if "storage" in request:
-            engine.CURRENT.storage = request["storage"]
+        """Does what is asked."""
         return getattr(self, f"do_{request['do']}")(request)
 
     def failed(self, problem: Exception) -> dict:
@@ -36,6 +34,7 @@ class Session:
 
     def do_open(self, request: dict) -> dict:
         engine.CURRENT.work_in(request["scratch"], request["memory_bytes"], request["threads"])
+        engine.CURRENT.lake = request["lake"]
         self.project = Project(request["project"], lambda progress: self.send({"progress": progress}))
         manifest = self.project.parse()
         return describe(manifest, request["layer"], self.project.file)
@@ -56,8 +55,7 @@ class Session:
         return {"took": self.project.build(request["layer"])}
 
     def do_export(self, request: dict) -> dict:
-        with engine.connect() as connection:
-            return publish.export(connection, request)
+        return publish.export(request)
 
 
 def error(problem: Exception) -> dict:
@@ -66,9 +64,10 @@ def error(problem: Exception) -> dict:
         return {"kind": problem.kind, "node": problem.node, "message": problem.message, "count": problem.count}
     if isinstance(problem, (ProjectError, publish.Unfit)):
         return {"kind": "unfit", "node": None, "message": str(problem), "count": 1}
+    message = explained(str(problem))
     # DuckDB tells bad SQL and bad data apart from what happens to files, network and memory.
-    project = isinstance(problem, (duckdb.ProgrammingError, duckdb.DataError))
-    message = str(problem) if project else f"{type(problem).__name__}: {problem}"
+    project = isinstance(problem, (duckdb.ProgrammingError, duckdb.DataError)) or message != str(problem)
+    message = message if project else f"{type(problem).__name__}: {problem}"
     return {"kind": "project" if project else "environment", "node": None, "message": message, "count": 1}
 
 

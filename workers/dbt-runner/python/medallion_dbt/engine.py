@@ -1,6 +1,7 @@
-"""The DuckDB database of the run: limits, extension, S3 secret. Opens connections to object storage when used.
+"""The DuckDB database of the run: its limits, and what its SQL can reach. Reads the lake over the runner's reader on loopback.
 
-dbt and this package open the same file in turns, never at once, and set each connection up with what is held here.
+dbt and this package open the same file in turns, never at once, and set each connection up with what is held here. A
+project's SQL is its author's, not ours: before any of it runs, a connection is held to the files of this run and locked.
 """
 
 import glob
@@ -20,7 +21,10 @@ class Engine:
     memory_bytes: int = 0
     threads: int = 1
     spill_bytes: int = 0
-    storage: dict | None = field(default=None, repr=False)
+    # Where the runner serves the lake's files, with a slash at its end; empty where there are none.
+    lake: str = ""
+    # The project's seeds, which dbt lets DuckDB read.
+    seeds: list[str] = field(default_factory=list)
 
     def work_in(self, scratch: str, memory_bytes: int, threads: int) -> None:
         """Takes half of the room for what does not fit into memory: the other half is for the tables and the files made
@@ -36,31 +40,46 @@ class Engine:
 CURRENT = Engine()
 
 
-def configure(connection: duckdb.DuckDBPyConnection) -> None:
-    """Sets a fresh connection up. Outside a run (a developer's `dbt build`) there is nothing to set."""
+def configure(connection: duckdb.DuckDBPyConnection, export: str = "") -> None:
+    """Sets a fresh connection up. Outside a run (a developer's `dbt build`) there is nothing to bound or to lock. `export`:
+    the folder that it may write to; dbt's has none."""
     connection.execute("SET autoinstall_known_extensions = false")
-    connection.execute("SET TimeZone = 'UTC'")
+    # The cursors that dbt works through take over what holds for the whole database.
+    connection.execute("SET GLOBAL TimeZone = 'UTC'")
     if CURRENT.scratch:
         spill = os.path.join(CURRENT.scratch, "spill")
         connection.execute(f"SET temp_directory = {text(spill)}")
         connection.execute(f"SET max_temp_directory_size = '{int(CURRENT.spill_bytes)}B'")
         connection.execute(f"SET threads = {int(CURRENT.threads)}")
         connection.execute(f"SET memory_limit = '{int(CURRENT.memory_bytes)}B'")
-        connection.execute("SET preserve_insertion_order = false")
+        # Without preserving the order of rows a file could have them in any; where files are written for the lake it is what
+        # makes look-ups by key cheap.
+        connection.execute(f"SET preserve_insertion_order = {'true' if export else 'false'}")
         connection.execute("SET parquet_metadata_cache = true")
-    if CURRENT.storage is not None:
-        connection.execute(f"LOAD {text(httpfs_path())}")
-        authorities = os.environ.get("SSL_CERT_FILE")
-        if authorities:
-            # Unlike the runner's own libraries DuckDB does not know the name.
-            connection.execute(f"SET ca_cert_file = {text(authorities)}")
-        connection.execute(secret(CURRENT.storage))
+        if CURRENT.lake.startswith("http://"):
+            connection.execute(f"LOAD {text(httpfs_path())}")
+            # A file of the lake never changes.
+            connection.execute("SET enable_http_metadata_cache = true")
+        lock(connection, export)
 
 
-def connect() -> duckdb.DuckDBPyConnection:
+def lock(connection: duckdb.DuckDBPyConnection, export: str) -> None:
+    """From here on SQL reads the lake's files of this run and the project's seeds, writes to the database and where it
+    spills, and changes none of this. It can name no other file, host or extension."""
+    folders = [folder for folder in (CURRENT.lake, export and os.path.join(export, "")) if folder]
+    connection.execute("SET allow_persistent_secrets = false")
+    connection.execute("SET autoload_known_extensions = false")
+    connection.execute(f"SET allowed_directories = {texts(folders)}")
+    # DuckDB looks at the folder itself, too, before it writes into it.
+    connection.execute(f"SET allowed_paths = {texts([*CURRENT.seeds, *filter(None, [export])])}")
+    connection.execute("SET enable_external_access = false")
+    connection.execute("SET lock_configuration = true")
+
+
+def connect(export: str = "") -> duckdb.DuckDBPyConnection:
     """A connection of this package's own, set up like dbt's. To be closed before dbt starts."""
     connection = duckdb.connect(CURRENT.database)
-    configure(connection)
+    configure(connection, export)
     return connection
 
 
@@ -78,25 +97,6 @@ def httpfs_path() -> str:
     return paths[0]
 
 
-def secret(storage: dict) -> str:
-    """The statement that lets DuckDB read from S3 as the runner does."""
-    settings = {
-        "KEY_ID": text(storage["key_id"]),
-        "SECRET": text(storage["secret"]),
-        "REGION": text(storage["region"]),
-    }
-    if storage.get("session_token"):
-        settings["SESSION_TOKEN"] = text(storage["session_token"])
-    if storage.get("endpoint"):
-        scheme, _, host = storage["endpoint"].rpartition("://")
-        settings["ENDPOINT"] = text(host.rstrip("/"))
-        settings["USE_SSL"] = "false" if scheme == "http" else "true"
-    if storage.get("path_style"):
-        settings["URL_STYLE"] = text("path")
-    pairs = ", ".join(f"{name} {value}" for name, value in settings.items())
-    return f"CREATE OR REPLACE SECRET lake (TYPE s3, {pairs})"
-
-
 def name(identifier: str) -> str:
     """A quoted identifier."""
     return '"' + identifier.replace('"', '""') + '"'
@@ -105,3 +105,8 @@ def name(identifier: str) -> str:
 def text(value: str | None) -> str:
     """A quoted text, or null."""
     return "null" if value is None else "'" + value.replace("'", "''") + "'"
+
+
+def texts(values: list[str]) -> str:
+    """A list of quoted texts."""
+    return "[" + ", ".join(text(value) for value in values) + "]"

@@ -6,9 +6,12 @@ import re
 from collections.abc import Callable
 
 import yaml
+from dbt.adapters.factory import FACTORY
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 
+from . import profile
 from .engine import CURRENT
+from .project import ProjectError
 
 # What DuckDB says when something outside is in the way, or itself has broken down, rather than the SQL being wrong.
 OUTSIDE = re.compile(
@@ -16,8 +19,16 @@ OUTSIDE = re.compile(
     r"|INTERNAL Error|FATAL Error|INTERRUPT Error|Permission Error)\b"
 )
 
+# What DuckDB says to SQL that asks for more than a run gives it.
+REFUSED = re.compile(r"disabled (by|through) configuration|configuration has been locked|Persistent secrets are disabled")
+ALLOWED = (
+    "\nA run lets SQL, macros and packages read their sources and the project's seeds, and nothing else: no other file, host, "
+    "database or extension, and no other setting. Bring what it reads in as events or as a seed; leave out what it loads or sets."
+)
+
 # dbt names the variable, but not who asks for it.
 MISSING_VARIABLE = re.compile(r"Env var required but not provided: '([^']+)'")
+VARIABLES = "\nOf the worker's variables dbt is given those whose names begin with DBT_, but for DBT_ENV_SECRET_."
 
 GOOD = {"success", "pass", "warn", "no-op", "skipped"}
 MAX_MESSAGE = 1500
@@ -28,11 +39,17 @@ class Failure(Exception):
 
     def __init__(self, node: str | None, message: str, count: int = 1):
         super().__init__(message)
-        self.node, self.message, self.count = node, message.strip()[:MAX_MESSAGE], count
+        self.node, self.message, self.count = node, explained(message.strip()[:MAX_MESSAGE]), count
 
     @property
     def kind(self) -> str:
-        return "environment" if OUTSIDE.search(self.message) else "project"
+        refused = REFUSED.search(self.message)
+        return "environment" if OUTSIDE.search(self.message) and not refused else "project"
+
+
+def explained(message: str) -> str:
+    """What DuckDB refused, with what a run gives in its place; any other message as it is."""
+    return message + ALLOWED if REFUSED.search(message) else message
 
 
 class Project:
@@ -47,6 +64,10 @@ class Project:
         baked = os.path.join(self.path, "target", "partial_parse.msgpack")
         reuse = ["--partial-parse-file-path", baked] if os.path.exists(baked) else []
         self.manifest = self.invoke("parse", "--no-write-json", *reuse).result
+        # Before the database is opened by it.
+        found = profile.findings(FACTORY.adapters, CURRENT.database)
+        if found:
+            raise ProjectError(found)
         return self.manifest
 
     def leave_manifest(self) -> None:
@@ -78,6 +99,7 @@ class Project:
         return [{"name": result.node.name, "seconds": result.execution_time} for result in results]
 
     def invoke(self, command: str, *arguments: str) -> dbtRunnerResult:
+        CURRENT.seeds = seeds(self.manifest)
         runner = dbtRunner(manifest=self.manifest, callbacks=[self.watch])
         outcome = runner.invoke([
             command, *arguments,
@@ -97,6 +119,12 @@ class Project:
             self.progress({"done": event.data.index - 1, "total": event.data.total, "node": node})
 
 
+def seeds(manifest) -> list[str]:
+    """The files of the seeds, as dbt names them to DuckDB. Nothing is parsed yet: none."""
+    nodes = manifest.nodes.values() if manifest is not None else []
+    return [os.path.join(node.root_path, node.original_file_path) for node in nodes if node.resource_type == "seed"]
+
+
 def selected(*tags: str) -> list[str]:
     """The models of these tags with all of their tests, whatever the flags of the project say: what is published is tested."""
     return ["--select", *tags, "--indirect-selection", "eager"]
@@ -112,7 +140,7 @@ def failure(outcome: dbtRunnerResult, project: str) -> Failure:
     if outcome.exception is not None:
         message = str(outcome.exception)
         missing = MISSING_VARIABLE.search(message)
-        return Failure(user_of(missing[1], project) if missing else None, message)
+        return Failure(user_of(missing[1], project), message + VARIABLES) if missing else Failure(None, message)
     return Failure(None, "dbt did not succeed and did not say why; its log is among the run's artifacts")
 
 

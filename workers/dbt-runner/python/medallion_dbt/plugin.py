@@ -6,7 +6,7 @@ from . import engine
 
 
 class Plugin(BasePlugin):
-    """Sets limits, extension and secret on the connection that dbt opens."""
+    """Sets limits on the connection that dbt opens, and locks it."""
 
     def configure_connection(self, conn) -> None:
         engine.configure(conn)

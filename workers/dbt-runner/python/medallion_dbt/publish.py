@@ -5,6 +5,7 @@ import shutil
 
 import duckdb
 
+from . import engine
 from .engine import CURRENT, name, text
 
 ROW_GROUP_ROWS = 122_880
@@ -17,24 +18,25 @@ class Unfit(Exception):
     """The table cannot be published as it is."""
 
 
-def export(connection: duckdb.DuckDBPyConnection, request: dict) -> dict:
+def export(request: dict) -> dict:
     """Each file holds rows of one partition, without the partition columns, and no more than the limit. Rows are sorted by
     key but for the seams between threads, so that row groups can be skipped by it."""
-    table = f"main.{name(request['table'])}"
-    partition_by = request["partition_by"]
     folder = os.path.join(CURRENT.scratch, "export", request["table"])
     shutil.rmtree(folder, ignore_errors=True)
     os.makedirs(folder)
+    with engine.connect(export=folder) as connection:
+        return export_to(connection, request, folder)
+
+
+def export_to(connection: duckdb.DuckDBPyConnection, request: dict, folder: str) -> dict:
+    """Writes the files into an empty folder."""
+    table = f"main.{name(request['table'])}"
+    partition_by = request["partition_by"]
 
     partitions = list_partitions(connection, table, partition_by, request["table"])
     if not partitions:
         return {"rows": 0, "files": []}
-    # Without preserving the order of rows a file could have them in any; here it is what makes look-ups by key cheap.
-    connection.execute("SET preserve_insertion_order = true")
-    try:
-        write(connection, request, table, folder, max(rows for _, rows in partitions))
-    finally:
-        connection.execute("SET preserve_insertion_order = false")
+    write(connection, request, table, folder, max(rows for _, rows in partitions))
     return {"rows": sum(rows for _, rows in partitions), "files": list(written(connection, folder, partitions))}
 
 
