@@ -1,5 +1,6 @@
-//! The warm Python process that runs dbt and `DuckDB`: started once, asked line by line. Reads object storage through it.
+//! The Python process that runs dbt and `DuckDB`: started once, asked line by line. No network of its own.
 
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
 
@@ -15,6 +16,13 @@ pub const PYTHON_VARIABLE: &str = "MEDALLION_PYTHON";
 const PYTHON: &str = "/opt/dbt/bin/python3";
 /// Names the scratch folder to the profile of the project.
 pub const SCRATCH_VARIABLE: &str = "MEDALLION_SCRATCH";
+
+/// What the process is given of the worker's own variables: where programs are, the words of messages, and Python's own.
+const HANDED_ON: [&str; 6] = ["PATH", "LANG", "LC_ALL", "TZ", "PYTHONPATH", "PYTHONUNBUFFERED"];
+/// What a project may ask for by `env_var` begins with this, as dbt's own variables do.
+const FOR_DBT: &str = "DBT_";
+/// But not what dbt itself calls a secret.
+const SECRET: &str = "DBT_ENV_SECRET_";
 
 /// Where Python is.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -52,6 +60,8 @@ impl Driver {
             RunError::Process(format!("cannot be started as {}: {error}", interpreter.display()))
         };
         let mut command = Command::new(interpreter);
+        // A project's macros read variables, and whatever SQL finds a way to might: there is nothing in them.
+        command.env_clear().envs(handed_on(std::env::vars_os()));
         if let Some(package) = &python.package {
             command.env("PYTHONPATH", package);
         }
@@ -111,6 +121,16 @@ impl Driver {
     }
 }
 
+/// The variables that the process is started with, beside those that name its folders.
+fn handed_on(variables: impl Iterator<Item = (OsString, OsString)>) -> impl Iterator<Item = (OsString, OsString)> {
+    variables.filter(|(name, _)| is_handed_on(name))
+}
+
+fn is_handed_on(name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    HANDED_ON.contains(&&*name) || (name.starts_with(FOR_DBT) && !name.starts_with(SECRET))
+}
+
 fn describe(status: ExitStatus) -> String {
     use std::os::unix::process::ExitStatusExt;
     match status.signal() {
@@ -134,5 +154,33 @@ impl From<Failure> for RunError {
                 message: failure.message,
             },
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_process_is_given_no_secret_and_no_way_to_one() {
+        let names = [
+            "AWS_ACCESS_KEY_ID",
+            "AWS_SECRET_ACCESS_KEY",
+            "AWS_WEB_IDENTITY_TOKEN_FILE",
+            "AWS_ROLE_ARN",
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+            "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+            "KUBERNETES_SERVICE_HOST",
+            "MEDALLION_SETTINGS",
+            "DBT_ENV_SECRET_TOKEN",
+            "HTTPS_PROXY",
+            "PYTHONSTARTUP",
+            "PATH",
+            "PYTHONPATH",
+            "DBT_SHOP",
+        ];
+        let variables = names.map(|name| (OsString::from(name), OsString::from("value")));
+        let handed: Vec<_> = handed_on(variables.into_iter()).map(|(name, _)| name).collect();
+        assert_eq!(handed, ["PATH", "PYTHONPATH", "DBT_SHOP"]);
     }
 }

@@ -41,9 +41,6 @@ pub enum RunError {
     /// Tables of the layer belong to others, and are not to be taken over.
     #[error("{}", joined(.0))]
     OwnedByOthers(Vec<LakeError>),
-    /// Credentials for object storage.
-    #[error("no credentials for object storage: {0}")]
-    Credentials(String),
     /// Another run has committed to a table since this one began.
     #[error("table {table} has been committed to by {by} since this run began; this run ends without touching it")]
     Fenced {
@@ -74,6 +71,20 @@ pub enum RunError {
     Interrupted,
 }
 
+impl RunError {
+    /// What did not work outside, with what object storage said meanwhile to the reader, where it said something.
+    #[must_use]
+    pub fn caused_by(self, cause: Option<String>) -> Self {
+        match (self, cause) {
+            (Self::Outside { node, message }, Some(cause)) => Self::Outside {
+                node,
+                message: format!("{message}; the lake was not read: {cause}"),
+            },
+            (error, _) => error,
+        }
+    }
+}
+
 fn others(count: u32) -> String {
     if count > 1 {
         format!(" (and {} more)", count - 1)
@@ -95,7 +106,6 @@ impl From<RunError> for WorkerError {
             RunError::Project { .. } => Self::record(Reason::DbtFailed, message),
             RunError::Unfit(_) => Self::record(Reason::DbtProjectUnfit, message),
             RunError::Outside { .. } | RunError::Process(_) => Self::environment(Reason::DbtNotRunning, message),
-            RunError::Credentials(_) => Self::environment(Reason::NoCredentials, message),
             RunError::Interrupted => Self::environment(Reason::Interrupted, message),
             RunError::Fenced { .. } => Self::fenced(Reason::OvertakenByAnotherRun, message),
             RunError::Position { .. } | RunError::Foreign { .. } => Self::loss_risk(Reason::UnknownPosition, message),
@@ -142,7 +152,6 @@ mod tests {
             },
             RunError::Unfit(text()),
             RunError::Process(text()),
-            RunError::Credentials(text()),
             RunError::Interrupted,
             RunError::Fenced {
                 table: text(),

@@ -1,8 +1,9 @@
 //! The dbt-runner: one run of Silver or Gold, built and tested by dbt on `DuckDB`, then committed to the lake. Talks to object storage.
 //!
 //! The pure modules decide: [`plan`] the range and the tables to publish, [`touched`] the partitions to rewrite, [`views`]
-//! the files behind each view. [`source`] and [`sink`] are the lake, [`driver`] is the Python process with dbt, [`steps`]
-//! puts them in order, [`timing`] keeps how long they took, [`project`] tells one project from another. What a row means only the dbt project knows.
+//! the files behind each view. [`source`] and [`sink`] are the lake, [`driver`] is the Python process with dbt, which sees
+//! the lake through [`reader`] alone. [`steps`] puts them in order, [`timing`] keeps how long they took, [`project`] tells one
+//! project from another. What a row means only the dbt project knows.
 
 pub mod artifacts;
 pub mod driver;
@@ -12,11 +13,11 @@ pub mod plan;
 pub mod position;
 pub mod project;
 pub mod protocol;
+pub mod reader;
 pub mod settings;
 pub mod sink;
 pub mod source;
 pub mod steps;
-pub mod storage;
 pub mod timing;
 pub mod touched;
 pub mod types;
@@ -63,7 +64,6 @@ pub async fn run(context: Context<DbtRunnerSettings>) -> Result<Option<Report>, 
         settings: &context.settings,
         place: &place,
         store: &store,
-        aws: aws.as_ref(),
         python: &Python::from_env(),
         scratch: &scratch,
         progress: &context.progress,

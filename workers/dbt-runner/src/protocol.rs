@@ -15,6 +15,8 @@ pub enum Request<'r> {
         project: &'r str,
         /// Folder to work in.
         scratch: &'r str,
+        /// Where the lake's files are served, with a slash at its end.
+        lake: &'r str,
         /// The layer, which is the tag of its models.
         layer: &'r str,
         /// Memory for `DuckDB`.
@@ -24,8 +26,6 @@ pub enum Request<'r> {
     },
     /// Make views over lists of files.
     Views {
-        /// Credentials.
-        storage: Option<&'r Storage>,
         /// The run.
         context: &'r RunContext,
         /// The views.
@@ -33,15 +33,11 @@ pub enum Request<'r> {
     },
     /// Build the models of changed rows.
     Changes {
-        /// Credentials.
-        storage: Option<&'r Storage>,
         /// Their names.
         models: &'r [String],
     },
     /// Look up the partitions of changed rows, and where their keys stand.
     Touched {
-        /// Credentials.
-        storage: Option<&'r Storage>,
         /// The table.
         table: &'r str,
         /// The model of its changed rows.
@@ -55,8 +51,6 @@ pub enum Request<'r> {
     },
     /// Build and test the layer.
     Build {
-        /// Credentials.
-        storage: Option<&'r Storage>,
         /// The layer.
         layer: &'r str,
     },
@@ -71,32 +65,6 @@ pub enum Request<'r> {
         /// Most rows in a file.
         max_file_rows: u64,
     },
-}
-
-/// How `DuckDB` reaches S3.
-#[derive(Serialize)]
-pub struct Storage {
-    /// Access key.
-    pub key_id: String,
-    /// Secret key.
-    pub secret: String,
-    /// Token of temporary credentials.
-    pub session_token: Option<String>,
-    /// Region.
-    pub region: String,
-    /// URL of S3 in the region, or of a look-alike.
-    pub endpoint: String,
-    /// Whether buckets stand in the path instead of the host name.
-    pub path_style: bool,
-}
-
-impl std::fmt::Debug for Storage {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter
-            .debug_struct("Storage")
-            .field("endpoint", &self.endpoint)
-            .finish_non_exhaustive()
-    }
 }
 
 /// What models can know of the run.
@@ -126,8 +94,11 @@ pub struct View {
 /// A file and the partition of its rows.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize)]
 pub struct File {
-    /// Address.
+    /// Address: in the lake, or where the reader serves it.
     pub url: String,
+    /// Size in bytes.
+    #[serde(skip)]
+    pub size: u64,
     /// Partition values.
     pub partition: PartitionValues,
 }
@@ -136,6 +107,7 @@ impl From<&DataFile> for File {
     fn from(file: &DataFile) -> Self {
         Self {
             url: file.url.clone(),
+            size: file.size,
             partition: file.partition.clone(),
         }
     }

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use aws_config::SdkConfig;
 use medallion_crds::launch::report::RunReport;
 use medallion_crds::launch::{DbtRunnerSettings, Settings};
 use medallion_crds::stage_run::{OutputTable, RunProgress};
@@ -18,11 +17,11 @@ use crate::metrics::RunMetrics;
 use crate::plan::{Plan, TableState, Work, decide};
 use crate::position::{Position, Projects, TableIds, Versions, from_list, to_entry, to_list};
 use crate::project;
-use crate::protocol::{Exported, Layer, NodeStart, Replace, Request, RunContext, Storage, Timed, TouchedAnswer};
+use crate::protocol::{Exported, File, Layer, NodeStart, Replace, Request, RunContext, Timed, TouchedAnswer};
+use crate::reader::Reader;
 use crate::settings::LayerPlace;
 use crate::sink::{self, Upload};
 use crate::source::{self, Inputs, Needs, Target, open_inputs, open_targets, read_input};
-use crate::storage::storage;
 use crate::timing::Timing;
 use crate::touched::{Partitions, Touched};
 use crate::views::{Input, Layers, Own, Part, views};
@@ -40,8 +39,6 @@ pub struct Run<'r> {
     pub place: &'r LayerPlace,
     /// The lake.
     pub store: &'r LakeStore,
-    /// AWS; absent for a lake on the local file system.
-    pub aws: Option<&'r SdkConfig>,
     /// Python with dbt.
     pub python: &'r Python,
     /// Folder to work in.
@@ -59,11 +56,17 @@ pub struct Run<'r> {
 impl Run<'_> {
     /// Does the run and says what stands committed.
     pub async fn execute(&self) -> Result<RunReport, RunError> {
+        let reader = Reader::start(self.store.clone()).await?;
+        let outcome = self.with_reader(&reader).await;
+        outcome.map_err(|error| error.caused_by(reader.failure()))
+    }
+
+    async fn with_reader(&self, reader: &Reader) -> Result<RunReport, RunError> {
         let worker = &self.settings.worker;
         let inputs = from_list(&worker.run.inputs)?;
         let project = project::digest(Path::new(&worker.project_path))?;
         let mut driver = Driver::start(self.python, self.scratch)?;
-        let request = self.open_request();
+        let request = self.open_request(reader);
         let layer: Layer = self.timed("parsing the project", driver.ask(&request, |_| {})).await?;
 
         let (targets, sources) = self.timed("reading the logs", self.open(&layer, &inputs)).await?;
@@ -85,7 +88,7 @@ impl Run<'_> {
         let uploads = if has_news(&read) || work.begins_afresh() {
             let going_on = states.iter().filter(|state| state.goes_on(&work.until));
             let going_on: BTreeSet<&str> = going_on.map(|state| state.name.as_str()).collect();
-            self.build(&mut driver, &layer, (&targets, &going_on), &work, &read)
+            self.build((&mut driver, reader), &layer, (&targets, &going_on), &work, &read)
                 .await?
         } else {
             work.publish
@@ -101,11 +104,12 @@ impl Run<'_> {
         Ok(self.report(&targets, &committed, &work.until, false, rows))
     }
 
-    fn open_request(&self) -> Request<'_> {
+    fn open_request<'a>(&'a self, reader: &'a Reader) -> Request<'a> {
         let worker = &self.settings.worker;
         Request::Open {
             project: &worker.project_path,
             scratch: self.scratch.to_str().unwrap_or_default(),
+            lake: reader.base(),
             layer: self.place.layers().own,
             memory_bytes: worker.memory_bytes,
             threads: worker.threads,
@@ -142,23 +146,23 @@ impl Run<'_> {
     /// Builds and tests the layer, and uploads the new content of the tables to publish.
     async fn build(
         &self,
-        driver: &mut Driver,
+        (driver, reader): (&mut Driver, &Reader),
         layer: &Layer,
         (targets, going_on): (&[Target], &BTreeSet<&str>),
         work: &Work,
         inputs: &BTreeMap<String, Input>,
     ) -> Result<BTreeMap<String, Upload>, RunError> {
         let mut own = self.own_tables((targets, going_on), work, inputs).await?;
-        self.make_views(driver, layer, work, inputs, &own).await?;
+        self.make_views((&mut *driver, reader), layer, work, inputs, &own)
+            .await?;
         if own.values().any(|table| table.touched.is_none()) {
-            self.look_up_touched(driver, &mut own).await?;
-            self.make_views(driver, layer, work, inputs, &own).await?;
+            self.look_up_touched(driver, reader, &mut own).await?;
+            self.make_views((&mut *driver, reader), layer, work, inputs, &own)
+                .await?;
         }
 
         let publishing = i32::try_from(work.publish.len()).unwrap_or_default();
-        let storage = self.storage().await?;
         let request = Request::Build {
-            storage: storage.as_ref(),
             layer: self.place.layers().own,
         };
         let begun = Instant::now();
@@ -235,7 +239,7 @@ impl Run<'_> {
 
     async fn make_views(
         &self,
-        driver: &mut Driver,
+        (driver, reader): (&mut Driver, &Reader),
         layer: &Layer,
         work: &Work,
         inputs: &BTreeMap<String, Input>,
@@ -247,10 +251,11 @@ impl Run<'_> {
             run_uid: run.uid.clone(),
         };
         let layers = self.place.layers();
-        let views = views(&layer.sources, layers, inputs, own, work.begins_afresh())?;
-        let storage = self.storage().await?;
+        let mut views = views(&layer.sources, layers, inputs, own, work.begins_afresh())?;
+        for file in views.iter_mut().flat_map(|view| view.files.iter_mut()) {
+            reader.offer(file);
+        }
         let request = Request::Views {
-            storage: storage.as_ref(),
             context: &context,
             views: &views,
         };
@@ -260,27 +265,31 @@ impl Run<'_> {
     }
 
     /// Builds the models of changed rows, and looks up which partitions they concern.
-    async fn look_up_touched(&self, driver: &mut Driver, own: &mut BTreeMap<String, Own>) -> Result<(), RunError> {
+    async fn look_up_touched(
+        &self,
+        driver: &mut Driver,
+        reader: &Reader,
+        own: &mut BTreeMap<String, Own>,
+    ) -> Result<(), RunError> {
         let unknown = own.values().filter(|table| table.touched.is_none());
         let models: Vec<String> = unknown.filter_map(|table| table.model.changes.clone()).collect();
-        let storage = self.storage().await?;
-        let request = Request::Changes {
-            storage: storage.as_ref(),
-            models: &models,
-        };
+        let request = Request::Changes { models: &models };
         let ask = driver.ask(&request, |node: NodeStart| self.step(&node.node));
         let _: Timed = self.timed("building the changed rows", ask).await?;
         for table in own.values_mut().filter(|table| table.touched.is_none()) {
             let Some(changes) = &table.model.changes else {
                 continue;
             };
+            let mut files: Vec<File> = table.files.iter().map(Into::into).collect();
+            for file in &mut files {
+                reader.offer(file);
+            }
             let request = Request::Touched {
-                storage: storage.as_ref(),
                 table: &table.model.name,
                 changes,
                 key: &table.model.key,
                 partition_by: &table.model.partition_by,
-                files: table.files.iter().map(Into::into).collect(),
+                files,
             };
             let step = format!("looking up the keys of {}", table.model.name);
             let answer: TouchedAnswer = self.timed(&step, driver.ask(&request, |_| {})).await?;
@@ -372,13 +381,6 @@ impl Run<'_> {
             inputs: to_list(consumed),
             outputs,
             rows: i64::try_from(rows).unwrap_or(i64::MAX),
-        }
-    }
-
-    async fn storage(&self) -> Result<Option<Storage>, RunError> {
-        match self.aws {
-            Some(configuration) => storage(configuration, &self.settings.worker.lake).await.map(Some),
-            None => Ok(None),
         }
     }
 

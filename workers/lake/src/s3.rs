@@ -1,4 +1,4 @@
-//! Where S3 is: one answer for the tables' object store, the SDK's clients and `DuckDB`. Opens no connection.
+//! Where S3 is: one answer for the tables' object store and the SDK's clients. Opens no connection.
 //!
 //! The rules are the SDK's own: partition by region, FIPS and dual stack by the SDK's environment names, and path style
 //! for buckets whose dots no certificate covers. Beside them `MEDALLION_S3_PATH_STYLE` asks for path style everywhere,
@@ -58,27 +58,12 @@ impl S3Addressing {
 
     /// URL under which a bucket's objects stand, without a slash at its end.
     pub fn bucket_url(&self, bucket: &str) -> Result<String, LakeError> {
-        self.resolve(Some(bucket))
-    }
-
-    /// URL of the service itself, without a slash at its end.
-    pub fn service_url(&self) -> Result<String, LakeError> {
-        self.resolve(None)
-    }
-
-    /// Whether a bucket is named in the path of its URL, and not in the host.
-    pub fn is_by_path(&self, bucket: &str) -> Result<bool, LakeError> {
-        let (service, bucket) = (self.service_url()?, self.bucket_url(bucket)?);
-        Ok(bucket.starts_with(&format!("{service}/")))
-    }
-
-    fn resolve(&self, bucket: Option<&str>) -> Result<String, LakeError> {
         let refused = |reason: String| LakeError::BadAddress {
-            address: format!("s3://{}", bucket.unwrap_or_default()),
+            address: format!("s3://{bucket}"),
             reason: format!("no endpoint of S3 in region {} fits: {reason}", self.region()),
         };
         let asked = Params::builder()
-            .set_bucket(bucket.map(str::to_owned))
+            .bucket(bucket)
             .set_region(self.region.clone())
             .use_fips(self.fips)
             .use_dual_stack(self.dual_stack)
@@ -134,7 +119,6 @@ mod tests {
     fn a_bucket_has_the_url_of_its_region(#[case] region: &'static str, #[case] bucket: &str, #[case] url: &str) {
         let addressing = addressing(&aws(region), &[]);
         assert_eq!(addressing.bucket_url(bucket).expect("a URL"), url);
-        assert_eq!(addressing.is_by_path(bucket).expect("a URL"), bucket.contains('.'));
     }
 
     #[rstest]
@@ -175,7 +159,6 @@ mod tests {
             configuration.set_endpoint_url(endpoint.map(str::to_owned));
             let addressing = addressing(&configuration.build(), variables);
             assert_eq!(addressing.bucket_url("gold").expect("a URL"), "http://s3:7070/gold");
-            assert_eq!(addressing.service_url().expect("a URL"), "http://s3:7070");
         }
     }
 
@@ -186,7 +169,6 @@ mod tests {
             addressing.bucket_url("gold").expect("a URL"),
             "https://s3.eu-west-1.amazonaws.com/gold"
         );
-        assert!(addressing.is_by_path("gold").expect("a URL"));
     }
 
     #[test]

@@ -133,7 +133,7 @@ impl LakeStore {
             .collect()
     }
 
-    fn bucket(&self, url: &Url) -> Result<Bucket, LakeError> {
+    pub(crate) fn bucket(&self, url: &Url) -> Result<Bucket, LakeError> {
         let name = url.host_str().unwrap_or_default().to_owned();
         let mut buckets = self.inner.buckets.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(bucket) = buckets.get(&name) {

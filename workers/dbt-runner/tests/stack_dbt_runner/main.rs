@@ -2,6 +2,7 @@
 //!
 //! Needs Python with dbt: `MEDALLION_PYTHON` names the interpreter, or `MEDALLION_STACK` the description of a local stack.
 
+mod reach;
 mod shop;
 mod warm;
 

@@ -305,7 +305,6 @@ impl Shop {
             settings: &settings,
             place: &LayerPlace::new(&settings)?,
             store: &self.store,
-            aws: None,
             python: &python,
             scratch: scratch.path(),
             progress: &ProgressHandle::new(Identity::default(), Timestamp::now),
