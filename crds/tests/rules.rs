@@ -58,6 +58,7 @@ fn the_smallest_pipeline_is_accepted_and_its_defaults_are_explicit() {
     "there are no pods"
 )]
 #[case::a_function_suspended("/spec/stages/ingest", on_lambda(&json!({"suspend": true})), "reserved concurrency")]
+#[case::gone_before_bronze_had_to_read_it("/spec/table/expireAfterDays", json!(1), "must be at least 2")]
 #[case::one_bucket_for_two_layers("/spec/lake/gold/bucket", json!("shop-silver"), "must be three buckets")]
 #[case::older_than_allowed_by_design(
     "/spec/stages/bronze",

@@ -55,6 +55,9 @@ pub const TERMINATION_PATH: &str = "/dev/termination-log";
 /// The most bytes a termination report may have (the kubelet cuts at this length).
 pub const TERMINATION_BYTES: usize = 4096;
 
+/// Attribute of an item with the second of the epoch after which it may be deleted, where items expire.
+pub const EXPIRES_AT: &str = "expires_at";
+
 /// Names of environment variables. AWS endpoints, region and credentials come by the SDK's own names.
 pub mod environment {
     /// Path of the settings file, when it is not the usual one.

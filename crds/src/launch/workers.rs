@@ -225,6 +225,9 @@ pub struct ProvisionerSettings {
     pub replication_factor: i32,
     /// The DynamoDB table.
     pub table: String,
+    /// Its items expire: it needs a time to live, by [`super::EXPIRES_AT`].
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub table_expires: bool,
     /// Names of the layers' buckets.
     pub buckets: LayerBuckets,
     /// The layers.
@@ -282,6 +285,9 @@ pub struct ConsumerSettings {
     pub group: String,
     /// The DynamoDB table.
     pub table: String,
+    /// Days after its record's time at which an item may be deleted; absent: never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expire_after_days: Option<i32>,
     /// Most puts in flight.
     pub max_in_flight: i32,
     /// Most bytes of records in memory.

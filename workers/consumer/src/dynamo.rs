@@ -12,6 +12,7 @@ use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure};
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use medallion_crds::launch::EXPIRES_AT;
 
 use crate::classify::{classify, unreachable};
 use crate::table::{Item, Put, Table, TableError};
@@ -35,7 +36,7 @@ impl DynamoTable {
     /// One put, refused with the old item if there is one.
     async fn put_once(&self, item: &Item) -> Result<Put, TableError> {
         let text = |value: &str| AttributeValue::S(value.to_owned());
-        let call = self
+        let mut call = self
             .client
             .put_item()
             .table_name(&self.name)
@@ -48,6 +49,9 @@ impl DynamoTable {
             .condition_expression("attribute_not_exists(#key)")
             .expression_attribute_names("#key", "key")
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        if let Some(second) = item.expires_at {
+            call = call.item(EXPIRES_AT, AttributeValue::N(second.to_string()));
+        }
         match call.send().await {
             Ok(_) => Ok(Put::Stored),
             Err(error) => answer_of(&error, &self.name),

@@ -2,14 +2,15 @@
 //! Consumes from Kafka, writes to `DynamoDB`, produces dead letters.
 //!
 //! One record goes this way: [`poll`] (the only thread that touches the consumer) → [`ledger`] (what is in flight) →
-//! [`settle`] (until it is stored, known as a duplicate, or dead-lettered) with [`verdict`] (what it should become),
-//! [`dynamo`] and [`dead_letter`] → [`ledger`] again, whose contiguous prefix is what [`poll`] commits. Beside it [`observe`]
+//! [`settle`] (until it is stored, known as a duplicate, or dead-lettered) with [`verdict`] (what it should become, and
+//! by [`expiry`] for how long), [`dynamo`] and [`dead_letter`] → [`ledger`] again, whose contiguous prefix is what [`poll`] commits. Beside it [`observe`]
 //! measures what waits, and [`needs`] says which right is missing where the brokers do not allow something.
 
 mod assignment;
 mod classify;
 mod dead_letter;
 mod dynamo;
+mod expiry;
 mod ledger;
 mod metrics;
 mod needs;
@@ -29,6 +30,7 @@ mod waiting;
 
 pub use dead_letter::{DeadLetter, DeadLetterSink, KafkaDeadLetters};
 pub use dynamo::DynamoTable;
+pub use expiry::Expiry;
 pub use metrics::ConsumerMetrics;
 pub use poll::{Consumption, Source, consume, watch_names};
 pub use run::run;

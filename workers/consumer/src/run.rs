@@ -17,6 +17,7 @@ use worker_kit::{Context, ProgressHandle, WorkerError, aws};
 
 use crate::dead_letter::KafkaDeadLetters;
 use crate::dynamo::DynamoTable;
+use crate::expiry::Expiry;
 use crate::metrics::ConsumerMetrics;
 use crate::observe::{Observation, Observer, Passage};
 use crate::poll::{Consumption, Source, consume, watch_names};
@@ -43,6 +44,7 @@ pub async fn run(context: Context<ConsumerSettings>) -> Result<Option<Report>, W
     let troubles = Troubles::new(context.progress.clone());
     let settler = Arc::new(Settler {
         contract: Arc::new(contract),
+        expiry: settings.expire_after_days.map(Expiry::after_days),
         table: Arc::new(DynamoTable::new(client, &settings.table)),
         dead_letters: dead_letters.clone(),
         in_flight: Semaphore::new(limits.in_flight),

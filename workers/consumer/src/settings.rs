@@ -72,6 +72,7 @@ mod tests {
             },
             group: String::new(),
             table: String::new(),
+            expire_after_days: None,
             max_in_flight: in_flight,
             max_buffer_bytes: buffer,
         }

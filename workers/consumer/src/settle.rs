@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 use worker_kit::ProgressHandle;
 
 use crate::dead_letter::{DeadLetter, DeadLetterSink};
+use crate::expiry::Expiry;
 use crate::ledger::Ticket;
 use crate::metrics::ConsumerMetrics;
 use crate::table::{Item, Put, Table, TableError};
@@ -23,6 +24,8 @@ use crate::verdict::{Flaw, Verdict, judge, source, without_panic};
 pub struct Settler {
     /// The event contract.
     pub contract: Arc<Contract>,
+    /// How long items are kept; `None`: for ever.
+    pub expiry: Option<Expiry>,
     /// Where items go.
     pub table: Arc<dyn Table>,
     /// Where dead letters go.
@@ -74,7 +77,7 @@ impl Settler {
     async fn fate(&self, record: &OwnedMessage, place: Place) -> Fate {
         // The semaphore is never closed.
         let _permit = self.in_flight.acquire().await.ok();
-        let flaw = match without_panic(|| judge(&self.contract, record)) {
+        let flaw = match without_panic(|| judge(&self.contract, self.expiry, record)) {
             Verdict::Item(item) => match self.put(&item, place).await {
                 Ok(fate) => return fate,
                 Err(flaw) => flaw,
@@ -176,6 +179,7 @@ mod tests {
             digest: "d".into(),
             contract_version: "v".into(),
             source: "t/0/1".into(),
+            expires_at: None,
         };
         match fate_of(&item, put) {
             Ok(found) => assert_eq!(Some(found), fate),

@@ -19,6 +19,8 @@ pub struct Item {
     pub contract_version: String,
     /// topic/partition/offset.
     pub source: String,
+    /// The second of the epoch after which it may be deleted; `None`: never.
+    pub expires_at: Option<i64>,
 }
 
 /// The table's answer.

@@ -7,6 +7,7 @@ use medallion_crds::Reason;
 use rdkafka::Message;
 use rdkafka::message::{Headers, OwnedMessage};
 
+use crate::expiry::Expiry;
 use crate::table::Item;
 
 /// What a record should become.
@@ -33,7 +34,7 @@ pub struct Flaw {
 /// (contracts grow by additions) and is stored under its own version, or it is dead-lettered as
 /// `UnknownContractVersion`, from where it can be replayed once its contract is mounted. Waiting for the contract
 /// instead would let one stray header stop a partition for ever.
-pub(crate) fn judge(contract: &Contract, record: &OwnedMessage) -> Verdict {
+pub(crate) fn judge(contract: &Contract, expiry: Option<Expiry>, record: &OwnedMessage) -> Verdict {
     let Some(payload) = record.payload() else {
         return Verdict::Dead(Flaw {
             class: Reason::NoPayload,
@@ -53,6 +54,7 @@ pub(crate) fn judge(contract: &Contract, record: &OwnedMessage) -> Verdict {
             digest: event.digest,
             contract_version: stamped.unwrap_or_else(|| contract.digest().to_owned()),
             source: source(record),
+            expires_at: expiry.and_then(|expiry| expiry.of(record.timestamp())),
         }),
         Err((reason, message)) => match stamped {
             Some(version) if version != contract.digest() => Verdict::Dead(Flaw {
@@ -139,7 +141,7 @@ pub(crate) mod tests {
     #[test]
     fn a_good_record_becomes_an_item_that_is_a_function_of_it() {
         let contract = contract();
-        let Verdict::Item(item) = judge(&contract, &record(Some(GOOD.as_bytes()), None)) else {
+        let Verdict::Item(item) = judge(&contract, None, &record(Some(GOOD.as_bytes()), None)) else {
             panic!("an item was expected");
         };
         assert_eq!(
@@ -150,10 +152,23 @@ pub(crate) mod tests {
             (item.contract_version.as_str(), item.source.as_str()),
             (contract.digest(), "events/2/41")
         );
+        assert_eq!(item.expires_at, None);
         assert_eq!(
-            judge(&contract, &record(Some(GOOD.as_bytes()), None)),
+            judge(&contract, None, &record(Some(GOOD.as_bytes()), None)),
             Verdict::Item(item)
         );
+    }
+
+    #[test]
+    fn an_item_expires_by_its_record_s_time_and_not_by_now() {
+        let record = record(Some(GOOD.as_bytes()), None);
+        let expiry = Some(Expiry::after_days(2));
+        for _ in 0..2 {
+            let Verdict::Item(item) = judge(&contract(), expiry, &record) else {
+                panic!("an item was expected");
+            };
+            assert_eq!(item.expires_at, Some(1_700_000_000 + 2 * 86_400));
+        }
     }
 
     #[rstest]
@@ -168,7 +183,7 @@ pub(crate) mod tests {
         #[case] version: Option<&str>,
         #[case] class: &str,
     ) {
-        let Verdict::Dead(flaw) = judge(&contract(), &record(payload, version)) else {
+        let Verdict::Dead(flaw) = judge(&contract(), None, &record(payload, version)) else {
             panic!("a dead letter was expected");
         };
         assert_eq!(flaw.class.as_str(), class);
@@ -190,7 +205,7 @@ pub(crate) mod tests {
     #[test]
     fn a_record_of_another_version_that_fits_is_stored_under_its_own() {
         let other = "a".repeat(64);
-        let Verdict::Item(item) = judge(&contract(), &record(Some(GOOD.as_bytes()), Some(&other))) else {
+        let Verdict::Item(item) = judge(&contract(), None, &record(Some(GOOD.as_bytes()), Some(&other))) else {
             panic!("an item was expected");
         };
         assert_eq!(item.contract_version, other);

@@ -21,6 +21,7 @@ fn item() -> Item {
         digest: "d".to_owned(),
         contract_version: "v".to_owned(),
         source: "events/0/1".to_owned(),
+        expires_at: None,
     }
 }
 
@@ -87,6 +88,22 @@ async fn the_put_is_conditional_and_every_attribute_is_a_function_of_the_record(
         .body_json()
         .expect("JSON");
     assert_eq!(body["Item"].as_object().expect("an item").len(), 6);
+}
+
+#[tokio::test]
+async fn what_may_be_deleted_one_day_says_when_in_seconds() {
+    let server = MockServer::start().await;
+    Mock::given(method("POST"))
+        .and(body_partial_json(json!({"Item": {"expires_at": {"N": "1700172800"}}})))
+        .respond_with(ok(&json!({})))
+        .expect(1)
+        .mount(&server)
+        .await;
+    let item = Item {
+        expires_at: Some(1_700_172_800),
+        ..item()
+    };
+    assert_eq!(table(&server.uri()).put(&item).await, Ok(Put::Stored));
 }
 
 #[tokio::test]

@@ -41,6 +41,20 @@ fn an_insert_of_ours_has_everything() {
 }
 
 #[test]
+fn when_an_item_of_ours_may_be_deleted_is_nothing_for_bronze() {
+    let item = || {
+        Sdk::builder()
+            .new_image("payload", text(r#"{"a": 1}"#))
+            .new_image("digest", text("d"))
+    };
+    let expires = AttributeValue::N("1700172800".to_owned());
+    let one = decode(record(OperationType::Insert, item().new_image("expires_at", expires))).expect("decoded");
+    let other = decode(record(OperationType::Insert, item())).expect("decoded");
+    assert_eq!(format!("{one:?}"), format!("{other:?}"));
+    assert!(!one.expired);
+}
+
+#[test]
 fn an_item_of_somebody_else_is_kept_whole_and_to_the_digit() {
     let change = Sdk::builder()
         .new_image(

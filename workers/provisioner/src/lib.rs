@@ -7,6 +7,7 @@
 mod bucket;
 mod claimant;
 mod contract;
+mod expiry;
 mod finding;
 mod group;
 mod kafka;
@@ -207,7 +208,7 @@ impl Look<'_> {
     async fn table(&self) -> Dependency {
         let table = &self.settings.table;
         let tables = table::Tables::new(&in_time(&self.services.table, self.limit), self.settings.management);
-        let look = tables.check(table, self.claimant);
+        let look = tables.check(table, self.settings.table_expires, self.claimant);
         within(self.limit, DependencyKind::Table, format!("Table/{table}"), look).await
     }
 

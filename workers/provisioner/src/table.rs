@@ -15,6 +15,7 @@ use tokio::time::sleep;
 use worker_kit::aws::said;
 
 use crate::claimant::Claimant;
+use crate::expiry;
 use crate::finding::{Finding, OR_MANAGED};
 
 const KEY: &str = "key";
@@ -46,8 +47,20 @@ impl Tables {
         }
     }
 
-    /// Verifies a table and whose it is, or creates it; waits until it can be used.
-    pub async fn check(&self, table: &str, claimant: Claimant<'_>) -> Finding {
+    /// Verifies a table, whose it is and whether its items expire where they are to, or creates it; waits until it can be used.
+    pub async fn check(&self, table: &str, expires: bool, claimant: Claimant<'_>) -> Finding {
+        let finding = self.found_or_made(table, claimant).await;
+        if !expires || !matches!(finding, Finding::Exists | Finding::Created(_)) {
+            return finding;
+        }
+        match (expiry::check(&self.client, self.management, table).await, finding) {
+            (Finding::Exists, finding) => finding,
+            (Finding::Noted(note), Finding::Created(message)) => Finding::Created(format!("{message}; {note}")),
+            (other, _) => other,
+        }
+    }
+
+    async fn found_or_made(&self, table: &str, claimant: Claimant<'_>) -> Finding {
         match self.settled(table).await {
             Look::Found(found) => match judge(table, &found) {
                 Finding::Exists => self.whose(&found, claimant).await,

@@ -43,6 +43,8 @@ pub struct ValidatedPipeline {
     pub kafka: Kafka,
     /// The DynamoDB table, and the Bronze table.
     pub table: String,
+    /// Days after its record's time at which an item may be deleted; `None`: never.
+    pub expire_after_days: Option<i32>,
     /// The buckets of the layers.
     pub lake: Lake,
     /// The warehouse; `None`: the pipeline ends at Gold.

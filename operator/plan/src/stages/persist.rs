@@ -54,6 +54,7 @@ fn children(request: &StageRequest<'_>) -> Vec<Child> {
             kafka: settings.kafka(),
             group: settings.consumer_group(),
             table: pipeline.table.clone(),
+            expire_after_days: pipeline.expire_after_days,
             max_in_flight: 64,
             max_buffer_bytes: 64 * 1024 * 1024,
         },

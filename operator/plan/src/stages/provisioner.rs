@@ -44,6 +44,7 @@ pub(crate) fn launch(basis: &Basis<'_>, settings: &LaunchSettings<'_>) -> Launch
             partitions: pipeline.kafka.partitions,
             replication_factor: pipeline.kafka.replication_factor,
             table: pipeline.table.clone(),
+            table_expires: pipeline.expire_after_days.is_some(),
             buckets: LayerBuckets {
                 bronze: pipeline.lake.bronze.bucket.clone(),
                 silver: pipeline.lake.silver.bucket.clone(),

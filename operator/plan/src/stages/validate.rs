@@ -62,6 +62,7 @@ impl ValidatedPipeline {
             region: spec.aws.region.clone(),
             kafka: spec.kafka.clone(),
             table: spec.table.name.clone(),
+            expire_after_days: spec.table.expire_after_days,
             lake: spec.lake.clone(),
             warehouse: warehouse(spec)?,
             dbt_image,

@@ -371,6 +371,7 @@ impl Running {
         let progress = ProgressHandle::new(Identity::default(), Timestamp::now);
         let settler = Settler {
             contract: Arc::new(contract),
+            expiry: None,
             table: table.clone(),
             dead_letters,
             in_flight: Semaphore::new(64),

@@ -2,6 +2,7 @@
 
 #[path = "../../../kafka/tests/stack_kafka/acl.rs"]
 mod acl;
+mod expiry;
 mod schema;
 mod secure;
 
@@ -99,6 +100,7 @@ impl Place {
             },
             partitions: 3,
             table: name.clone(),
+            table_expires: false,
             group: format!("medallion.test.shop.{}", name.replace('_', "-")),
             replication_factor: 1,
             buckets: LayerBuckets {
