@@ -2,6 +2,7 @@
 
 #[path = "../../../kafka/tests/stack_kafka/acl.rs"]
 mod acl;
+mod expiry;
 mod process;
 mod secure;
 mod stack;

@@ -28,16 +28,28 @@ impl Consumer {
 
     /// With the values of the annotation `medallion.dev/adopt`.
     pub fn start_adopting(stack: &Stack, name: &str, adopt: &[String]) -> Result<Self> {
-        let kafka = json!({
-            "bootstrapServers": [stack.bootstrap_servers],
-            "topic": stack.name,
-            "deadLetterTopic": stack.dead_letter_topic(),
-        });
-        Self::start_with(stack, name, adopt, &kafka)
+        Self::start_with(stack, name, adopt, &Self::plain_kafka(stack))
+    }
+
+    /// With items that expire.
+    pub fn start_expiring(stack: &Stack, name: &str, days: i32) -> Result<Self> {
+        Self::start_so(stack, name, &[], &Self::plain_kafka(stack), Some(days))
     }
 
     /// With other settings for the brokers.
     pub fn start_with(stack: &Stack, name: &str, adopt: &[String], kafka: &Value) -> Result<Self> {
+        Self::start_so(stack, name, adopt, kafka, None)
+    }
+
+    fn plain_kafka(stack: &Stack) -> Value {
+        json!({
+            "bootstrapServers": [stack.bootstrap_servers],
+            "topic": stack.name,
+            "deadLetterTopic": stack.dead_letter_topic(),
+        })
+    }
+
+    fn start_so(stack: &Stack, name: &str, adopt: &[String], kafka: &Value, days: Option<i32>) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let schema = folder.path().join("schema.json");
         std::fs::write(&schema, SCHEMA)?;
@@ -50,6 +62,7 @@ impl Consumer {
                 "contract": {"versions": [{"name": "v1", "schemaPath": schema, "digest": schema_digest(SCHEMA)}], "key": "/part", "eventId": "/id", "eventTime": "/at"},
                 "kafka": kafka,
                 "group": stack.name, "table": stack.name, "maxInFlight": 64, "maxBufferBytes": 16_777_216,
+                "expireAfterDays": days,
             },
         });
         let path = folder.path().join("settings.json");

@@ -1,6 +1,6 @@
 //! One story's own topics and table on the real parts. Kafka and `DynamoDB`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -169,12 +169,19 @@ impl Stack {
 
     /// Queues one record under its event's key.
     pub fn produce(&self, payload: &str) -> Result<()> {
+        self.produce_at(payload, rdkafka::Timestamp::now().to_millis().context("a time")?)
+    }
+
+    /// Queues one record of a time, in milliseconds of the epoch.
+    pub fn produce_at(&self, payload: &str, milliseconds: i64) -> Result<()> {
         let value: Value = serde_json::from_str(payload).unwrap_or_default();
         let key = value["part"].to_string();
-        while let Err((error, _)) = self
-            .producer
-            .send(BaseRecord::to(&self.name).key(&key).payload(payload))
-        {
+        while let Err((error, _)) = self.producer.send(
+            BaseRecord::to(&self.name)
+                .key(&key)
+                .payload(payload)
+                .timestamp(milliseconds),
+        ) {
             ensure!(
                 error.rdkafka_error_code() == Some(rdkafka::error::RDKafkaErrorCode::QueueFull),
                 "{error}"
@@ -204,6 +211,23 @@ impl Stack {
                         .context("an attribute")
                 };
                 Ok((text("key")?, text("event_id")?))
+            })
+            .collect()
+    }
+
+    /// When each item may be deleted, in seconds of the epoch, by its event id; nothing where it says nothing.
+    pub fn expiries(&self) -> Result<BTreeMap<String, Option<String>>> {
+        let call = self.client.scan().table_name(&self.name).consistent_read(true);
+        let items = self.runtime.block_on(call.send())?.items.unwrap_or_default();
+        items
+            .iter()
+            .map(|item| {
+                let id = item.get("event_id").and_then(|value| value.as_s().ok());
+                let at = item.get("expires_at").map(|value| value.as_n().cloned());
+                let at = at
+                    .transpose()
+                    .map_err(|other| anyhow::anyhow!("no number: {other:?}"))?;
+                Ok((id.context("an id")?.clone(), at))
             })
             .collect()
     }

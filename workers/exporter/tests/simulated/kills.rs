@@ -9,7 +9,11 @@ use crate::stream::{Event, KEYS};
 use crate::world::{End, World};
 
 fn events(most: usize) -> impl Strategy<Value = Vec<Event>> {
-    let event = prop_oneof![6 => (0..KEYS).prop_map(Event::Write), 1 => (0..KEYS).prop_map(Event::Split)];
+    let event = prop_oneof![
+        6 => (0..KEYS).prop_map(Event::Write),
+        2 => (0..KEYS).prop_map(Event::Expire),
+        1 => (0..KEYS).prop_map(Event::Split),
+    ];
     prop::collection::vec(event, 1..most)
 }
 

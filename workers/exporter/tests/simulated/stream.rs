@@ -15,6 +15,8 @@ use crate::death::Death;
 pub enum Event {
     /// An item is written.
     Write(u8),
+    /// An item's time to live has ended.
+    Expire(u8),
     /// The shard of this key closes; two children divide its keys, or one goes on with them.
     Split(u8),
 }
@@ -143,13 +145,14 @@ impl SimulatedStream {
         self.lock().hidden.clear();
     }
 
-    /// All records ever written, in order: key and sequence number.
+    /// All records ever written that are for Bronze, in order: key and sequence number.
     pub fn written(&self) -> Vec<(String, u64)> {
         let state = self.lock();
         let mut all: Vec<(String, u64)> = state
             .shards
             .values()
             .flat_map(|shard| &shard.records)
+            .filter(|record| !record.expired)
             .map(|record| (record.key.clone(), record.sequence.as_str().parse().expect("number")))
             .collect();
         all.sort_by_key(|(_, sequence)| *sequence);
@@ -181,10 +184,12 @@ impl SimulatedStream {
         self.lock().shards[shard].parent.clone()
     }
 
+    /// The last record of a shard that is for Bronze.
     pub fn last_sequence(&self, shard: &str) -> Option<u64> {
         self.lock().shards[shard]
             .records
-            .last()
+            .iter()
+            .rfind(|record| !record.expired)
             .map(|record| record.sequence.as_str().parse().expect("number"))
     }
 
@@ -231,23 +236,39 @@ impl State {
         open.expect("every key has one open shard").0.clone()
     }
 
+    /// One more record of a key, with what makes it another than an insert without anything.
+    fn put(&mut self, key: u8, now: Timestamp, change: impl FnOnce(StreamRecord) -> StreamRecord) {
+        self.written += 1;
+        let sequence = self.written;
+        let shard = self.open_shard_of(key);
+        let record = change(StreamRecord {
+            sequence: Sequence::new(sequence.to_string()),
+            kind: ChangeKind::Insert,
+            key: format!("key-{key}"),
+            event_id: format!("event-{sequence}"),
+            payload: None,
+            contract: None,
+            digest: None,
+            source: None,
+            changed_at: now,
+            expired: false,
+        });
+        self.shards.get_mut(&shard).expect("open").records.push(record);
+    }
+
     fn happen(&mut self, event: Event, now: Timestamp) {
         match event {
             Event::Write(key) => {
-                self.written += 1;
-                let sequence = self.written;
-                let shard = self.open_shard_of(key);
-                self.shards.get_mut(&shard).expect("open").records.push(StreamRecord {
-                    sequence: Sequence::new(sequence.to_string()),
-                    kind: ChangeKind::Insert,
-                    key: format!("key-{key}"),
-                    event_id: format!("event-{sequence}"),
-                    payload: Some(format!(r#"{{"number": {sequence}}}"#)),
-                    contract: None,
-                    digest: None,
-                    source: None,
-                    changed_at: now,
-                    expired: false,
+                self.put(key, now, |record| StreamRecord {
+                    payload: Some(format!(r#"{{"number": {}}}"#, record.sequence.as_str())),
+                    ..record
+                });
+            }
+            Event::Expire(key) => {
+                self.put(key, now, |record| StreamRecord {
+                    kind: ChangeKind::Remove,
+                    expired: true,
+                    ..record
                 });
             }
             Event::Split(key) => {
