@@ -134,6 +134,7 @@ class Served(http.server.BaseHTTPRequestHandler):
     def answer(self, status, body, length, content_range=None):
         self.send_response(status)
         self.send_header("Content-Length", str(length))
+        self.send_header("ETag", '"0"')
         if content_range:
             self.send_header("Content-Range", content_range)
         self.end_headers()
@@ -169,6 +170,14 @@ class OverLoopback(unittest.TestCase):
         views.create(self.connection, [{**view, "files": files}])
         self.assertEqual(self.connection.execute("FROM silver.lines_new").fetchall(), [(7,)])
         self.assertEqual({authorization for _, authorization in Served.asked}, {None})
+
+    def test_what_was_read_of_a_file_is_not_asked_for_again(self):
+        query = f"SELECT id FROM read_parquet('{self.origin}/word/0/a.parquet')"
+        self.connection.execute(query).fetchall()
+        read = len(Served.asked)
+        self.assertGreater(read, 0)
+        self.assertEqual(self.connection.cursor().execute(query).fetchall(), [(7,)])
+        self.assertEqual(len(Served.asked), read)
 
     def test_nothing_else_is_asked_for_and_nothing_is_sent(self):
         for statement in [f"FROM read_text('{self.origin}/other/a')", "FROM read_text('https://example.com/a')"]:
