@@ -158,7 +158,7 @@ pub struct Table {
     #[x_kube(validation = Rule::new("self == oldSelf").message("is immutable: positions belong to one table; make a new Pipeline for another"))]
     pub name: String,
 
-    /// Days after the time of its Kafka record at which an item may be deleted by DynamoDB, at no charge and some time later (its time to live, by the attribute `expires_at`); Bronze keeps every change and knows nothing of it. Duplicates are known only that long: an event sent again after that is stored again, and is a row of Bronze again. At least 2. Items that are stored already keep what they were given. Left out: items stay.
+    /// Days after the time of its Kafka record at which an item may be deleted by DynamoDB, at no charge and some time later (its time to live, by the attribute `expires_at`); Bronze keeps every change and knows nothing of it. Duplicates are known only that long: an event sent again after that is stored again, and is a row of Bronze again. At least 2. Items that are stored already keep what they were given. With `management: Managed` the provisioner turns the table's time to live on, also on a table that is there without one; with `External` it says what is missing. Left out: items stay.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 3650))]
     #[x_kube(validation = Rule::new("self >= 2").message("must be at least 2: the table's stream keeps changes for 24 hours after they are stored, which is what Bronze has to read them, and an item must outlive that; it counts from the time of the Kafka record, which is before"))]
