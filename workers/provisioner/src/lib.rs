@@ -1,8 +1,9 @@
 //! The provisioner: creates or verifies what a pipeline depends on, and reports each with the fix. Talks to Kafka, `DynamoDB`, S3 and the Redshift Data API.
 //!
 //! Every dependency is looked at, all at the same time, whatever becomes of the others, and each has its own time limit.
-//! What differs is said and never changed; what a table that is there lacks for items to expire is added. Running it again changes nothing. The report is the result: that something is
-//! missing is no error of the provisioner. It has no metrics of its own: it lives for seconds, and no scrape would meet it.
+//! What differs is said and never changed; a time to live that a table lacks is turned on. Running it again changes nothing. The
+//! report is the result: that something is missing is no error of the provisioner. It has no metrics of its own: it lives for
+//! seconds, and no scrape would meet it.
 
 mod bucket;
 mod claimant;

@@ -63,7 +63,7 @@ def configure(connection: duckdb.DuckDBPyConnection, export: str = "") -> None:
         lock(connection, export)
 
 
-def lock(connection: duckdb.DuckDBPyConnection, export: str) -> None:
+def lock(connection: duckdb.DuckDBPyConnection, export: str = "") -> None:
     """From here on SQL reads the lake's files of this run and the project's seeds, writes to the database and where it
     spills, and changes none of this. It can name no other file, host or extension."""
     folders = [folder for folder in (CURRENT.lake, export and os.path.join(export, "")) if folder]
@@ -80,6 +80,13 @@ def connect(export: str = "") -> duckdb.DuckDBPyConnection:
     """A connection of this package's own, set up like dbt's. To be closed before dbt starts."""
     connection = duckdb.connect(CURRENT.database)
     configure(connection, export)
+    return connection
+
+
+def aside() -> duckdb.DuckDBPyConnection:
+    """A database of its own in memory, for a question about a project's words; they may be any SQL, so it is locked too."""
+    connection = duckdb.connect()
+    lock(connection)
     return connection
 
 

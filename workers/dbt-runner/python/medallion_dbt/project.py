@@ -4,6 +4,7 @@ import functools
 
 import duckdb
 
+from .engine import aside
 from .rules import LAYERS, findings, said_of, settings
 
 PARTITIONS, TABLE = "partitions", "table"
@@ -119,7 +120,7 @@ def typed(columns: list[dict], partition_by: list[str], refuse) -> list[dict]:
 @functools.cache
 def type_of(declared: str | None) -> tuple[str | None, str | None]:
     """DuckDB's own name of a declared type, or what it says against it: a project has many columns of few types."""
-    with duckdb.connect() as connection:
+    with aside() as connection:
         try:
             return connection.execute(f"DESCRIBE SELECT CAST(NULL AS {declared})").fetchone()[1], None
         except duckdb.Error as error:

@@ -16,6 +16,7 @@ from dbt.adapters.duckdb.environments.local import LocalEnvironment
 from medallion_dbt import engine, profile, views
 from medallion_dbt.__main__ import error
 from medallion_dbt.invoke import Failure, seeds
+from medallion_dbt.project import type_of
 
 
 class Locked(unittest.TestCase):
@@ -104,6 +105,18 @@ class Locked(unittest.TestCase):
         said = error(caught.exception)
         self.assertEqual(said["kind"], "project")
         self.assertIn("as events or as a seed", said["message"])
+
+    def test_a_columns_type_is_no_way_in(self):
+        out = os.path.join(self.folder, "out.csv")
+        for declared in [
+            f"INTEGER); COPY (FROM read_text('{self.token}')) TO '{out}'; SELECT (1",
+            f"STRUCT(a INTEGER)) FROM read_text('{self.token}'); SELECT (1",
+        ]:
+            known, complaint = type_of(declared)
+            self.assertIsNone(known)
+            self.assertIn("disabled by configuration", complaint)
+        self.assertFalse(os.path.exists(out))
+        self.assertEqual(type_of("decimal(18, 2)"), ("DECIMAL(18,2)", None))
 
     def test_the_tables_to_publish_are_written_to_their_folder_alone(self):
         self.connection.close()
