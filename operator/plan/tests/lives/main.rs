@@ -4,6 +4,7 @@ mod again;
 mod api;
 mod by_hand;
 mod changes;
+mod expiry;
 mod functions;
 mod pods;
 mod provisioning;
