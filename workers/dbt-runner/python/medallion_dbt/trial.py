@@ -4,6 +4,7 @@ For people who work on a project, and for the image that holds it: what fails he
 """
 
 import argparse
+import os
 import sys
 import tempfile
 
@@ -36,6 +37,8 @@ def empty_views(manifest) -> list[dict]:
 
 def try_out(project_path: str, scratch: str) -> None:
     """Raises at the first thing that does not hold."""
+    # The profile asks for it, as in a run.
+    os.environ["MEDALLION_SCRATCH"] = scratch
     engine.CURRENT.work_in(scratch, 2**30, 2)
     project = Project(project_path, lambda progress: print(progress["node"], file=sys.stderr))
     manifest = project.parse()
