@@ -1,0 +1,24 @@
+output "vpc_id" {
+  description = "The VPC."
+  value       = local.vpc_id
+}
+
+output "cidr_block" {
+  description = "Addresses of the VPC."
+  value       = local.cidr_block
+}
+
+output "private_subnet_ids" {
+  description = "Subnets without public addresses, one a zone: for nodes, brokers, functions and the warehouse."
+  value       = local.private_subnet_ids
+}
+
+output "public_subnet_ids" {
+  description = "Subnets of load balancers and NAT gateways; empty for an existing VPC."
+  value       = [for zone in local.zones : aws_subnet.public[zone].id]
+}
+
+output "endpoint_security_group_id" {
+  description = "Security group of the interface endpoints."
+  value       = aws_security_group.endpoints.id
+}
