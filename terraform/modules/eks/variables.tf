@@ -23,11 +23,11 @@ variable "existing" {
 variable "kubernetes_version" {
   type        = string
   description = "Version of a new cluster."
-  default     = "1.34"
+  default     = "1.35"
 
   validation {
     condition     = can(regex("^1\\.(3[1-9]|[4-9][0-9])$", var.kubernetes_version))
-    error_message = "kubernetes_version: 1.31 or later, as in 1.34."
+    error_message = "kubernetes_version: 1.31 or later, as in 1.35."
   }
 }
 
