@@ -10,3 +10,8 @@ output "alias" {
   description = "Name of the alias, with `alias/`."
   value       = aws_kms_alias.this.name
 }
+
+output "policy" {
+  description = "Policy of the key, as it stands there."
+  value       = aws_kms_key_policy.this.policy
+}
