@@ -11,10 +11,7 @@ module "key" {
 locals {
   provisioned = var.capacity.mode == "Provisioned"
 
-  scaled = local.provisioned ? {
-    read  = merge(var.capacity.read, { dimension = "ReadCapacityUnits", metric = "DynamoDBReadCapacityUtilization" })
-    write = merge(var.capacity.write, { dimension = "WriteCapacityUnits", metric = "DynamoDBWriteCapacityUtilization" })
-  } : {}
+  scaled = local.provisioned ? { Read = var.capacity.read, Write = var.capacity.write } : {}
 }
 
 resource "aws_dynamodb_table" "this" {
@@ -70,7 +67,7 @@ resource "aws_appautoscaling_target" "this" {
 
   service_namespace  = "dynamodb"
   resource_id        = "table/${aws_dynamodb_table.this.name}"
-  scalable_dimension = "dynamodb:table:${each.value.dimension}"
+  scalable_dimension = "dynamodb:table:${each.key}CapacityUnits"
   min_capacity       = each.value.min
   max_capacity       = each.value.max
 }
@@ -78,7 +75,7 @@ resource "aws_appautoscaling_target" "this" {
 resource "aws_appautoscaling_policy" "this" {
   for_each = local.scaled
 
-  name               = "${var.name}-${each.key}"
+  name               = "${var.name}-${lower(each.key)}"
   policy_type        = "TargetTrackingScaling"
   service_namespace  = aws_appautoscaling_target.this[each.key].service_namespace
   resource_id        = aws_appautoscaling_target.this[each.key].resource_id
@@ -90,7 +87,7 @@ resource "aws_appautoscaling_policy" "this" {
     scale_out_cooldown = 60
 
     predefined_metric_specification {
-      predefined_metric_type = each.value.metric
+      predefined_metric_type = "DynamoDB${each.key}CapacityUtilization"
     }
   }
 }

@@ -40,8 +40,8 @@ resource "aws_cloudwatch_log_group" "brokers" {
 resource "aws_msk_configuration" "this" {
   count = local.provisioned ? 1 : 0
 
-  # A configuration's name cannot be had again while a deleted one is remembered, and its versions belong to it.
-  name           = "${var.name}-brokers"
+  # Another version of Kafka is another configuration, which stands beside the old one until the brokers have it.
+  name           = "${var.name}-${replace(var.broker.kafka_version, ".", "-")}"
   description    = "What is acknowledged is on two brokers of three, and topics are made on purpose"
   kafka_versions = [var.broker.kafka_version]
 
@@ -69,7 +69,7 @@ resource "aws_msk_cluster" "this" {
   cluster_name           = var.name
   kafka_version          = var.broker.kafka_version
   number_of_broker_nodes = 3
-  enhanced_monitoring    = "PER_TOPIC_PER_BROKER"
+  enhanced_monitoring    = "PER_BROKER"
 
   broker_node_group_info {
     instance_type   = var.broker.instance_type
