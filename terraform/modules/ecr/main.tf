@@ -1,7 +1,11 @@
 # Repositories of the images. A tag names one image for ever, so that what runs can be found again.
 
+data "aws_caller_identity" "current" {}
+data "aws_region" "current" {}
+
 locals {
-  registry = try(replace(values(aws_ecr_repository.this)[0].repository_url, "/${sort(var.repositories)[0]}", ""), null)
+  suffix   = startswith(data.aws_region.current.region, "cn-") ? "amazonaws.com.cn" : "amazonaws.com"
+  registry = "${data.aws_caller_identity.current.account_id}.dkr.ecr.${data.aws_region.current.region}.${local.suffix}/${var.prefix}"
 }
 
 module "key" {

@@ -5,7 +5,7 @@ output "registry" {
 
 output "urls" {
   description = "Address of each repository, by name, without a tag."
-  value       = { for name, repository in aws_ecr_repository.this : name => repository.repository_url }
+  value       = { for name in var.repositories : name => "${local.registry}/${name}" }
 }
 
 output "arns" {

@@ -24,8 +24,8 @@ module "key" {
   count  = local.made ? 1 : 0
 
   name        = "${var.name}-cluster"
-  description = "Cluster ${var.name}: its Secrets, its logs, and the volumes of its nodes"
-  services    = ["eks", "ec2", "logs"]
+  description = "Cluster ${var.name}: its Secrets and its logs"
+  services    = ["eks", "logs"]
   service_principals = [
     {
       principal  = "logs.${data.aws_region.current.region}.amazonaws.com"

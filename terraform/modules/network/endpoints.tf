@@ -1,6 +1,5 @@
 # Ways to AWS that never leave its network.
 
-data "aws_caller_identity" "current" {}
 data "aws_region" "current" {}
 
 locals {
@@ -42,19 +41,6 @@ resource "aws_vpc_endpoint" "interface" {
   subnet_ids          = local.private_subnet_ids
   security_group_ids  = [aws_security_group.endpoints.id]
   private_dns_enabled = true
-
-  # Whose identities may pass; what they may do is their roles' matter.
-  policy = jsonencode({
-    Version = "2012-10-17"
-    Statement = [{
-      Sid       = "OwnAccount"
-      Effect    = "Allow"
-      Principal = { AWS = "*" }
-      Action    = "*"
-      Resource  = "*"
-      Condition = { StringEquals = { "aws:PrincipalAccount" = data.aws_caller_identity.current.account_id } }
-    }]
-  })
 
   tags = { Name = "${var.name}-${each.key}" }
 }

@@ -1,5 +1,6 @@
 # Who spoke to whom in a VPC of our own.
 
+data "aws_caller_identity" "current" {}
 data "aws_partition" "current" {}
 
 locals {
