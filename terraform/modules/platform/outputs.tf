@@ -49,11 +49,25 @@ output "medallion" {
       kms_key_arn = module.lake.kms_key_arn
     }
 
-    warehouse = local.warehouse
+    warehouse = var.warehouse == null ? null : {
+      type               = module.warehouse[0].type
+      workgroup_name     = module.warehouse[0].workgroup_name
+      cluster_identifier = module.warehouse[0].cluster_identifier
+      database           = module.warehouse[0].database
+      schema             = module.warehouse[0].schema
+      copy_role_arn      = module.warehouse[0].copy_role_arn
+      loader_user        = module.roles.database_users["loader"]
+    }
 
-    catalog = local.catalog
+    catalog = var.catalog == null ? null : {
+      type           = "Glue"
+      database       = module.catalog[0].database
+      workgroup      = module.catalog[0].workgroup
+      results_bucket = module.catalog[0].results_bucket
+    }
 
-    identities = local.identities
+    # By worker: service_account, role_arn, mode (PodIdentity or Irsa).
+    identities = module.roles.identities
 
     images = {
       registry     = module.ecr.registry
@@ -65,6 +79,36 @@ output "medallion" {
       sns_topic_arn = module.notifications.topic_arn
     }
 
-    lambda = local.lambda
+    # Each with function_name and role_arn, the gateway with the url that clients post to.
+    lambda = local.functions ? {
+      gateway  = module.functions[0].gateway
+      exporter = module.functions[0].exporter
+    } : null
   }
+}
+
+output "warehouse_setup" {
+  description = "For a new warehouse, once: statements for the administrator, and the secret with the administrator's password."
+  value = var.warehouse == null ? null : {
+    sql        = module.warehouse[0].setup_sql
+    secret_arn = module.warehouse[0].admin_secret_arn
+  }
+}
+
+output "policies" {
+  description = "Policies as they stand, for those who check who may do what: by worker, function, bucket, and of the topic."
+  value = {
+    workers   = module.roles.policies
+    trust     = module.roles.trust_policies
+    functions = local.functions ? module.functions[0].policies : {}
+    buckets   = module.lake.policies
+    topic     = module.notifications.policy
+    copy      = var.warehouse == null ? null : module.warehouse[0].copy_policy
+    reader    = var.catalog == null ? null : module.catalog[0].reader_policy
+  }
+}
+
+output "alarms" {
+  description = "Name of each alarm in CloudWatch, by its page in docs/alarms.md."
+  value       = module.monitoring.alarms
 }

@@ -22,7 +22,7 @@ run "is_of_use_through_its_services_alone" {
   command = apply
 
   assert {
-    condition = jsondecode(output.policy).Statement[1].Condition.StringEquals["kms:ViaService"] == ["s3.eu-west-1.amazonaws.com"]
+    condition     = jsondecode(output.policy).Statement[1].Condition.StringEquals["kms:ViaService"] == ["s3.eu-west-1.amazonaws.com"]
     error_message = "Decrypting must be allowed through S3 alone: ${output.policy}"
   }
 
