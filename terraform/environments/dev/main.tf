@@ -1,10 +1,14 @@
 # Development: everything serverless and small, and nothing that must not be lost.
 
+locals {
+  environment = "dev"
+}
+
 module "platform" {
   source = "../../modules/platform"
 
   name        = var.name
-  environment = "dev"
+  environment = local.environment
   disposable  = true
 
   network = {

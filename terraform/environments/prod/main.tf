@@ -1,10 +1,14 @@
 # Production: three of everything, capacity that is provisioned and scales, and protection from deletion.
 
+locals {
+  environment = "prod"
+}
+
 module "platform" {
   source = "../../modules/platform"
 
   name        = var.name
-  environment = "prod"
+  environment = local.environment
 
   network = {
     cidr_block         = "10.62.0.0/16"

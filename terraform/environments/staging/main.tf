@@ -1,10 +1,14 @@
 # Staging: built as production is, at the size of development.
 
+locals {
+  environment = "staging"
+}
+
 module "platform" {
   source = "../../modules/platform"
 
   name        = var.name
-  environment = "staging"
+  environment = local.environment
 
   network = {
     cidr_block         = "10.61.0.0/16"

@@ -65,6 +65,7 @@ variable "gateway_endpoints" {
 
 variable "interface_endpoints" {
   type        = set(string)
+  nullable    = false
   description = "Services reached through interface endpoints, each some 7 USD a month and zone. Without one, the way leads through a NAT gateway."
   default = [
     "dynamodb-streams", "ecr.api", "ecr.dkr", "eks-auth", "kms", "logs", "monitoring", "redshift-data", "secretsmanager", "sns", "sts",
