@@ -12,10 +12,11 @@
 #                    topic, dead_letter_topic, partitions, replication_factor: 3 | null (MSK Serverless decides)}
 #   table           {name, arn, stream_arn, ttl_attribute | null, expire_days | null}
 #   lake            {bronze, silver, gold, kms_key_arn}
-#   warehouse       null | {type: "Serverless" | "Cluster", workgroup_name | null, cluster_identifier | null, database, schema, copy_role_arn}
+#   warehouse       null | {type: "Serverless" | "Cluster", workgroup_name | null, cluster_identifier | null, database, schema, copy_role_arn,
+#                    loader_user}
 #   catalog         null | {type: "Glue", database, workgroup, results_bucket}
-#   identities      {provisioner | gateway | consumer | exporter | dbt-runner | loader | notifier | janitor:
-#                    {service_account, role_arn, mode: "PodIdentity" | "Irsa"}}
+#   identities      {WORKER: {service_account, role_arn, mode: "PodIdentity" | "Irsa"}}: provisioner, gateway unless it is a function, consumer,
+#                    exporter, dbt-runner, loader if there is a warehouse
 #   images          {registry: host/prefix, repositories: {medallion: url, dbt-purchases: url}, dbt_project}
 #   alerts          {sns_topic_arn}
 #   lambda          null | {gateway: null | {function_name, role_arn, url}, exporter: null | {function_name, role_arn}}
@@ -85,7 +86,6 @@ output "medallion" {
       results_bucket = module.catalog[0].results_bucket
     }
 
-    # By worker: service_account, role_arn, mode (PodIdentity or Irsa).
     identities = module.roles.identities
 
     images = {
@@ -98,7 +98,6 @@ output "medallion" {
       sns_topic_arn = module.notifications.topic_arn
     }
 
-    # Each with function_name and role_arn, the gateway with the url that clients post to.
     lambda = local.functions ? {
       gateway  = module.functions[0].gateway
       exporter = module.functions[0].exporter
