@@ -22,7 +22,7 @@ module "platform" {
   cluster = {
     public_access_cidrs = var.public_access_cidrs
     admin_role_arns     = var.admin_role_arns
-    nodes               = { min = 1, desired = 2, max = 3, instance_types = ["t4g.large"] }
+    nodes               = { min = 1, desired = 2, max = 3, instance_types = ["t3.large"] }
   }
 
   kafka = { type = "Serverless" }

@@ -19,7 +19,7 @@ module "platform" {
   cluster = {
     public_access_cidrs = var.public_access_cidrs
     admin_role_arns     = var.admin_role_arns
-    nodes               = { min = 3, desired = 3, max = 12, instance_types = ["m7g.xlarge"], volume_gib = 120 }
+    nodes               = { min = 3, desired = 3, max = 12, instance_types = ["m7i.xlarge"], volume_gib = 120 }
   }
 
   kafka = {

@@ -54,14 +54,14 @@ variable "public_access_cidrs" {
 
 variable "nodes" {
   type = object({
-    instance_types = optional(list(string), ["m7g.large"])
-    ami_type       = optional(string, "AL2023_ARM_64_STANDARD")
+    instance_types = optional(list(string), ["m7i.large"])
+    ami_type       = optional(string, "AL2023_x86_64_STANDARD")
     min            = optional(number, 2)
     max            = optional(number, 6)
     desired        = optional(number, 2)
     volume_gib     = optional(number, 80)
   })
-  description = "The nodes of a new cluster. The product's images are built for the architecture of one's choice; type and AMI must agree."
+  description = "The nodes of a new cluster. Images must be built for their processors: those of this repository are for x86_64."
   default     = {}
 
   validation {

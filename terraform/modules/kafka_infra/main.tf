@@ -1,5 +1,5 @@
 # Amazon MSK: serverless, or three brokers. Clients come with IAM over TLS in both. Topics are the provisioner's
-# (docs/decisions/0016-topics-are-the-provisioners.md).
+# (docs/decisions/0019-topics-are-the-provisioners.md).
 
 locals {
   provisioned = var.type == "Provisioned"

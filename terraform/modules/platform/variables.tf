@@ -80,8 +80,8 @@ variable "cluster" {
     public_access_cidrs = optional(list(string), [])
     admin_role_arns     = optional(map(string), {})
     nodes = optional(object({
-      instance_types = optional(list(string), ["m7g.large"])
-      ami_type       = optional(string, "AL2023_ARM_64_STANDARD")
+      instance_types = optional(list(string), ["m7i.large"])
+      ami_type       = optional(string, "AL2023_x86_64_STANDARD")
       min            = optional(number, 2)
       max            = optional(number, 6)
       desired        = optional(number, 2)
