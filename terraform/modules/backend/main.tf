@@ -32,8 +32,9 @@ module "key" {
 module "logs" {
   source = "../s3_bucket"
 
-  name        = "${var.bucket_name}-log"
-  expire_days = 365
+  name             = "${var.bucket_name}-log"
+  for_log_delivery = true
+  expire_days      = 365
   policy_statements = jsonencode([{
     Sid       = "AccessLogs"
     Effect    = "Allow"

@@ -41,7 +41,7 @@ locals {
   ]
 
   # A put that asks for no encryption gets the bucket's; one that asks for another is refused.
-  other_keys_refused = var.kms_key_arn == null ? [] : [
+  other_keys_refused = var.for_log_delivery ? [] : [
     {
       Sid       = "RefuseOtherEncryption"
       Effect    = "Deny"
@@ -95,7 +95,7 @@ resource "aws_s3_bucket" "this" {
   #checkov:skip=CKV_AWS_144:a copy in another region is a decision about disasters and money, not this module's; versions are kept
   #checkov:skip=CKV2_AWS_62:nobody waits for events of these buckets; the tables' logs say what is new
   #checkov:skip=CKV_AWS_18:the log bucket logs into no other, all others have aws_s3_bucket_logging below
-  #checkov:skip=CKV_AWS_145:only buckets that S3's log delivery writes are without a KMS key, which knows SSE-S3 alone
+  #checkov:skip=CKV_AWS_145:only buckets of logs are without a KMS key, because log delivery knows SSE-S3 alone
   bucket        = var.name
   force_destroy = var.force_destroy
 }
@@ -129,10 +129,10 @@ resource "aws_s3_bucket_server_side_encryption_configuration" "this" {
 
   rule {
     # One data key for many objects: a hundredth of the requests to KMS.
-    bucket_key_enabled = var.kms_key_arn != null
+    bucket_key_enabled = !var.for_log_delivery
 
     apply_server_side_encryption_by_default {
-      sse_algorithm     = var.kms_key_arn == null ? "AES256" : "aws:kms"
+      sse_algorithm     = var.for_log_delivery ? "AES256" : "aws:kms"
       kms_master_key_id = var.kms_key_arn
     }
   }
@@ -142,7 +142,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
   bucket = aws_s3_bucket.this.id
 
   rule {
-    id     = "old-versions"
+    id     = "keep-and-forget"
     status = "Enabled"
 
     filter {}
@@ -151,43 +151,22 @@ resource "aws_s3_bucket_lifecycle_configuration" "this" {
       noncurrent_days = var.noncurrent_days
     }
 
-    # Only the mark of a deletion whose versions are all gone.
+    # Without days only the marks of deletions go whose versions are all gone; with days S3 takes these, too.
     expiration {
-      expired_object_delete_marker = true
+      days                         = var.expire_days
+      expired_object_delete_marker = var.expire_days == null ? true : null
     }
 
     abort_incomplete_multipart_upload {
       days_after_initiation = var.abort_uploads_days
     }
-  }
 
-  dynamic "rule" {
-    for_each = var.transition == null ? [] : [var.transition]
+    dynamic "transition" {
+      for_each = var.transition == null ? [] : [var.transition]
 
-    content {
-      id     = "cheaper-storage"
-      status = "Enabled"
-
-      filter {}
-
-      transition {
-        days          = rule.value.days
-        storage_class = rule.value.storage_class
-      }
-    }
-  }
-
-  dynamic "rule" {
-    for_each = var.expire_days == null ? [] : [var.expire_days]
-
-    content {
-      id     = "expiry"
-      status = "Enabled"
-
-      filter {}
-
-      expiration {
-        days = rule.value
+      content {
+        days          = transition.value.days
+        storage_class = transition.value.storage_class
       }
     }
   }

@@ -10,8 +10,19 @@ variable "name" {
 
 variable "kms_key_arn" {
   type        = string
-  description = "Key that encrypts the objects. Null: Amazon's own keys (SSE-S3), for buckets that S3's log delivery writes, which knows no other."
+  description = "Key that encrypts the objects. Null for a bucket that log delivery writes."
   default     = null
+
+  validation {
+    condition     = (var.kms_key_arn == null) == var.for_log_delivery
+    error_message = "kms_key_arn: give the ARN of a key; only a bucket with for_log_delivery has none, because S3 writes access logs with its own keys alone."
+  }
+}
+
+variable "for_log_delivery" {
+  type        = bool
+  description = "Whether S3 itself writes access logs into the bucket: then it is encrypted by Amazon's own keys (SSE-S3)."
+  default     = false
 }
 
 variable "access_log_bucket" {

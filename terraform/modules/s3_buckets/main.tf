@@ -33,6 +33,7 @@ module "access_logs" {
   source = "../s3_bucket"
 
   name              = local.names.logs
+  for_log_delivery  = true
   expire_days       = var.access_log_days
   force_destroy     = var.force_destroy
   policy_statements = jsonencode(local.log_delivery)

@@ -34,7 +34,7 @@ run "keeps_current_objects_for_ever" {
   command = plan
 
   assert {
-    condition     = length(aws_s3_bucket_lifecycle_configuration.this.rule) == 1 && aws_s3_bucket_lifecycle_configuration.this.rule[0].expiration[0].expired_object_delete_marker
+    condition     = aws_s3_bucket_lifecycle_configuration.this.rule[0].expiration[0].expired_object_delete_marker
     error_message = "Without expire_days only marks of deletions may go."
   }
 
@@ -90,7 +90,7 @@ run "moves_to_cheaper_storage_that_reads_at_once" {
   variables { transition = { days = 90, storage_class = "GLACIER_IR" } }
 
   assert {
-    condition     = one(aws_s3_bucket_lifecycle_configuration.this.rule[1].transition).storage_class == "GLACIER_IR"
+    condition     = one(aws_s3_bucket_lifecycle_configuration.this.rule[0].transition).storage_class == "GLACIER_IR"
     error_message = "The transition is missing."
   }
 }
@@ -99,12 +99,13 @@ run "expires_logs" {
   command = plan
 
   variables {
-    kms_key_arn = null
-    expire_days = 90
+    kms_key_arn      = null
+    for_log_delivery = true
+    expire_days      = 90
   }
 
   assert {
-    condition     = aws_s3_bucket_lifecycle_configuration.this.rule[1].expiration[0].days == 90
+    condition     = aws_s3_bucket_lifecycle_configuration.this.rule[0].expiration[0].days == 90
     error_message = "Logs must go after their time."
   }
 
@@ -122,6 +123,12 @@ run "writes_an_access_log" {
     condition     = aws_s3_bucket_logging.this[0].target_prefix == "shop-dev-bronze-123456789012/"
     error_message = "The access log must lie under the bucket's name."
   }
+}
+
+run "refuses_a_bucket_without_a_key" {
+  command = plan
+  variables { kms_key_arn = null }
+  expect_failures = [var.kms_key_arn]
 }
 
 run "refuses_a_name_over_63_characters" {
