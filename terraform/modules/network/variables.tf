@@ -1,6 +1,11 @@
 variable "name" {
   type        = string
   description = "Prefix of all names."
+
+  validation {
+    condition     = can(regex("^[a-zA-Z][a-zA-Z0-9-]{1,47}$", var.name))
+    error_message = "name: use 2 to 48 letters, digits and dashes, beginning with a letter; roles add to it and may have 64 characters."
+  }
 }
 
 variable "existing" {
@@ -68,7 +73,8 @@ variable "interface_endpoints" {
   nullable    = false
   description = "Services reached through interface endpoints, each some 7 USD a month and zone. Without one, the way leads through a NAT gateway."
   default = [
-    "dynamodb-streams", "ecr.api", "ecr.dkr", "eks-auth", "kms", "logs", "monitoring", "redshift-data", "secretsmanager", "sns", "sts",
+    "dynamodb-streams", "ec2", "ecr.api", "ecr.dkr", "eks-auth", "glue", "kms", "logs", "monitoring", "redshift-data", "secretsmanager", "sns",
+    "sts",
   ]
 
   validation {

@@ -150,3 +150,9 @@ run "refuses_days_that_cloudwatch_does_not_take" {
   variables { flow_log_days = 31 }
   expect_failures = [var.flow_log_days]
 }
+
+run "refuses_a_long_name" {
+  command = plan
+  variables { name = "the-network-of-the-shop-for-the-development-of-things" }
+  expect_failures = [var.name]
+}
