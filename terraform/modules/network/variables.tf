@@ -59,7 +59,8 @@ variable "nat_gateways" {
 
 variable "gateway_endpoints" {
   type        = set(string)
-  description = "Services reached through gateway endpoints, which cost nothing."
+  nullable    = false
+  description = "Services reached through gateway endpoints, which cost nothing. Empty for an existing VPC that has them."
   default     = ["s3", "dynamodb"]
 
   validation {

@@ -20,6 +20,7 @@ module "network" {
   cidr_block          = var.network.cidr_block
   availability_zones  = var.network.availability_zones
   nat_gateways        = var.network.nat_gateways
+  gateway_endpoints   = var.network.gateway_endpoints
   interface_endpoints = var.network.interface_endpoints
   flow_log_days       = var.log_retention_days
 }

@@ -62,6 +62,7 @@ variable "network" {
     cidr_block          = optional(string, "10.60.0.0/16")
     availability_zones  = optional(list(string), [])
     nat_gateways        = optional(string, "PerZone")
+    gateway_endpoints   = optional(set(string))
     interface_endpoints = optional(set(string))
   })
   description = "The VPC, made or existing, as the module network takes it."
