@@ -126,6 +126,11 @@ variable "table" {
   })
   description = "The DynamoDB table; its name is NAME-ENVIRONMENT-table.name, because environments may share an account."
   default     = {}
+
+  validation {
+    condition     = var.table.expire_days == null ? true : var.table.expire_days >= 2 && floor(var.table.expire_days) == var.table.expire_days
+    error_message = "table: expire_days must be a whole number of 2 or more, or null; the stream keeps a change for a day after it was stored, and the days count from the record."
+  }
 }
 
 variable "lake" {

@@ -198,3 +198,9 @@ run "refuses_days_that_cloudwatch_does_not_take" {
   variables { log_retention_days = 31 }
   expect_failures = [var.log_retention_days]
 }
+
+run "refuses_items_that_expire_before_bronze_has_them" {
+  command = plan
+  variables { table = { expire_days = 1 } }
+  expect_failures = [var.table]
+}
