@@ -1,0 +1,24 @@
+output "alarms" {
+  description = "Name of each alarm in CloudWatch, by the name of its page in docs/alarms.md and, where there are several, what it is about."
+  value       = merge({ for alarm, found in aws_cloudwatch_metric_alarm.simple : alarm => found.alarm_name }, local.other_alarm_names)
+}
+
+output "pages" {
+  description = "Pages of docs/alarms.md that alarms point at; each must be there."
+  value       = sort(distinct(concat([for alarm in local.alarms : alarm.page], local.other_pages)))
+}
+
+output "own_metrics" {
+  description = "Metrics of the product that alarms and dashboard ask for; each must be emitted by a worker, or made of its log lines."
+  value       = local.own_metrics
+}
+
+output "log_groups" {
+  description = "Where Fluent Bit or the CloudWatch agent sends logs: of the workers, and of the operator."
+  value       = { for source, group in aws_cloudwatch_log_group.this : source => group.name }
+}
+
+output "dashboard" {
+  description = "Name of the dashboard."
+  value       = aws_cloudwatch_dashboard.this.dashboard_name
+}
