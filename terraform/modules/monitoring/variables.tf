@@ -123,24 +123,35 @@ variable "function_log_groups" {
 
 variable "limits" {
   type = object({
-    stream_lag_seconds     = optional(number, 900)
-    persist_age_seconds    = optional(number, 300)
+    age_seconds = optional(map(number), {
+      persist   = 300
+      bronze    = 900
+      silver    = 1800
+      gold      = 3600
+      warehouse = 5400
+    })
+    stream_lag_seconds     = optional(number, 3600)
     dead_letters           = optional(number, 100)
     consumer_lag_records   = optional(number, 100000)
     retention_used_percent = optional(number, 50)
     event_rate_deviations  = optional(number, 3)
   })
-  description = "From where on an alarm fires. dead_letters is `spec.deadLetters.maxCount`; stream_lag_seconds and persist_age_seconds are ages that last for five minutes."
+  description = "From where on an alarm fires, each after five minutes in a row. age_seconds is the age of a stage's oldest input that is not processed, by stage: some times `maxAgeSeconds` of the Pipeline, which says what is fresh, not when somebody is woken. dead_letters is `spec.deadLetters.maxCount`."
   default     = {}
+
+  validation {
+    condition     = length(var.limits.age_seconds) > 0 && alltrue([for stage in keys(var.limits.age_seconds) : contains(["persist", "bronze", "silver", "gold", "warehouse"], stage)])
+    error_message = "limits: age_seconds is by stage, of persist, bronze, silver, gold and warehouse."
+  }
+
+  validation {
+    condition     = alltrue([for age in values(var.limits.age_seconds) : age >= 60])
+    error_message = "limits: age_seconds must be 60 or more each."
+  }
 
   validation {
     condition     = var.limits.stream_lag_seconds >= 60 && var.limits.stream_lag_seconds <= 72000
     error_message = "limits: stream_lag_seconds must be 60 to 72000 (20 hours); the stream forgets after 24 hours."
-  }
-
-  validation {
-    condition     = var.limits.persist_age_seconds >= 60
-    error_message = "limits: persist_age_seconds must be 60 or more."
   }
 
   validation {
@@ -150,7 +161,7 @@ variable "limits" {
 
   validation {
     condition     = var.limits.retention_used_percent >= 10 && var.limits.retention_used_percent <= 90
-    error_message = "limits: retention_used_percent must be 10 to 90: who is told later has no time left."
+    error_message = "limits: retention_used_percent must be 10 to 90; who is told later has no time left."
   }
 
   validation {

@@ -1,0 +1,173 @@
+# Each alarm reaches a person with a page to read, and each says on purpose what silence means.
+variables {
+  name        = "shop-dev"
+  pipeline    = "purchase-orders"
+  namespace   = "shop"
+  topic_arn   = "arn:aws:sns:eu-west-1:123456789012:shop-dev-alerts"
+  alarm_pages = "https://git.example.com/data/medallion/blob/main/docs/alarms.md"
+  table_name  = "purchase_orders"
+
+  kafka = { type = "Provisioned", cluster_name = "shop-dev", topic = "purchase_orders" }
+
+  warehouse = {
+    type               = "Serverless"
+    workgroup_name     = "shop-dev"
+    usage_limit_id     = "0b7c"
+    usage_limit_amount = 24
+  }
+
+  functions = {
+    gateway  = { function_name = "shop-dev-gateway", api_id = "a1b2c3" }
+    exporter = { function_name = "shop-dev-exporter" }
+  }
+
+  function_log_groups = {
+    gateway  = "/aws/lambda/shop-dev-gateway"
+    exporter = "/aws/lambda/shop-dev-exporter"
+  }
+}
+
+run "alarms_reach_a_person" {
+  command = apply
+
+  assert {
+    condition = alltrue([
+      for alarm in concat(values(aws_cloudwatch_metric_alarm.simple), values(aws_cloudwatch_metric_alarm.retention), [aws_cloudwatch_metric_alarm.event_rate]) :
+      alarm.alarm_actions == toset([var.topic_arn]) && alarm.ok_actions == toset([var.topic_arn]) && strcontains(alarm.alarm_description, "${var.alarm_pages}#") && strcontains(alarm.alarm_description, "Silence: ") && length(alarm.alarm_description) <= 1024
+    ])
+    error_message = "message, page and its end go to the topic"
+  }
+
+  assert {
+    condition     = alltrue([for name in values(output.alarms) : length(name) <= 255 && startswith(name, "shop-dev-")])
+    error_message = "names are the environment's"
+  }
+}
+
+run "what_a_shop_wants_to_know_is_told" {
+  command = apply
+
+  assert {
+    condition = length(setsubtract([
+      "ThrottledReads", "ThrottledWrites", "StreamViewLag", "DeadLetterDepth", "ConsumerLag", "FailedRuns", "FailedLoads", "DataAtRisk", "CriticalErrors",
+      "StageAge-persist", "StageAge-bronze", "StageAge-silver", "StageAge-gold", "StageAge-warehouse", "RetentionUsed-persist", "RetentionUsed-bronze",
+      "FunctionErrors-gateway", "FunctionThrottles-exporter", "IteratorAge", "ApiErrors", "KafkaDisk-1", "KafkaDisk-3", "KafkaInSyncReplicas-2", "KafkaOffline",
+      "WarehouseUsage", "WarehouseQueue", "EventRate",
+    ], keys(output.alarms))) == 0
+    error_message = "there are ${join(" ", keys(output.alarms))}"
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.simple["ThrottledReads"].metric_name == "ReadThrottleEvents" && aws_cloudwatch_metric_alarm.simple["ThrottledWrites"].metric_name == "WriteThrottleEvents"
+    error_message = "under AWS's names"
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.simple["StreamViewLag"].metric_name == "medallion_retention_used_seconds" && aws_cloudwatch_metric_alarm.simple["StreamViewLag"].dimensions["stage"] == "bronze" && aws_cloudwatch_metric_alarm.simple["StreamViewLag"].treat_missing_data == "breaching"
+    error_message = "the age of the oldest unread record, and silence is the worst age"
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.simple["IteratorAge"].threshold == 3600000
+    error_message = "Lambda counts milliseconds"
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.simple["KafkaDisk-1"].dimensions == tomap({ "Cluster Name" = "shop-dev", "Broker ID" = "1" })
+    error_message = "MSK's dimensions have spaces"
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.simple["WarehouseUsage"].threshold == 19.2 && aws_cloudwatch_metric_alarm.simple["WarehouseUsage"].namespace == "AWS/Redshift-Serverless"
+    error_message = "told before the limit is reached"
+  }
+
+  assert {
+    condition     = anytrue([for query in aws_cloudwatch_metric_alarm.event_rate.metric_query : try(startswith(query.expression, "ANOMALY_DETECTION_BAND(events"), false)])
+    error_message = "the usual is learned"
+  }
+}
+
+run "own_metrics_are_those_of_the_list" {
+  command = apply
+
+  assert {
+    condition     = alltrue([for alarm in values(aws_cloudwatch_metric_alarm.simple) : contains(values(output.own_metrics), alarm.metric_name) if alarm.namespace == "Medallion"])
+    error_message = "a metric that nobody emits never fires"
+  }
+
+  assert {
+    condition     = alltrue([for alarm in values(aws_cloudwatch_metric_alarm.simple) : contains([for filter in values(aws_cloudwatch_log_metric_filter.this) : filter.metric_transformation[0].name], alarm.metric_name) if alarm.namespace == "Medallion/shop-dev"])
+    error_message = "what is counted in logs has its filter"
+  }
+}
+
+run "lines_are_counted" {
+  command = apply
+
+  assert {
+    condition     = aws_cloudwatch_log_metric_filter.this["FailedLoads-workers"].pattern == "{ $.level = \"ERROR\" && $.message = \"ended without having done its work\" && $.worker = \"loader\" && $.namespace = \"shop\" && $.pipeline = \"purchase-orders\" }"
+    error_message = "as a worker writes its last line: ${aws_cloudwatch_log_metric_filter.this["FailedLoads-workers"].pattern}"
+  }
+
+  assert {
+    condition     = length([for name in keys(aws_cloudwatch_log_metric_filter.this) : name if startswith(name, "CriticalErrors-")]) == 4
+    error_message = "errors of workers, operator and both functions"
+  }
+
+  assert {
+    condition     = alltrue([for group in values(aws_cloudwatch_log_group.this) : group.retention_in_days == 30 && group.kms_key_id == module.key.arn])
+    error_message = "logs end, and are encrypted"
+  }
+}
+
+run "serverless_kafka_has_other_alarms" {
+  command = apply
+
+  variables {
+    kafka = { type = "Serverless", cluster_name = "shop-dev", topic = "purchase_orders" }
+  }
+
+  assert {
+    condition     = contains(keys(output.alarms), "KafkaIngress") && alltrue([for alarm in keys(output.alarms) : !startswith(alarm, "KafkaDisk") && !startswith(alarm, "KafkaInSync")])
+    error_message = "it shows no disks and no replicas: ${join(" ", keys(output.alarms))}"
+  }
+}
+
+run "a_cluster_of_redshift_has_other_alarms" {
+  command = apply
+
+  variables {
+    warehouse = { type = "Cluster", cluster_identifier = "shop-dev", usage_limit_id = "1", usage_limit_amount = 60 }
+  }
+
+  assert {
+    condition     = alltrue([for alarm in ["WarehouseHealth", "WarehouseDisk", "WarehouseUsage"] : aws_cloudwatch_metric_alarm.simple[alarm].namespace == "AWS/Redshift"]) && !contains(keys(output.alarms), "WarehouseQueue")
+    error_message = "health and disks: ${join(" ", keys(output.alarms))}"
+  }
+}
+
+run "what_is_not_there_is_not_watched" {
+  command = apply
+
+  variables {
+    kafka               = null
+    warehouse           = null
+    functions           = {}
+    function_log_groups = {}
+  }
+
+  assert {
+    condition     = alltrue([for alarm in keys(output.alarms) : !startswith(alarm, "Kafka") && !startswith(alarm, "Warehouse") && !startswith(alarm, "Function") && alarm != "StageAge-warehouse" && alarm != "ApiErrors"])
+    error_message = "an alarm on nothing would always fire: ${join(" ", keys(output.alarms))}"
+  }
+}
+
+run "one_dashboard" {
+  command = apply
+
+  assert {
+    condition     = length([for widget in jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets : widget if widget.type == "alarm"]) == 1 && length(jsondecode(aws_cloudwatch_dashboard.this.dashboard_body).widgets[0].properties.alarms) == length(output.alarms)
+    error_message = "with all alarms on top"
+  }
+}
