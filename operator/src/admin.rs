@@ -10,8 +10,10 @@ use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
 use axum::routing::get;
+use jiff::Timestamp;
 use tokio::net::TcpListener;
 
+use crate::ages::ages;
 use crate::context::Context;
 
 /// Starts the server; it ends with the process.
@@ -54,12 +56,19 @@ fn readiness(obstacle: Option<String>, passive: Option<String>) -> (StatusCode, 
 }
 
 async fn metrics(State(context): State<Arc<Context>>) -> impl IntoResponse {
+    let now = Timestamp::now();
+    let ages = context
+        .index
+        .statuses()
+        .iter()
+        .flat_map(|(key, status)| ages(key, status, now))
+        .collect();
     (
         [(
             header::CONTENT_TYPE,
             "application/openmetrics-text; version=1.0.0; charset=utf-8",
         )],
-        context.metrics.text(),
+        context.metrics.text(ages),
     )
 }
 

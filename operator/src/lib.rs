@@ -4,6 +4,7 @@
 //! asks the workers, [`reconcile`] gathers, applies and reports, [`lease`] decides which operator works, [`api`] holds the calls.
 
 mod admin;
+mod ages;
 mod api;
 mod arguments;
 mod backoff;

@@ -11,6 +11,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use crate::ages::StageLabels;
+
 /// A label with one of a few words.
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 pub(crate) struct Word {
@@ -28,6 +30,7 @@ pub(crate) struct Metrics {
     pub watch_errors: Family<Word, Counter>,
     pub polls: Family<Word, Counter>,
     pub pipelines: Gauge,
+    stage_age: Family<StageLabels, Gauge>,
 }
 
 impl Default for Metrics {
@@ -41,6 +44,7 @@ impl Default for Metrics {
             watch_errors: Family::default(),
             polls: Family::default(),
             pipelines: Gauge::default(),
+            stage_age: Family::default(),
             registry: Mutex::default(),
         };
         registry.register("reconciles", "Reconciles by result", metrics.reconciles.clone());
@@ -66,6 +70,11 @@ impl Default for Metrics {
             metrics.polls.clone(),
         );
         registry.register("pipelines", "Pipelines seen", metrics.pipelines.clone());
+        registry.register(
+            "stage_age_seconds",
+            "Age of the oldest input of a stage that is not processed yet, 0 where nothing waits",
+            metrics.stage_age.clone(),
+        );
         *metrics.registry.lock().unwrap_or_else(PoisonError::into_inner) = registry;
         metrics
     }
@@ -77,12 +86,44 @@ impl Metrics {
         family.get_or_create(&Word { word }).inc();
     }
 
-    /// All metrics in the OpenMetrics text format.
-    pub fn text(&self) -> String {
+    /// All metrics in the OpenMetrics text format, with the stages' ages of this moment.
+    pub fn text(&self, ages: Vec<(StageLabels, i64)>) -> String {
+        // Two scrapes at once do not see halves of each other's ages.
+        let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        self.stage_age.clear();
+        for (stage, seconds) in ages {
+            self.stage_age.get_or_create(&stage).set(seconds);
+        }
         let mut text = String::new();
-        if encode(&mut text, &self.registry.lock().unwrap_or_else(PoisonError::into_inner)).is_err() {
+        if encode(&mut text, &registry).is_err() {
             tracing::error!("metrics could not be encoded");
         }
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_are_those_of_the_scrape() {
+        let metrics = Metrics::default();
+        let age = |stage, seconds| {
+            let labels = StageLabels {
+                namespace: "shop".to_owned(),
+                pipeline: "orders".to_owned(),
+                stage,
+            };
+            (labels, seconds)
+        };
+        let text = metrics.text(vec![age("silver", 90), age("gold", 0)]);
+        let silver = r#"medallion_operator_stage_age_seconds{namespace="shop",pipeline="orders",stage="silver"} 90"#;
+        assert!(text.contains(silver), "{text}");
+        let text = metrics.text(vec![age("gold", 5)]);
+        assert!(
+            !text.contains("silver") && text.contains(r#"stage="gold"} 5"#),
+            "a pipeline that is gone has no age: {text}"
+        );
     }
 }

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Resource, ResourceExt};
 use medallion_crds::Pipeline;
+use medallion_crds::pipeline::PipelineStatus;
 use medallion_plan::Pod;
 
 use crate::key::PipelineKey;
@@ -207,6 +208,18 @@ impl Index {
         let rooms = changed.iter().filter_map(|key| filed.rooms.get_key_value(key));
         let pods = rooms.flat_map(|(key, room)| pods_of(key, room)).collect();
         (changed, pods)
+    }
+
+    /// The statuses of all pipelines that can be read and have one.
+    pub fn statuses(&self) -> Vec<(PipelineKey, PipelineStatus)> {
+        let filed = self.read();
+        let pipelines = filed
+            .rooms
+            .iter()
+            .filter_map(|(key, room)| Some((key, room.pipeline.as_ref()?)));
+        pipelines
+            .filter_map(|(key, pipeline)| Some((key.clone(), pipeline.0.as_ref().ok()?.status.clone()?)))
+            .collect()
     }
 
     /// How many pipelines there are.
