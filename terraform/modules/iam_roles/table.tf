@@ -19,7 +19,7 @@ locals {
       {
         Sid      = "Table"
         Effect   = "Allow"
-        Action   = concat(["dynamodb:DescribeTable", "dynamodb:ListTagsOfResource"], contains(var.provisioner_creates, "table") ? ["dynamodb:CreateTable", "dynamodb:TagResource"] : [])
+        Action   = concat(["dynamodb:DescribeTable", "dynamodb:DescribeTimeToLive", "dynamodb:ListTagsOfResource"], contains(var.provisioner_creates, "table") ? ["dynamodb:CreateTable", "dynamodb:TagResource", "dynamodb:UpdateTimeToLive"] : [])
         Resource = [var.table.arn]
       },
     ]

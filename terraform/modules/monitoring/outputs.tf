@@ -22,3 +22,16 @@ output "dashboard" {
   description = "Name of the dashboard."
   value       = aws_cloudwatch_dashboard.this.dashboard_name
 }
+
+output "agent_metrics" {
+  description = "The part `emf_processor` of the CloudWatch agent's configuration for Prometheus (docs/alarms.md), as JSON: which metrics it brings here, under which dimensions."
+  value = jsonencode({
+    metric_namespace = local.own_namespace
+    metric_declaration = [{
+      source_labels    = ["pipeline"]
+      label_matcher    = "^.+$"
+      dimensions       = [keys(local.stage["bronze"])]
+      metric_selectors = [for metric in values(local.own_metrics) : "^${metric}$"]
+    }]
+  })
+}

@@ -221,7 +221,7 @@ run "the_provisioner_makes_only_what_it_may" {
   command = apply
 
   assert {
-    condition     = !strcontains(output.policies["provisioner"], "Create")
+    condition     = !strcontains(output.policies["provisioner"], "Create") && !strcontains(output.policies["provisioner"], "Update")
     error_message = "by default it looks"
   }
 }
@@ -234,7 +234,7 @@ run "the_provisioner_makes_what_it_may" {
   }
 
   assert {
-    condition     = alltrue([for action in ["kafka-cluster:CreateTopic", "dynamodb:CreateTable", "dynamodb:TagResource", "s3:CreateBucket"] : strcontains(output.policies["provisioner"], "\"${action}\"")])
+    condition     = alltrue([for action in ["kafka-cluster:CreateTopic", "dynamodb:CreateTable", "dynamodb:TagResource", "dynamodb:UpdateTimeToLive", "s3:CreateBucket"] : strcontains(output.policies["provisioner"], "\"${action}\"")])
     error_message = "it makes what the Pipeline says: ${output.policies["provisioner"]}"
   }
 }

@@ -171,3 +171,16 @@ run "one_dashboard" {
     error_message = "with all alarms on top"
   }
 }
+
+run "the_agent_brings_what_alarms_ask_for" {
+  command = apply
+
+  assert {
+    condition = alltrue([
+      for alarm in values(aws_cloudwatch_metric_alarm.simple) :
+      contains(jsondecode(output.agent_metrics).metric_declaration[0].metric_selectors, "^${alarm.metric_name}$") && sort(keys(alarm.dimensions)) == sort(jsondecode(output.agent_metrics).metric_declaration[0].dimensions[0])
+      if alarm.namespace == jsondecode(output.agent_metrics).metric_namespace
+    ])
+    error_message = "under the same names and dimensions: ${output.agent_metrics}"
+  }
+}
