@@ -104,4 +104,11 @@ resource "aws_cloudwatch_metric_alarm" "simple" {
   treat_missing_data  = each.value.missing
   alarm_actions       = [var.topic_arn]
   ok_actions          = [var.topic_arn]
+
+  lifecycle {
+    precondition {
+      condition     = contains(local.pages, each.value.page)
+      error_message = "${each.key} has no page in docs/alarms.md: write it, and name it in local.pages."
+    }
+  }
 }

@@ -29,6 +29,13 @@ locals {
     }
   }
 
+  # Headings of docs/alarms.md. A test holds that page against this list.
+  pages = toset([
+    "ApiErrors", "ConsumerLag", "CriticalErrors", "DataAtRisk", "DeadLetterDepth", "EventRate", "FailedLoads", "FailedRuns", "FunctionErrors",
+    "FunctionThrottles", "IteratorAge", "KafkaDisk", "KafkaInSyncReplicas", "KafkaIngress", "KafkaOffline", "RetentionUsed", "StageAge",
+    "StreamViewLag", "ThrottledReads", "ThrottledWrites", "WarehouseDisk", "WarehouseHealth", "WarehouseQueue", "WarehouseUsage",
+  ])
+
   # Counted in log lines.
   log_namespace = "${local.own_namespace}/${var.name}"
 }

@@ -4,8 +4,8 @@ output "alarms" {
 }
 
 output "pages" {
-  description = "Pages of docs/alarms.md that alarms point at; each must be there."
-  value       = sort(distinct(concat([for alarm in local.alarms : alarm.page], local.other_pages)))
+  description = "Pages of docs/alarms.md that alarms point at."
+  value       = sort(local.pages)
 }
 
 output "own_metrics" {

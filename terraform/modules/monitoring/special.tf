@@ -76,5 +76,4 @@ locals {
     { for stage, alarm in aws_cloudwatch_metric_alarm.retention : "RetentionUsed-${stage}" => alarm.alarm_name },
     { EventRate = aws_cloudwatch_metric_alarm.event_rate.alarm_name },
   )
-  other_pages = ["EventRate", "RetentionUsed"]
 }

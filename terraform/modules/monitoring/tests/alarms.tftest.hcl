@@ -39,6 +39,11 @@ run "alarms_reach_a_person" {
   }
 
   assert {
+    condition     = alltrue([for alarm in values(aws_cloudwatch_metric_alarm.simple) : contains([for page in output.pages : lower(page)], split("#", alarm.alarm_description)[1])])
+    error_message = "each page is one of the list"
+  }
+
+  assert {
     condition     = alltrue([for name in values(output.alarms) : length(name) <= 255 && startswith(name, "shop-dev-")])
     error_message = "names are the environment's"
   }

@@ -1,0 +1,90 @@
+//! The alarms of `terraform/modules/monitoring` against `docs/alarms.md` and the sources: each has its page and no page is left over, and what they ask for is a metric that some program shows or a line that some program writes.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::{fs, io};
+
+fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn read(folder: &Path, extension: &str, texts: &mut Vec<String>) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            read(&path, extension, texts)?;
+        } else if path.extension().is_some_and(|found| found == extension) {
+            texts.push(fs::read_to_string(path)?);
+        }
+    }
+    Ok(())
+}
+
+fn module() -> String {
+    let mut texts = Vec::new();
+    read(&workspace().join("terraform/modules/monitoring"), "tf", &mut texts).unwrap();
+    texts.join("\n")
+}
+
+fn sources() -> String {
+    let mut texts = Vec::new();
+    for folder in ["operator", "workers"] {
+        read(&workspace().join(folder), "rs", &mut texts).unwrap();
+    }
+    texts.join("\n")
+}
+
+/// The quoted texts of a module that begin with a prefix.
+fn quoted<'a>(text: &'a str, prefix: &str) -> BTreeSet<&'a str> {
+    text.split('"').filter(|part| part.starts_with(prefix)).collect()
+}
+
+/// The pages that alarms may point at, as the module lists them; it refuses an alarm with another one.
+fn pages(module: &str) -> BTreeSet<&str> {
+    let (_, list) = module.split_once("pages = toset([").unwrap();
+    let (list, _) = list.split_once("])").unwrap();
+    list.split('"').skip(1).step_by(2).collect()
+}
+
+#[test]
+fn each_alarm_has_its_page_and_no_page_is_left_over() {
+    let headings: BTreeSet<_> = include_str!("../../docs/alarms.md")
+        .lines()
+        .filter_map(|line| line.strip_prefix("### "))
+        .collect();
+    assert_eq!(pages(&module()), headings);
+}
+
+#[test]
+fn each_page_says_what_to_do() {
+    for page in include_str!("../../docs/alarms.md").split("\n### ").skip(1) {
+        let (heading, text) = page.split_once('\n').unwrap();
+        assert!(text.lines().any(|line| line.starts_with("- Look at ")), "{heading}");
+    }
+}
+
+#[test]
+fn what_alarms_ask_for_is_registered_by_some_program() {
+    let (module, sources) = (module(), sources());
+    let metrics = quoted(&module, "medallion_");
+    assert!(metrics.len() >= 6, "{metrics:?}");
+    for metric in metrics {
+        let name = metric.trim_start_matches("medallion_").trim_start_matches("operator_");
+        let name = name.trim_end_matches("_total");
+        assert!(sources.contains(&format!("\"{name}\"")), "nobody shows {metric}");
+    }
+}
+
+#[test]
+fn what_is_counted_in_logs_is_written_by_some_program() {
+    let (module, sources) = (module(), sources());
+    let messages: BTreeSet<_> = module
+        .split("$.message = \\\"")
+        .skip(1)
+        .filter_map(|rest| rest.split("\\\"").next())
+        .collect();
+    assert_eq!(messages.len(), 2, "{messages:?}");
+    for message in messages {
+        assert!(sources.contains(&format!("\"{message}\"")), "nobody says {message:?}");
+    }
+}
