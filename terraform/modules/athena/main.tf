@@ -14,11 +14,6 @@ locals {
 resource "aws_glue_catalog_database" "gold" {
   name        = var.database
   description = "Gold of ${var.name}; its tables are the Pipeline's"
-
-  # Who may read is decided by IAM, not by grants to everybody.
-  create_table_default_permission {
-    permissions = []
-  }
 }
 
 module "key" {

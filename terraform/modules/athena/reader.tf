@@ -23,9 +23,15 @@ resource "aws_iam_policy" "reader" {
         Resource = ["arn:${local.partition}:athena:${local.region}:${local.account}:datacatalog/AwsDataCatalog"]
       },
       {
-        Sid    = "Catalog"
+        Sid      = "Database"
+        Effect   = "Allow"
+        Action   = ["glue:GetDatabase"]
+        Resource = ["arn:${local.partition}:glue:${local.region}:${local.account}:catalog", aws_glue_catalog_database.gold.arn]
+      },
+      {
+        Sid    = "Tables"
         Effect = "Allow"
-        Action = ["glue:GetDatabase", "glue:GetTable", "glue:GetTables"]
+        Action = ["glue:GetTable", "glue:GetTables"]
         Resource = [
           "arn:${local.partition}:glue:${local.region}:${local.account}:catalog",
           aws_glue_catalog_database.gold.arn,

@@ -29,7 +29,7 @@ locals {
         Resource = [local.kafka_topic, local.kafka_dead]
       },
       # Also those of other pipelines: one that has the same dead-letter topic would count our dead letters.
-      { Sid = "Groups", Effect = "Allow", Action = ["kafka-cluster:DescribeGroup"], Resource = distinct(["${local.kafka_groups}/medallion.*", local.kafka_own_groups[0]]) },
+      { Sid = "Groups", Effect = "Allow", Action = ["kafka-cluster:DescribeGroup"], Resource = concat(["${local.kafka_groups}/medallion.*"], startswith(local.kafka_group_name, "medallion.") ? [] : [local.kafka_own_groups[0]]) },
     ]
   }
 

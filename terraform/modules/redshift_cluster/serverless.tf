@@ -37,6 +37,11 @@ resource "aws_redshiftserverless_workgroup" "this" {
     parameter_key   = "enable_user_activity_logging"
     parameter_value = "true"
   }
+
+  lifecycle {
+    # Redshift answers with all parameters that it has, those that AWS adds later among them, and each plan would want to take these away.
+    ignore_changes = [config_parameter]
+  }
 }
 
 resource "aws_redshiftserverless_usage_limit" "this" {
