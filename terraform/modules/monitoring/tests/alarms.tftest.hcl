@@ -189,3 +189,25 @@ run "the_agent_brings_what_alarms_ask_for" {
     error_message = "under the same names and dimensions: ${output.agent_metrics}"
   }
 }
+
+# Lines as workers write them, and what each must count for. The patterns are conjunctions of equal fields, which is what is worked out here.
+run "lines_count_for_what_they_are" {
+  command = apply
+
+  assert {
+    condition     = alltrue([for filter in values(aws_cloudwatch_log_metric_filter.this) : can(regex("^\\{ \\$\\.\\w+ = \"[^\"]*\"( && \\$\\.\\w+ = \"[^\"]*\")* \\}$", filter.pattern))])
+    error_message = "a pattern is nothing but equal fields"
+  }
+
+  assert {
+    condition = alltrue([
+      for entry in jsondecode(file("tests/lines.json")) : toset(entry.counts) == toset([
+        for name, filter in aws_cloudwatch_log_metric_filter.this : filter.metric_transformation[0].name
+        if endswith(name, "-workers") && alltrue([
+          for pair in regexall("\\$\\.(\\w+) = \"([^\"]*)\"", filter.pattern) : try(entry.line[pair[0]], null) == pair[1]
+        ])
+      ])
+    ])
+    error_message = "each line counts for what tests/lines.json says"
+  }
+}
