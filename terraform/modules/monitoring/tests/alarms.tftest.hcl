@@ -91,6 +91,16 @@ run "what_a_shop_wants_to_know_is_told" {
     condition     = anytrue([for query in aws_cloudwatch_metric_alarm.event_rate.metric_query : try(startswith(query.expression, "ANOMALY_DETECTION_BAND(events"), false)])
     error_message = "the usual is learned"
   }
+
+  assert {
+    condition = alltrue([
+      for alarm in values(aws_cloudwatch_metric_alarm.simple) : anytrue([
+        for known in jsondecode(file("tests/aws-metrics.json")) :
+        known.namespace == alarm.namespace && known.metric == alarm.metric_name && join(",", known.dimensions) == join(",", sort(keys(alarm.dimensions)))
+      ]) if startswith(alarm.namespace, "AWS/")
+    ])
+    error_message = "AWS's metrics have the names and dimensions of tests/aws-metrics.json"
+  }
 }
 
 run "own_metrics_are_those_of_the_list" {
@@ -137,6 +147,16 @@ run "serverless_kafka_has_other_alarms" {
     condition     = contains(keys(output.alarms), "KafkaIngress") && alltrue([for alarm in keys(output.alarms) : !startswith(alarm, "KafkaDisk") && !startswith(alarm, "KafkaInSync")])
     error_message = "it shows no disks and no replicas: ${join(" ", keys(output.alarms))}"
   }
+
+  assert {
+    condition = alltrue([
+      for alarm in values(aws_cloudwatch_metric_alarm.simple) : anytrue([
+        for known in jsondecode(file("tests/aws-metrics.json")) :
+        known.namespace == alarm.namespace && known.metric == alarm.metric_name && join(",", known.dimensions) == join(",", sort(keys(alarm.dimensions)))
+      ]) if startswith(alarm.namespace, "AWS/")
+    ])
+    error_message = "AWS's metrics have the names and dimensions of tests/aws-metrics.json"
+  }
 }
 
 run "a_cluster_of_redshift_has_other_alarms" {
@@ -149,6 +169,16 @@ run "a_cluster_of_redshift_has_other_alarms" {
   assert {
     condition     = alltrue([for alarm in ["WarehouseHealth", "WarehouseDisk", "WarehouseUsage"] : aws_cloudwatch_metric_alarm.simple[alarm].namespace == "AWS/Redshift"]) && !contains(keys(output.alarms), "WarehouseQueue")
     error_message = "health and disks: ${join(" ", keys(output.alarms))}"
+  }
+
+  assert {
+    condition = alltrue([
+      for alarm in values(aws_cloudwatch_metric_alarm.simple) : anytrue([
+        for known in jsondecode(file("tests/aws-metrics.json")) :
+        known.namespace == alarm.namespace && known.metric == alarm.metric_name && join(",", known.dimensions) == join(",", sort(keys(alarm.dimensions)))
+      ]) if startswith(alarm.namespace, "AWS/")
+    ])
+    error_message = "AWS's metrics have the names and dimensions of tests/aws-metrics.json"
   }
 }
 
