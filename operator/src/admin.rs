@@ -59,9 +59,12 @@ async fn metrics(State(context): State<Arc<Context>>) -> impl IntoResponse {
     let now = Timestamp::now();
     let ages = context
         .index
-        .statuses()
+        .pipelines()
         .iter()
-        .flat_map(|(key, status)| ages(key, status, now))
+        .flat_map(|(key, pipeline)| {
+            let status = pipeline.0.as_ref().ok().and_then(|pipeline| pipeline.status.as_ref());
+            status.map(|status| ages(key, status, now)).unwrap_or_default()
+        })
         .collect();
     (
         [(

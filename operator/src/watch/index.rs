@@ -7,7 +7,6 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{Resource, ResourceExt};
 use medallion_crds::Pipeline;
-use medallion_crds::pipeline::PipelineStatus;
 use medallion_plan::Pod;
 
 use crate::key::PipelineKey;
@@ -210,15 +209,12 @@ impl Index {
         (changed, pods)
     }
 
-    /// The statuses of all pipelines that can be read and have one.
-    pub fn statuses(&self) -> Vec<(PipelineKey, PipelineStatus)> {
+    /// All pipelines, readable or not.
+    pub fn pipelines(&self) -> Vec<(PipelineKey, Arc<GuardedPipeline>)> {
         let filed = self.read();
-        let pipelines = filed
-            .rooms
-            .iter()
-            .filter_map(|(key, room)| Some((key, room.pipeline.as_ref()?)));
+        let pipelines = filed.rooms.iter();
         pipelines
-            .filter_map(|(key, pipeline)| Some((key.clone(), pipeline.0.as_ref().ok()?.status.clone()?)))
+            .filter_map(|(key, room)| Some((key.clone(), room.pipeline.clone()?)))
             .collect()
     }
 
