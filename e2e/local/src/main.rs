@@ -100,6 +100,11 @@ enum Command {
         #[arg(long, default_value = "target/functions")]
         into: PathBuf,
     },
+    /// What belongs to the Terraform files
+    Terraform {
+        #[command(subcommand)]
+        what: Terraform,
+    },
     /// Renews the lock files of Maven and Python after a version was changed by hand
     Lock,
     #[command(hide = true)]
@@ -108,6 +113,12 @@ enum Command {
     InsideInit { home: PathBuf },
     #[command(hide = true)]
     InsideSupervise { home: PathBuf },
+}
+
+#[derive(Subcommand)]
+enum Terraform {
+    /// Writes the README of every module anew from its variables and outputs
+    Docs,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -155,6 +166,7 @@ async fn act(arguments: Arguments) -> Result<ExitCode> {
         Command::Kill { part } => commands::kill::kill(&context, &part)?,
         Command::Logs { part } => commands::look::log(&context, &part)?,
         Command::Functions { manifest, into } => functions::pack(&context, &manifest, &into).await?,
+        Command::Terraform { what: Terraform::Docs } => checks::terraform::docs::write(&context).await?,
         Command::Lock => fetch::lock::renew(&context.layout, &context.pins, &context.progress).await?,
         Command::Test { .. }
         | Command::InsideEnter { .. }

@@ -130,7 +130,7 @@ impl Drop for Group {
 }
 
 /// The same command line, killed by the kernel if this process dies without a chance to do it.
-fn tied(command: &Command) -> Command {
+pub fn tied(command: &Command) -> Command {
     let command = command.as_std();
     let mut tied = Command::new("setpriv");
     tied.args(["--pdeathsig", "KILL"])
@@ -165,6 +165,29 @@ pub async fn output(command: &mut Command) -> Result<String> {
         );
     }
     Ok(String::from_utf8_lossy(&done.stdout).into_owned())
+}
+
+/// How a program ended, and all that it said.
+pub struct Ended {
+    /// None after a signal.
+    pub code: Option<i32>,
+    pub text: String,
+}
+
+/// Runs to the end, whatever that is, for those who expect more than success.
+pub async fn ended(command: &mut Command) -> Result<Ended> {
+    let said = describe(command);
+    let done = command
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output()
+        .await
+        .with_context(|| format!("cannot start {said}"))?;
+    let [printed, complained] = [&done.stdout, &done.stderr].map(|bytes| String::from_utf8_lossy(bytes));
+    Ok(Ended {
+        code: done.status.code(),
+        text: format!("{printed}{complained}"),
+    })
 }
 
 /// As `output`, for places without a runtime.

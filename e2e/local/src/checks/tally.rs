@@ -20,6 +20,12 @@ impl Tally {
         run::shown_lines(command, |line| self.read(line)).await
     }
 
+    /// Counts what was not printed by a test program.
+    pub fn add(&self, passed: u64, failed: u64) {
+        self.passed.set(self.passed.get() + passed);
+        self.failed.set(self.failed.get() + failed);
+    }
+
     /// What has to be said in the end: a phase that counts nothing itself is one check, and one that failed has at
     /// least one failure (a program that crashed prints no closing line).
     pub fn close(&self, succeeded: bool) -> (u64, u64) {
@@ -33,8 +39,7 @@ impl Tally {
     /// Counts a line, if it is a closing one.
     pub fn read(&self, line: &str) {
         if let Some((passed, failed)) = closing(line) {
-            self.passed.set(self.passed.get() + passed);
-            self.failed.set(self.failed.get() + failed);
+            self.add(passed, failed);
         }
     }
 }

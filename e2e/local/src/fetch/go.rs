@@ -23,7 +23,7 @@ pub struct GoPart {
     /// Packages by name, or a folder beside `go.mod` that begins with `./`.
     programs: &'static [&'static str],
     tags: &'static str,
-    /// The variable that takes the version at link time.
+    /// The variable that takes the version at link time, or with `=` what else it takes.
     version_variable: &'static str,
     /// Programs whose package does not bear their name.
     rename: &'static [(&'static str, &'static str)],
@@ -113,6 +113,40 @@ pub const LAMBDA_EMULATOR: GoPart = GoPart {
     rename: &[],
 };
 
+/// What reads Terraform's language. It is written against a branch of one library, so that it has a module of its own.
+pub const OPENTOFU: GoPart = GoPart {
+    name: "opentofu",
+    folder: "terraform",
+    module: "github.com/opentofu/opentofu",
+    programs: &["github.com/opentofu/opentofu/cmd/tofu"],
+    tags: "",
+    // It has its version from a file of its own, and this makes it no version in the making.
+    version_variable: "github.com/opentofu/opentofu/version.dev=no",
+    rename: &[],
+};
+
+/// Our stand-in for the AWS provider, and what derives the real one's schemas for it.
+pub const AWS_STAND_IN: GoPart = GoPart {
+    name: "aws-stand-in",
+    folder: "terraform",
+    module: "github.com/hashicorp/terraform-plugin-go",
+    programs: &["./derive-schema", "./terraform-provider-aws-stand-in"],
+    tags: "",
+    version_variable: "",
+    rename: &[],
+};
+
+/// The linter of Terraform's language; it has little in common with the others.
+pub const TFLINT: GoPart = GoPart {
+    name: "tflint",
+    folder: "tflint",
+    module: "github.com/terraform-linters/tflint",
+    programs: &["github.com/terraform-linters/tflint"],
+    tags: "",
+    version_variable: "",
+    rename: &[],
+};
+
 impl GoPart {
     pub fn version(&self, layout: &Layout) -> Result<String> {
         Ok(GoModule::read(layout, self.folder)?.version(self.module)?.to_owned())
@@ -121,6 +155,7 @@ impl GoPart {
     fn link_flags(&self, version: &str) -> String {
         match self.version_variable {
             "" => "-s -w".to_owned(),
+            given if given.contains('=') => format!("-s -w -X {given}"),
             variable => format!("-s -w -X {variable}={version}"),
         }
     }

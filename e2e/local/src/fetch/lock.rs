@@ -75,8 +75,15 @@ pub async fn renew(layout: &Layout, pins: &Pins, progress: &Progress) -> Result<
             others.retain(|name, _| !image.contains_key(name));
             fs::write(folder.join("dbt.txt"), text("dbt.in", &image))?;
             fs::write(folder.join("referee.txt"), text("referee.in", &others))?;
-            let packaging = resolve(pins, &[&folder.join("lambda.in")]).await?;
-            fs::write(folder.join("lambda.txt"), text("lambda.in", &packaging))?;
+            for name in ["lambda", "terraform"] {
+                let source = format!("{name}.in");
+                let locked = resolve(pins, &[&folder.join(&source)]).await?;
+                fs::write(folder.join(format!("{name}.txt")), text(&source, &locked))?;
+            }
+            // Never installed, so that what it would need is of no interest.
+            let mut bindings = resolve(pins, &[&folder.join("aws-bindings.in")]).await?;
+            bindings.retain(|name, _| name == "cdktn-provider-aws");
+            fs::write(folder.join("aws-bindings.txt"), text("aws-bindings.in", &bindings))?;
             Ok(())
         })
         .await

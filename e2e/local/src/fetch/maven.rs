@@ -126,7 +126,8 @@ pub fn digests(folder: &Path) -> Result<BTreeMap<String, String>> {
         .collect()
 }
 
-fn only_file(folder: &Path) -> Result<PathBuf> {
+/// The one file of a folder.
+pub fn only_file(folder: &Path) -> Result<PathBuf> {
     let mut files = fs::read_dir(folder)?.collect::<Result<Vec<_>, _>>()?;
     match (files.pop(), files.is_empty()) {
         (Some(file), true) => Ok(file.path()),

@@ -5,6 +5,7 @@ mod java;
 pub mod lock;
 pub mod maven;
 pub mod python;
+pub mod terraform;
 
 use std::path::PathBuf;
 

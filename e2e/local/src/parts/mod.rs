@@ -19,6 +19,7 @@ pub mod redshift;
 mod s3;
 
 pub use part::{Part, Run};
+pub use probe::exchange;
 
 use crate::stack::{Extent, Stack};
 

@@ -102,7 +102,8 @@ async fn http(address: &str, request: &str) -> Result<(), String> {
     }
 }
 
-async fn exchange(address: &str, request: &[u8]) -> std::io::Result<Vec<u8>> {
+/// Sends and reads until the other side closes.
+pub async fn exchange(address: &str, request: &[u8]) -> std::io::Result<Vec<u8>> {
     let mut stream = TcpStream::connect(address).await?;
     stream.write_all(request).await?;
     let mut answer = Vec::new();

@@ -1,5 +1,6 @@
 // Derives the schemas of the AWS provider from its generated bindings: `derive-schema WHEEL FOLDER` reads the wheel of cdktn-provider-aws
-// and writes `provider.json`, `resource/TYPE.json` and `data/TYPE.json`, each a schema as `providers schema -json` prints it.
+// and writes `provider.json`, `resource/TYPE.json` and `data/TYPE.json`, each a schema as `providers schema -json` prints it, and
+// `version`, the provider's.
 // Touches no network.
 package main
 
@@ -23,7 +24,7 @@ func main() {
 
 func derive(wheel, folder string) error {
 	count := 0
-	err := eachModule(wheel, func(name, source string) error {
+	version, err := eachModule(wheel, func(name, source string) error {
 		found, err := schemaOf(parse(source))
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
@@ -36,10 +37,13 @@ func derive(wheel, folder string) error {
 		}
 		return nil
 	})
-	if err == nil && count < 1000 {
+	if err != nil {
+		return err
+	}
+	if count < 1000 {
 		return fmt.Errorf("%s holds only %d types: it is not what it was thought to be", wheel, count)
 	}
-	return err
+	return os.WriteFile(filepath.Join(folder, "version"), []byte(version+"\n"), 0o644)
 }
 
 func write(path string, what schema) error {

@@ -83,7 +83,8 @@ func (o identity) expand(pattern string) string {
 			return account
 		case "uuid":
 			d := o.digest
-			return strings.Join([]string{d[:8], d[8:12], d[12:16], d[16:20], d[20:32]}, "-")
+			// Of version 4: the state's backend looks whether a key's is one.
+			return strings.Join([]string{d[:8], d[8:12], "4" + d[13:16], "8" + d[17:20], d[20:32]}, "-")
 		case "hash6":
 			return o.digest[:6]
 		case "hash10":

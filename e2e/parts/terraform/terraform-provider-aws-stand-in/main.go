@@ -7,6 +7,7 @@ package main
 import (
 	"log"
 	"os"
+	"time"
 
 	"github.com/hashicorp/terraform-plugin-go/tfprotov5"
 	"github.com/hashicorp/terraform-plugin-go/tfprotov5/tf5server"
@@ -18,10 +19,19 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
+	go endWith(os.Getppid())
 	standIn := &server{schemas: all}
 	// The name is what a debugger would look for; the command line knows us by our place in the mirror.
 	err = tf5server.Serve("medallion.dev/stand-in/aws", func() tfprotov5.ProviderServer { return standIn })
 	if err != nil {
 		log.Fatal(err)
 	}
+}
+
+// endWith ends us when the command line is gone without having said so: it was killed.
+func endWith(parent int) {
+	for os.Getppid() == parent {
+		time.Sleep(time.Second)
+	}
+	os.Exit(1)
 }
