@@ -18,7 +18,7 @@ emails              = ["on-call@example.org"]
 public_access_cidrs = ["192.0.2.0/24"]
 "#;
 const FUNCTIONS: &str = r#"functions = {
-  gateway  = { package = "package.zip" }
+  gateway  = { package = "package.zip", authorization = "AWS_IAM" }
   exporter = { package = "package.zip" }
 }
 "#;

@@ -10,8 +10,9 @@ use tokio::process::Command;
 use super::workspace::{Workspace, files};
 use crate::run::{self, Ended};
 
-/// What is skipped everywhere, a reason behind each.
-const SETTINGS: &str = ".checkov.yaml";
+/// What is skipped everywhere, a reason behind each: in the files as they are written, and in plans.
+const OF_FILES: &str = ".checkov.yaml";
+const OF_PLANS: &str = ".checkov-plan.yaml";
 /// What skips a check at one resource: `#checkov:skip=ID:reason`.
 const SKIP: &str = "checkov:skip=";
 /// Shorter than this nobody gives a reason.
@@ -19,12 +20,13 @@ const REASON: usize = 15;
 
 /// All modules as they are written.
 pub async fn source(workspace: &Workspace) -> Result<()> {
-    judge(
-        workspace,
-        &workspace.tree,
-        &["--directory", "modules", "--framework", "terraform"],
-    )
-    .await
+    module(workspace, &workspace.tree, "modules").await
+}
+
+/// What lies in a folder of a tree, as it is written. Fails with the id and the place of each check that failed.
+pub async fn module(workspace: &Workspace, tree: &Path, folder: &str) -> Result<()> {
+    let arguments = ["--directory", folder, "--framework", "terraform"];
+    judge(workspace, tree, OF_FILES, &arguments).await
 }
 
 /// What a plan would make, by the stand-in's answers; skips are read from the files that it was made from.
@@ -37,20 +39,18 @@ pub async fn plan(workspace: &Workspace, folder: &Path, plan: &Path) -> Result<(
         "terraform_plan",
         "--repo-root-for-plan-enrichment",
         &folder,
-        "--deep-analysis",
     ];
-    judge(workspace, &workspace.tree, &arguments).await
+    judge(workspace, &workspace.tree, OF_PLANS, &arguments).await
 }
 
-/// Fails with the id and the place of each check that failed.
-pub async fn judge(workspace: &Workspace, tree: &Path, arguments: &[&str]) -> Result<()> {
+async fn judge(workspace: &Workspace, tree: &Path, settings: &str, arguments: &[&str]) -> Result<()> {
     let mut checkov = Command::new(&workspace.tools.checkov);
     checkov
         .current_dir(tree)
         .env("HOME", &workspace.folder)
         // It would ask its makers for more.
         .arg("--skip-download")
-        .args(["--config-file", SETTINGS, "--output", "json", "--compact"])
+        .args(["--config-file", settings, "--output", "json", "--compact", "--quiet"])
         .args(arguments);
     let Ended { text, .. } = run::ended(&mut checkov).await?;
     verdict(&text)

@@ -113,16 +113,16 @@ pub const SEEDS: [Seed; 12] = [
         line: r#"Condition = { Bool = { "aws:SecureTransport" = "false" } }"#,
         becomes: "Condition = {}",
         judge: Judge::Tests,
-        words: "Test assertion failed",
+        words: r#"in run "refuses_what_is_not_tls""#,
     },
     Seed {
         name: "every action on the table",
         folder: "modules/iam_roles",
         file: "table.tf",
-        line: "TODO",
-        becomes: "TODO",
+        line: r#"[{ Sid = "Put", Effect = "Allow", Action = ["dynamodb:PutItem"], Resource = [var.table.arn] }],"#,
+        becomes: r#"[{ Sid = "Put", Effect = "Allow", Action = ["*"], Resource = [var.table.arn] }],"#,
         judge: Judge::Tests,
-        words: "Test assertion failed",
+        words: "no action has a star",
     },
     Seed {
         name: "a key that is never rotated",
@@ -140,7 +140,7 @@ pub const SEEDS: [Seed; 12] = [
         line: r#"default = "shop""#,
         becomes: r#"default = "a-shop-whose-name-is-longer-than-any-bucket-can-be-called-by""#,
         judge: Judge::Plan,
-        words: "name",
+        words: "name: use 2 to 16 lower-case letters and digits",
     },
 ];
 
@@ -152,10 +152,7 @@ impl Seed {
         let judged = match self.judge {
             Judge::Validation => modules::validate(workspace, &folder).await,
             Judge::Tests => tests(workspace, &folder).await,
-            Judge::Checkov => {
-                let arguments = ["--directory", self.folder, "--framework", "terraform"];
-                policies::judge(workspace, &tree, &arguments).await
-            }
+            Judge::Checkov => policies::module(workspace, &tree, self.folder).await,
             Judge::Plan => environments::plan(workspace, &folder).await,
         };
         let Err(error) = judged else {
