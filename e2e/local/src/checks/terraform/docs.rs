@@ -23,7 +23,7 @@ const LONGEST: usize = 60;
 pub async fn write(context: &Context) -> Result<()> {
     let tools = terraform::tools(&context.layout, &context.pins, &context.progress).await?;
     let workspace = Workspace::make(&context.layout, tools).await?;
-    for module in folders(&workspace.tree.join("modules"))? {
+    for module in folders(&workspace.files.join("modules"))? {
         let place = context.layout.root.join(TREE).join("modules").join(name(&module));
         fs::write(place.join(README), readme(&workspace, &module).await?)?;
     }
@@ -136,9 +136,13 @@ fn type_text(kind: &Value) -> String {
 fn object_text(fields: &Map<String, Value>, optional: Option<&Value>) -> String {
     let optional = optional.and_then(Value::as_array);
     let is_optional = |name: &String| optional.is_some_and(|names| names.iter().any(|one| one == name));
-    let fields = fields.iter().map(|(name, kind)| match is_optional(name) {
-        true => format!("{name} = optional({})", type_text(kind)),
-        false => format!("{name} = {}", type_text(kind)),
+    let fields = fields.iter().map(|(name, kind)| {
+        let kind = type_text(kind);
+        if is_optional(name) {
+            format!("{name} = optional({kind})")
+        } else {
+            format!("{name} = {kind}")
+        }
     });
     format!("object({{ {} }})", fields.collect::<Vec<_>>().join(", "))
 }

@@ -16,6 +16,9 @@ use crate::run::{self, Ended};
 const ENVIRONMENT: &str = "environments/dev";
 /// Where the environment keeps its state, as its `backend.tf` says.
 const STATE: &str = "medallion/dev.tfstate";
+/// The body of the request for a bucket that is not in S3's first region.
+const PLACE: &str = "<CreateBucketConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\
+                     <LocationConstraint>eu-west-1</LocationConstraint></CreateBucketConfiguration>";
 /// Who holds the foreign lock.
 const SOMEBODY: &str = "somebody@elsewhere";
 
@@ -42,7 +45,7 @@ async fn refused(workspace: &Workspace, moto: &Moto, lock: &str) -> Result<()> {
         folder.join("backend.hcl"),
         format!("{}{}", backend.text, endpoints(&moto.address)),
     )?;
-    moto.s3("PUT", &format!("/{}", backend.bucket), "").await?;
+    moto.s3("PUT", &format!("/{}", backend.bucket), PLACE).await?;
     if let Some(table) = &backend.table {
         moto.dynamodb("CreateTable", &lock_table(table)).await?;
     }
@@ -73,14 +76,11 @@ struct Backend {
 impl Backend {
     async fn make(workspace: &Workspace, folder: &Path, lock: &str) -> Result<Self> {
         workspace.done(folder, &["init", "-no-color"]).await?;
+        // One server has both.
+        let bucket = format!("-var=bucket_name=states-by-{}", lock.to_lowercase());
         let lock = format!("-var=lock={lock}");
-        let apply = [
-            "apply",
-            "-no-color",
-            "-auto-approve",
-            "-var=account_id=123456789012",
-            &lock,
-        ];
+        let account = "-var=account_id=123456789012";
+        let apply = ["apply", "-no-color", "-auto-approve", account, &bucket, &lock];
         workspace.done(folder, &apply).await?;
         let outputs = workspace.json(folder, &["output", "-json"]).await?;
         let text = outputs["backend_config"]["value"]

@@ -33,19 +33,25 @@ pub async fn check(context: &Context, tally: &Tally) -> Result<()> {
     report.end()
 }
 
-/// What is checked one by one.
+/// What is checked one by one, each in a place where nobody else works.
 struct Places {
-    modules: Vec<PathBuf>,
+    /// To be planned and applied.
     environments: Vec<PathBuf>,
-    bootstrap: PathBuf,
+    /// To be validated and tested: modules, environments, the bootstrap root.
+    every: Vec<PathBuf>,
+    modules: Vec<PathBuf>,
 }
 
 impl Places {
     fn find(workspace: &Workspace) -> Result<Self> {
+        let tested = workspace.copy("tested")?;
+        let mut every = folders(&tested.join("modules"))?;
+        every.extend(folders(&tested.join("environments"))?);
+        every.push(tested.join("bootstrap"));
         Ok(Self {
-            modules: folders(&workspace.tree.join("modules"))?,
-            environments: folders(&workspace.tree.join("environments"))?,
-            bootstrap: workspace.tree.join("bootstrap"),
+            environments: folders(&workspace.copy("applied")?.join("environments"))?,
+            every,
+            modules: folders(&workspace.files.join("modules"))?,
         })
     }
 }
@@ -57,39 +63,34 @@ fn jobs<'a>(workspace: &'a Workspace, places: &'a Places, report: &'a Report<'_>
         jobs.push(Box::pin(environments::check(workspace, report, folder)));
     }
     jobs.push(Box::pin(locks::check(workspace, report)));
-    jobs.push(Box::pin(async {
-        report
-            .check("checkov on the modules", policies::source(workspace))
-            .await;
-    }));
-    for folder in places.modules.iter().chain([&places.bootstrap]) {
+    for folder in &places.every {
         jobs.push(Box::pin(modules::check(workspace, report, folder)));
     }
+    jobs.push(Box::pin(async move {
+        let judged = policies::source(workspace);
+        report.check("checkov on the modules", judged).await;
+    }));
     for seed in &SEEDS {
-        jobs.push(Box::pin(async {
-            report
-                .check(format!("{} is refused", seed.name), seed.refused(workspace))
-                .await;
+        jobs.push(Box::pin(async move {
+            let refused = seed.refused(workspace);
+            report.check(format!("{} is refused", seed.name), refused).await;
         }));
     }
-    jobs.push(Box::pin(async {
-        report
-            .check("the files are formatted", modules::format(workspace))
-            .await;
-        let skips = async { policies::reasons(&workspace.tree) };
-        report.check("every skip has a reason", skips).await;
-        let every = places
-            .modules
-            .iter()
-            .chain(&places.environments)
-            .chain([&places.bootstrap]);
-        report.check("tflint", policies::lint(workspace, every)).await;
-        for module in &places.modules {
-            let name = workspace::name(module);
-            report
-                .check(format!("README of {name}"), docs::check(workspace, module))
-                .await;
-        }
-    }));
+    jobs.push(Box::pin(files(workspace, places, report)));
     jobs
+}
+
+/// What is quick.
+async fn files(workspace: &Workspace, places: &Places, report: &Report<'_>) {
+    let written = modules::format(workspace);
+    report.check("the files are formatted", written).await;
+    let skips = async { policies::reasons(&workspace.files) };
+    report.check("every skip has a reason", skips).await;
+    report.check("tflint", policies::lint(workspace)).await;
+    for module in &places.modules {
+        let readme = docs::check(workspace, module);
+        report
+            .check(format!("README of {}", workspace::name(module)), readme)
+            .await;
+    }
 }

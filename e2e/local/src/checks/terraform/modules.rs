@@ -11,7 +11,7 @@ use crate::run::{self, Ended};
 /// The files are written as `fmt` writes them.
 pub async fn format(workspace: &Workspace) -> Result<()> {
     let arguments = ["fmt", "-check", "-diff", "-recursive", "-no-color"];
-    workspace.done(&workspace.tree, &arguments).await.map(drop)
+    workspace.done(&workspace.files, &arguments).await.map(drop)
 }
 
 /// Validates a module or root, and runs its tests.

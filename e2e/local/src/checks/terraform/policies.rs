@@ -1,13 +1,13 @@
 //! checkov and tflint on the Terraform files and on plans, and that nothing is skipped without a reason. Touches no network.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 use tokio::process::Command;
 
-use super::workspace::{Workspace, files};
+use super::workspace::{Workspace, files, folders};
 use crate::run::{self, Ended};
 
 /// What is skipped everywhere, a reason behind each: in the files as they are written, and in plans.
@@ -20,7 +20,7 @@ const REASON: usize = 15;
 
 /// All modules as they are written.
 pub async fn source(workspace: &Workspace) -> Result<()> {
-    module(workspace, &workspace.tree, "modules").await
+    module(workspace, &workspace.files, "modules").await
 }
 
 /// What lies in a folder of a tree, as it is written. Fails with the id and the place of each check that failed.
@@ -40,7 +40,7 @@ pub async fn plan(workspace: &Workspace, folder: &Path, plan: &Path) -> Result<(
         "--repo-root-for-plan-enrichment",
         &folder,
     ];
-    judge(workspace, &workspace.tree, OF_PLANS, &arguments).await
+    judge(workspace, &workspace.files, OF_PLANS, &arguments).await
 }
 
 async fn judge(workspace: &Workspace, tree: &Path, settings: &str, arguments: &[&str]) -> Result<()> {
@@ -112,15 +112,18 @@ pub fn reasons(tree: &Path) -> Result<()> {
 }
 
 /// Types, descriptions, names, and what nobody uses, in each folder by itself: the environments share files that are no module.
-pub async fn lint(workspace: &Workspace, folders: impl Iterator<Item = &PathBuf>) -> Result<()> {
+pub async fn lint(workspace: &Workspace) -> Result<()> {
+    let mut every = folders(&workspace.files.join("modules"))?;
+    every.extend(folders(&workspace.files.join("environments"))?);
+    every.push(workspace.files.join("bootstrap"));
     let mut found = Vec::new();
-    for folder in folders {
+    for folder in &every {
         let mut tflint = Command::new(&workspace.tools.tflint);
         tflint
             .current_dir(folder)
             .env("HOME", &workspace.folder)
             .args(["--no-color", "--format=compact", "--config"])
-            .arg(workspace.tree.join(".tflint.hcl"));
+            .arg(workspace.files.join(".tflint.hcl"));
         let Ended { code, text } = run::ended(&mut tflint).await?;
         if code != Some(0) {
             found.push(format!("{}: {}", folder.display(), text.trim()));

@@ -101,9 +101,9 @@ mod tests {
 
     #[tokio::test]
     async fn two_go_on_and_never_three() {
-        let (now, most) = (Cell::new(0_u32), Cell::new(0_u32));
+        let (now, most) = (&Cell::new(0_u32), &Cell::new(0_u32));
         let jobs = (0..6).map(|_| {
-            let job: Job<'_> = Box::pin(async {
+            let job: Job<'_> = Box::pin(async move {
                 now.set(now.get() + 1);
                 most.set(most.get().max(now.get()));
                 tokio::task::yield_now().await;

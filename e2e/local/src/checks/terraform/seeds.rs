@@ -33,7 +33,7 @@ pub struct Seed {
     words: &'static str,
 }
 
-pub const SEEDS: [Seed; 12] = [
+pub static SEEDS: [Seed; 12] = [
     Seed {
         name: "a misspelt argument",
         folder: "modules/dynamodb_table",
@@ -151,7 +151,7 @@ impl Seed {
         self.sow(&folder.join(self.file))?;
         let judged = match self.judge {
             Judge::Validation => modules::validate(workspace, &folder).await,
-            Judge::Tests => tests(workspace, &folder).await,
+            Judge::Tests => own_tests(workspace, &folder).await,
             Judge::Checkov => policies::module(workspace, &tree, self.folder).await,
             Judge::Plan => environments::plan(workspace, &folder).await,
         };
@@ -175,13 +175,13 @@ impl Seed {
             found |= is_it;
             if is_it { self.becomes } else { line }
         });
-        let text = lines.map(|line| format!("{line}\n")).collect::<String>();
+        let text = lines.flat_map(|line| [line, "\n"]).collect::<String>();
         ensure!(found, "{} has no line `{}` any more", file.display(), self.line);
         Ok(fs::write(file, text)?)
     }
 }
 
-async fn tests(workspace: &Workspace, folder: &Path) -> Result<()> {
+async fn own_tests(workspace: &Workspace, folder: &Path) -> Result<()> {
     workspace.done(folder, &["init", "-backend=false", "-no-color"]).await?;
     let Ended { code, text } = run::ended(&mut workspace.tofu(folder, &["test", "-no-color"])).await?;
     ensure!(code == Some(0), "{text}");
@@ -197,7 +197,7 @@ fn unwrapped(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests_of_sowing {
+mod tests {
     use super::*;
 
     #[test]

@@ -28,8 +28,8 @@ const LEFTOVERS: [&str; 5] = [
 pub struct Workspace {
     pub folder: PathBuf,
     pub tools: Tools,
-    /// The copy that all checks share, which never do the same in one folder.
-    pub tree: PathBuf,
+    /// The files as they are in the tree. Nobody works here.
+    pub files: PathBuf,
 }
 
 impl Workspace {
@@ -40,18 +40,18 @@ impl Workspace {
             // As the cache names what is being made, so that it is swept when we are killed.
             .join(format!("terraform-{}", std::process::id()));
         cache::clear(&folder)?;
-        let tree = folder.join(TREE);
-        copy(&layout.root.join(TREE), &tree)?;
-        fs::write(folder.join("types"), types(&tree)?)?;
-        let workspace = Self { folder, tools, tree };
+        let files = folder.join(TREE);
+        copy(&layout.root.join(TREE), &files)?;
+        fs::write(folder.join("types"), types(&files)?)?;
+        let workspace = Self { folder, tools, files };
         workspace.mirror().await?;
         Ok(workspace)
     }
 
-    /// Another copy, to be spoilt.
+    /// A copy to work in.
     pub fn copy(&self, name: &str) -> Result<PathBuf> {
         let to = self.folder.join("copies").join(name);
-        copy(&self.tree, &to)?;
+        copy(&self.files, &to)?;
         Ok(to)
     }
 
@@ -91,7 +91,7 @@ impl Workspace {
     async fn mirror(&self) -> Result<()> {
         let settings = self.folder.join("cli.hcl");
         fs::write(&settings, "")?;
-        let modules = folders(&self.tree.join("modules"))?;
+        let modules = folders(&self.files.join("modules"))?;
         let first = modules.first().context("there are no modules")?;
         let about = self.json(first, &["show", "-json", "-module=."]).await?;
         let name = about["provider_config"]["aws"]["full_name"]
