@@ -8,7 +8,6 @@ use anyhow::{Context as _, Result, bail, ensure};
 use super::modules;
 use super::workspace::Workspace;
 use super::{environments, policies};
-use crate::run::{self, Ended};
 
 /// What refuses a mistake.
 enum Judge {
@@ -183,9 +182,7 @@ impl Seed {
 
 async fn own_tests(workspace: &Workspace, folder: &Path) -> Result<()> {
     workspace.done(folder, &["init", "-backend=false", "-no-color"]).await?;
-    let Ended { code, text } = run::ended(&mut workspace.tofu(folder, &["test", "-no-color"])).await?;
-    ensure!(code == Some(0), "{text}");
-    Ok(())
+    workspace.done(folder, &["test", "-no-color"]).await.map(drop)
 }
 
 /// Messages are broken into lines as wide as a terminal, some with a bar before each.
