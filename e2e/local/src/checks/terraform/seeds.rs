@@ -32,7 +32,7 @@ pub struct Seed {
     words: &'static str,
 }
 
-pub static SEEDS: [Seed; 12] = [
+pub static SEEDS: [Seed; 13] = [
     Seed {
         name: "a misspelt argument",
         folder: "modules/dynamodb_table",
@@ -68,6 +68,15 @@ pub static SEEDS: [Seed; 12] = [
         becomes: r#"resource "aws_sns_topics" "alerts" {"#,
         judge: Judge::Validation,
         words: r#"does not support resource type "aws_sns_topics". Did you mean "aws_sns_topic"?"#,
+    },
+    Seed {
+        name: "a value that AWS alone sets",
+        folder: "modules/dynamodb_table",
+        file: "main.tf",
+        line: "stream_enabled = true",
+        becomes: r#"stream_arn = "arn:aws:dynamodb:eu-west-1:123456789012:table/orders/stream/1""#,
+        judge: Judge::Validation,
+        words: "AWS decides on stream_arn; no configuration can.",
     },
     Seed {
         name: "a bucket open to policies for everybody",

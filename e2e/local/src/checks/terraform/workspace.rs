@@ -69,6 +69,8 @@ impl Workspace {
             .env("TF_IN_AUTOMATION", "1")
             .env("TF_INPUT", "0")
             .env("CHECKPOINT_DISABLE", "1")
+            // Go's garbage collector, of the provider too: memory is there, processors are not.
+            .env("GOGC", "400")
             .env("AWS_STAND_IN_SCHEMAS", &self.tools.schemas)
             .env("AWS_STAND_IN_TYPES", self.folder.join("types"));
         tofu
