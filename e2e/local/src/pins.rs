@@ -125,6 +125,14 @@ mod tests {
         let emulator = GoModule::read(&layout, "rie").unwrap();
         let version = emulator.version("github.com/aws/aws-lambda-runtime-interface-emulator");
         assert!(version.unwrap().starts_with("v0.0.0-"));
+        for (folder, module) in [
+            ("terraform", "github.com/opentofu/opentofu"),
+            ("terraform", "github.com/hashicorp/terraform-plugin-go"),
+            ("tflint", "github.com/terraform-linters/tflint"),
+        ] {
+            let locked = GoModule::read(&layout, folder).unwrap();
+            assert!(locked.version(module).unwrap().starts_with('v'), "{module}");
+        }
         let go = GoModule::read(&layout, GO).unwrap();
         assert!(go.version("k8s.io/kubernetes").unwrap().starts_with("v1."));
         assert!(numbers(go.go().unwrap()) >= vec![1, 26]);
