@@ -7,6 +7,7 @@ mod locks;
 mod modules;
 mod moto;
 mod policies;
+mod recovery;
 mod report;
 mod seeds;
 mod workspace;
@@ -28,7 +29,7 @@ pub async fn check(context: &Context, tally: &Tally) -> Result<()> {
     let workspace = Workspace::make(&context.layout, tools).await?;
     let places = Places::find(&workspace)?;
     let report = Report::new(tally);
-    two_at_a_time(jobs(&workspace, &places, &report)).await;
+    two_at_a_time(jobs(context, &workspace, &places, &report)).await;
     cache::clear(&workspace.folder)?;
     report.end()
 }
@@ -57,12 +58,18 @@ impl Places {
 }
 
 /// The longest first, so that none is left alone in the end.
-fn jobs<'a>(workspace: &'a Workspace, places: &'a Places, report: &'a Report<'_>) -> Vec<Job<'a>> {
+fn jobs<'a>(
+    context: &'a Context,
+    workspace: &'a Workspace,
+    places: &'a Places,
+    report: &'a Report<'_>,
+) -> Vec<Job<'a>> {
     let mut jobs: Vec<Job<'_>> = Vec::new();
     for folder in &places.environments {
         jobs.push(Box::pin(environments::check(workspace, report, folder)));
     }
     jobs.push(Box::pin(locks::check(workspace, report)));
+    jobs.push(Box::pin(recovery::check(context, workspace, report)));
     for folder in &places.every {
         jobs.push(Box::pin(modules::check(workspace, report, folder)));
     }
