@@ -35,8 +35,7 @@ pub async fn check(workspace: &Workspace, module: &Path) -> Result<()> {
     let written = fs::read_to_string(module.join(README)).unwrap_or_default();
     ensure!(
         written == readme(workspace, module).await?,
-        "{} of {} is not what its files say; `cargo local terraform docs` writes it",
-        README,
+        "{README} of {} is not what its files say; `cargo local terraform docs` writes it",
         name(module)
     );
     Ok(())
