@@ -49,7 +49,7 @@ const WITHOUT: [(&[&str], &[&str], &str); 4] = [
 ];
 
 /// Which packages of the workspace a package may use.
-const MAY_USE: [(&str, &[&str]); 18] = [
+const MAY_USE: [(&str, &[&str]); 19] = [
     ("medallion-crds", &[]),
     ("medallion-plan", &["medallion-crds"]),
     ("medallion-operator", &["medallion-crds", "medallion-plan"]),
