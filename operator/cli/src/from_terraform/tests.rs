@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use medallion_crds::{Pipeline, Worker};
+use medallion_crds::Pipeline;
 use rstest::rstest;
 use serde_json::{Value, json};
 

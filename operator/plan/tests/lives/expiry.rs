@@ -1,5 +1,6 @@
 //! A table whose items expire: who is told, and that a wish made later is provisioned before it is followed. No network.
 
+use medallion_crds::labels;
 use medallion_plan::Child;
 use serde_json::{Value, json};
 
@@ -22,7 +23,8 @@ fn provisioner(world: &mut World) -> Value {
     for _ in 0..5 {
         let plan = world.plan();
         if let Some(job) = plan.create_jobs.first() {
-            let settings = job.settings.data.as_ref().and_then(|data| data.values().next());
+            let pods = job.spec.as_ref().and_then(|spec| spec.template.metadata.as_ref());
+            let settings = pods.and_then(|pods| pods.annotations.as_ref()?.get(labels::SETTINGS));
             let settings: Value = serde_json::from_str(settings.expect("settings")).expect("JSON");
             return settings["worker"].clone();
         }

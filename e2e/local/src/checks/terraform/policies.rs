@@ -98,13 +98,15 @@ pub fn reasons(tree: &Path) -> Result<()> {
             }
         }
     }
-    let settings = fs::read_to_string(tree.join(SETTINGS)).context(SETTINGS)?;
-    for line in settings.lines().filter(|line| line.trim_start().starts_with("- CKV")) {
-        if line
-            .split_once('#')
-            .is_none_or(|(_, reason)| reason.trim().len() < REASON)
-        {
-            without.push(format!("{SETTINGS}: {}", line.trim()));
+    for settings in [OF_FILES, OF_PLANS] {
+        let text = fs::read_to_string(tree.join(settings)).context(settings)?;
+        for line in text.lines().filter(|line| line.trim_start().starts_with("- CKV")) {
+            if line
+                .split_once('#')
+                .is_none_or(|(_, reason)| reason.trim().len() < REASON)
+            {
+                without.push(format!("{settings}: {}", line.trim()));
+            }
         }
     }
     ensure!(without.is_empty(), "skipped without a reason: {}", without.join(", "));
@@ -153,25 +155,28 @@ mod tests {
     }
 
     #[test]
-    fn a_skip_without_a_reason_is_found_in_either_place() {
+    fn a_skip_without_a_reason_is_found_in_each_place() {
         let folder = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
         write(
             "good.tf",
             "  #checkov:skip=CKV_AWS_144:one region is what was asked for\n",
         );
-        write(
-            ".checkov.yaml",
-            "skip-check:\n  - CKV_AWS_144 # one region is what was asked for\n",
-        );
+        for settings in [OF_FILES, OF_PLANS] {
+            write(
+                settings,
+                "skip-check:\n  - CKV_AWS_144 # one region is what was asked for\n",
+            );
+        }
         reasons(folder.path()).unwrap();
         write(
             "bad.tf",
             "\n  #checkov:skip=CKV_AWS_144:no\n  # checkov:skip=CKV_AWS_18\n",
         );
-        write(".checkov.yaml", "skip-check:\n  - CKV_AWS_145\n");
+        write(OF_FILES, "skip-check:\n  - CKV_AWS_145\n");
+        write(OF_PLANS, "skip-check:\n  - CKV_AWS_146\n");
         let error = reasons(folder.path()).unwrap_err().to_string();
-        for place in ["bad.tf:2", "bad.tf:3", "CKV_AWS_145"] {
+        for place in ["bad.tf:2", "bad.tf:3", "CKV_AWS_145", "CKV_AWS_146"] {
             assert!(error.contains(place), "{error}");
         }
     }
