@@ -1,18 +1,15 @@
 //! A gate before S3 that can be shut, or say nothing. Listens on loopback.
 
 use std::net::Ipv4Addr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// How the gate stands.
-#[derive(Clone, Copy, Debug)]
-#[repr(u8)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Stand {
     Open,
     /// Connections are closed at once, also those that are there.
@@ -23,7 +20,7 @@ pub enum Stand {
 
 /// A gate; it goes with its handle.
 pub struct Gate {
-    stand: Arc<AtomicU8>,
+    stand: watch::Sender<Stand>,
     /// Address for clients.
     pub endpoint: String,
     listener: JoinHandle<()>,
@@ -38,11 +35,10 @@ impl Gate {
             .to_owned();
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let endpoint = format!("http://{}", listener.local_addr()?);
-        let stand = Arc::new(AtomicU8::new(Stand::Open as u8));
-        let seen = Arc::clone(&stand);
+        let (stand, seen) = watch::channel(Stand::Open);
         let listener = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(pass(client, target.clone(), Arc::clone(&seen)));
+                tokio::spawn(pass(client, target.clone(), seen.clone()));
             }
         });
         Ok(Self {
@@ -53,7 +49,7 @@ impl Gate {
     }
 
     pub fn stands(&self, stand: Stand) {
-        self.stand.store(stand as u8, Ordering::SeqCst);
+        self.stand.send_replace(stand);
     }
 }
 
@@ -63,29 +59,25 @@ impl Drop for Gate {
     }
 }
 
-async fn pass(mut client: TcpStream, target: String, stand: Arc<AtomicU8>) {
-    let is = |wanted: Stand| stand.load(Ordering::SeqCst) == wanted as u8;
-    while is(Stand::Silent) {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-    if !is(Stand::Open) {
+async fn pass(mut client: TcpStream, target: String, mut stand: watch::Receiver<Stand>) {
+    // Who is let in while nothing comes back waits, as one whose connection is there does below.
+    let Ok(Stand::Open) = stand
+        .wait_for(|stand| *stand != Stand::Silent)
+        .await
+        .map(|stand| *stand)
+    else {
         return;
-    }
+    };
     let Ok(mut server) = TcpStream::connect(&target).await else {
         return;
     };
-    let changed = async {
-        while is(Stand::Open) {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
     tokio::select! {
+        // Before anything else is let through: a commit takes no longer than a look now and then.
+        biased;
+        _ = stand.wait_for(|stand| *stand != Stand::Open) => {}
         // Either side may end it in its own way.
         _ = copy_bidirectional(&mut client, &mut server) => return,
-        () = changed => {}
     }
-    // What is on its way is held back, and cut off in the end.
-    while is(Stand::Silent) {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    // What is on its way is held back, and cut off in the end; so it is when the gate goes, too.
+    let _held = stand.wait_for(|stand| *stand != Stand::Silent).await;
 }
