@@ -33,7 +33,7 @@ use crate::watch::room::{GuardedPipeline, Room};
 const FIRST_ANSWERS: Duration = Duration::from_secs(5);
 /// How often it is looked whether they have answered.
 const ASKED_YET: Duration = Duration::from_millis(200);
-/// How long it holds that the server has called the pipeline as it is seen here. What changes it beside this operator are people, and the
+/// How long it holds that the server has called the pipeline as it is seen here, unless it says otherwise. What changes it beside this operator are people, and the
 /// watch shows that at once, unless it is broken.
 const CONFIRMED: Duration = Duration::from_mins(2);
 /// How long a run of a pipeline that does not exist waits after a failed write of its status.
@@ -184,7 +184,10 @@ async fn look(
     if creates(room, &planned) || is_to_be_confirmed {
         match since(client, &seen).await.map_err(PassError::Observe)? {
             Since::Same => cache.confirmed = Some(Instant::now()),
-            Since::Changed => return Ok(Some(MOVED)),
+            Since::Changed => {
+                cache.confirmed = None;
+                return Ok(Some(MOVED));
+            }
             Since::Gone => return Ok(None),
         }
     }

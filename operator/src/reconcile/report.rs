@@ -84,25 +84,38 @@ pub(crate) async fn status(
         return Ok(Reported::PutOff(rest));
     }
     match replace::<Pipeline>(&context.client, &seen.metadata, wanted).await {
-        Ok(mut written) => {
+        Ok(written) => {
             Metrics::count(&context.metrics.writes, "Pipeline/status");
-            written.metadata.managed_fields = None;
             cache.status_written = Some(Instant::now());
             cache.confirmed = cache.status_written;
             cache.run_made = None;
-            let version = seen.resource_version();
-            let before = cache.pipeline.take();
-            let before = before.filter(|own| own.after.resource_version() == version);
-            let mut over = before.map(|own| own.over).unwrap_or_default();
-            over.push(version);
-            let after = Arc::new(written);
-            cache.pipeline = Some(OwnWrite { over, after });
+            remember(cache, seen, written);
             Ok(Reported::Accepted)
         }
         Err(error) if error.is_not_found() => Ok(Reported::Gone),
-        Err(error) if error.is_conflict() => Ok(Reported::Moved),
+        Err(error) if error.is_conflict() => {
+            // The server has just said that the pipeline is not as it is seen here.
+            cache.confirmed = None;
+            Ok(Reported::Moved)
+        }
         Err(error) => Err(error),
     }
+}
+
+/// Remembers what a write of the status has made of the object, until the watch shows it.
+fn remember(cache: &mut Cache, seen: &Pipeline, mut written: Pipeline) {
+    let version = seen.resource_version();
+    // Of a write that changes nothing, as when the installed kind does not have a field, the watch has nothing to show.
+    if written.resource_version() == version {
+        return;
+    }
+    written.metadata.managed_fields = None;
+    let before = cache.pipeline.take();
+    let before = before.filter(|own| own.after.resource_version() == version);
+    let mut over = before.map(|own| own.over).unwrap_or_default();
+    over.push(version);
+    let after = Arc::new(written);
+    cache.pipeline = Some(OwnWrite { over, after });
 }
 
 /// Says of an object that this version cannot read it.

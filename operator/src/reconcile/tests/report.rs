@@ -52,3 +52,35 @@ async fn runs_that_are_not_seen_or_follow_each_other_closely_do_not_hold_the_sta
     cache.run_made = Instant::now().checked_sub(TOGETHER + Duration::from_millis(1));
     assert_eq!(reported(&world, &mut cache, true).await, Reported::Accepted);
 }
+
+#[tokio::test]
+async fn a_pipeline_that_somebody_has_written_meanwhile_is_not_as_it_was_confirmed() {
+    let (world, mut cache) = (World::new(), Cache::default());
+    world.look().await;
+    cache.confirmed = Some(Instant::now());
+    world.server.refuse("PUT pipelines/orders/status", 409);
+    assert_eq!(reported(&world, &mut cache, false).await, Reported::Moved);
+    assert_eq!(
+        cache.confirmed, None,
+        "the server is asked before another run is made: it may have been suspended"
+    );
+}
+
+#[tokio::test]
+async fn writes_that_change_nothing_leave_nothing_behind() {
+    let (world, mut cache) = (World::new(), Cache::default());
+    world.look().await;
+    let stored = world.pipeline();
+    let plan = Plan {
+        status: stored.status.clone(),
+        ..Plan::default()
+    };
+    // As where the server does not keep what is written: it looks different each time.
+    let mut seen = stored;
+    seen.status.as_mut().unwrap().stages[0].state = StageState::Failed;
+    for _ in 0..3 {
+        let written = report::status(&world.context, &seen, &mut cache, &plan, false).await;
+        assert_eq!(written.unwrap(), Reported::Accepted);
+    }
+    assert!(cache.pipeline.is_none(), "the watch has nothing to show of them");
+}
