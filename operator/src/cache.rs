@@ -51,6 +51,8 @@ pub(crate) struct Cache {
     pub apply_failure: Option<ApplyFailure>,
     /// After looks that failed as a whole.
     pub pause: Option<Pause>,
+    /// How many looks in a row were decided on an old picture.
+    pub moved: u32,
 }
 
 /// The pipeline as this operator has left it, for as long as the watch does not show that.
@@ -168,6 +170,12 @@ impl Cache {
         if let Some(keep) = keep {
             self.written.retain(|child, _| keep.contains(child));
         }
+    }
+
+    /// How long to wait after one more look that was decided on an old picture.
+    pub fn after_moved(&mut self) -> Duration {
+        self.moved = self.moved.saturating_add(1);
+        backoff::after_moves(self.moved)
     }
 
     /// What is known of a contract: of another than the last one asked about, nothing.

@@ -30,9 +30,6 @@ use crate::watch::room::Room;
 /// How often a run's progress is written at most: what is two seconds old when it is known is ten seconds old then.
 const PROGRESS: Duration = Duration::from_secs(8);
 
-/// Look again after this long when something was decided on an old picture: the watch shows the new one soon.
-pub(crate) const MOVED: Duration = Duration::from_millis(200);
-
 /// What a plan is carried out on.
 pub(crate) struct Applier<'a> {
     pub context: &'a Context,
@@ -46,8 +43,10 @@ pub(crate) struct Applier<'a> {
 /// What carrying out a plan has shown.
 #[derive(Default)]
 pub(crate) struct Outcome {
-    /// Look again after this long, because something was put off or has moved meanwhile.
+    /// Look again after this long, because something was put off.
     pub again: Option<Duration>,
+    /// Something was decided on an old picture: the next one decides.
+    pub has_moved: bool,
     /// What could not be made; what did not depend on it has been done.
     pub failures: Vec<Failure>,
     /// Runs whose step was not accepted: what it would have reported has not happened.
@@ -237,7 +236,7 @@ impl Applier<'_> {
     fn settle(&mut self, id: &str, digest: &str, result: Result<(), WriteError>) -> Result<(), CallError> {
         match result {
             Ok(()) => self.cache.waits.done(id),
-            Err(WriteError::Moved) => self.outcome.look_again(MOVED),
+            Err(WriteError::Moved) => self.outcome.has_moved = true,
             Err(WriteError::Call(error)) => return Err(error),
             Err(WriteError::Object(failure)) => {
                 Metrics::count(&self.context.metrics.failures, failure.word());
@@ -311,7 +310,7 @@ impl Applier<'_> {
             // A status that was written just now was written over what was seen of the run: nothing has become of it meanwhile.
             let is_confirmed = run.status.is_some();
             if !is_confirmed && since_step(&self.context.client, &self.pipeline.namespace, run).await? != Since::Same {
-                self.outcome.look_again(MOVED);
+                self.outcome.has_moved = true;
                 return Ok(());
             }
             self.job(job).await?;

@@ -23,7 +23,7 @@ use crate::failure;
 use crate::key::PipelineKey;
 use crate::metrics::Metrics;
 use crate::poll::ask::Target;
-use crate::reconcile::apply::{Applier, MOVED, Outcome, creates};
+use crate::reconcile::apply::{Applier, Outcome, creates};
 use crate::reconcile::report::{self, Reported};
 use crate::reconcile::since::{Since, since};
 use crate::reconcile::{gather, unknown};
@@ -186,7 +186,7 @@ async fn look(
             Since::Same => cache.confirmed = Some(Instant::now()),
             Since::Changed => {
                 cache.confirmed = None;
-                return Ok(Some(MOVED));
+                return Ok(Some(cache.after_moved()));
             }
             Since::Gone => return Ok(None),
         }
@@ -218,11 +218,17 @@ async fn look(
         .filter(|event| has_happened(event, reported, &outcome, &observed));
     report::events(context, &seen, happened).await;
     cache.tidy(&under_way(&observed), planned.keep.as_ref());
+    let next_picture = if outcome.has_moved || reported == Reported::Moved {
+        Some(cache.after_moved())
+    } else {
+        cache.moved = 0;
+        None
+    };
     let Some(wake_at) = planned.wake_at else {
         return Ok(None);
     };
     let planned = Duration::try_from(wake_at.duration_since(now)).unwrap_or_default();
-    let next = [reported.again(), outcome.again]
+    let next = [reported.again(), outcome.again, next_picture]
         .into_iter()
         .flatten()
         .fold(planned, Duration::min);

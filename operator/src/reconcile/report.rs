@@ -13,7 +13,6 @@ use crate::api::status::replace;
 use crate::cache::{Cache, OwnWrite, rest};
 use crate::context::Context;
 use crate::metrics::Metrics;
-use crate::reconcile::apply::MOVED;
 
 /// How often figures that move with the data are written at most.
 pub(crate) const PROGRESS: Duration = Duration::from_secs(5);
@@ -38,12 +37,11 @@ pub(crate) enum Reported {
 }
 
 impl Reported {
-    /// When to look again because of it.
+    /// When to look again because of it, but for another picture.
     pub const fn again(self) -> Option<Duration> {
         match self {
             Self::PutOff(rest) => Some(rest),
-            Self::Moved => Some(MOVED),
-            Self::Stands | Self::Accepted | Self::Gone => None,
+            Self::Stands | Self::Accepted | Self::Moved | Self::Gone => None,
         }
     }
 }

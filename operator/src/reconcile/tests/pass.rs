@@ -5,8 +5,8 @@ use rstest::rstest;
 use serde_json::{Value, json};
 
 use super::world::World;
+use crate::backoff::MOVED;
 use crate::key::PipelineKey;
-use crate::reconcile::apply::MOVED;
 use crate::reconcile::pass;
 use crate::watch::all::file_run;
 use crate::watch::guard::Guarded;
@@ -163,6 +163,29 @@ async fn an_attempt_whose_number_was_not_stored_gets_no_job(#[case] code: u16) {
     world.server.refuse("PUT stageruns/by-hand/status", 0);
     world.settle().await;
     assert!(world.server.get("jobs", "by-hand-1").is_some());
+}
+
+#[tokio::test]
+async fn a_picture_that_stays_old_is_looked_at_less_and_less_often_and_a_new_one_at_once() {
+    let world = World::new();
+    let write = "PUT pipelines/orders/status";
+    world.server.refuse(write, 409);
+    let mut waits = Vec::new();
+    for _ in 0..12 {
+        waits.push(world.look().await.expect("it is looked at again"));
+    }
+    assert!(waits[0] <= MOVED && waits[11] > MOVED * 3, "{waits:?}");
+
+    world.server.refuse(write, 0);
+    world.watch();
+    world.look().await;
+    world.server.edit("pipelines", "orders", |object| {
+        object["status"]["conditions"] = json!([]);
+    });
+    world.watch();
+    world.server.refuse(write, 409);
+    let wait = world.look().await;
+    assert!(wait.is_some_and(|wait| wait <= MOVED), "the next one is soon: {wait:?}");
 }
 
 #[tokio::test]
