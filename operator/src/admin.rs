@@ -13,7 +13,7 @@ use axum::routing::get;
 use jiff::Timestamp;
 use tokio::net::TcpListener;
 
-use crate::ages::ages;
+use crate::ages;
 use crate::context::Context;
 
 /// Starts the server; it ends with the process.
@@ -56,16 +56,7 @@ fn readiness(obstacle: Option<String>, passive: Option<String>) -> (StatusCode, 
 }
 
 async fn metrics(State(context): State<Arc<Context>>) -> impl IntoResponse {
-    let now = Timestamp::now();
-    let ages = context
-        .index
-        .pipelines()
-        .iter()
-        .flat_map(|(key, pipeline)| {
-            let status = pipeline.0.as_ref().ok().and_then(|pipeline| pipeline.status.as_ref());
-            status.map(|status| ages(key, status, now)).unwrap_or_default()
-        })
-        .collect();
+    let ages = ages::all(&context.index, &context.leadership, Timestamp::now());
     (
         [(
             header::CONTENT_TYPE,

@@ -5,6 +5,8 @@ use medallion_crds::pipeline::{PipelineStatus, StageState};
 use prometheus_client::encoding::EncodeLabelSet;
 
 use crate::key::PipelineKey;
+use crate::lease::leadership::Leadership;
+use crate::watch::index::Index;
 
 /// A stage of a pipeline.
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
@@ -14,8 +16,20 @@ pub(crate) struct StageLabels {
     pub stage: &'static str,
 }
 
+/// The ages of all pipelines on which this process works. Who stands by knows no more than the last status that another has written: where
+/// nobody works, one that says that nothing waits would be believed for ever, while silence is an alarm.
+pub(crate) fn all(index: &Index, leadership: &Leadership, now: Timestamp) -> Vec<(StageLabels, i64)> {
+    let pipelines = index.pipelines();
+    let own = pipelines.iter().filter(|(key, _)| leadership.leads(&key.namespace));
+    own.flat_map(|(key, pipeline)| {
+        let status = pipeline.0.as_ref().ok().and_then(|pipeline| pipeline.status.as_ref());
+        status.map(|status| ages(key, status, now)).unwrap_or_default()
+    })
+    .collect()
+}
+
 /// The age in whole seconds, by stage: 0 where nothing waits. A stage of which nothing is known has none.
-pub(crate) fn ages(key: &PipelineKey, status: &PipelineStatus, now: Timestamp) -> Vec<(StageLabels, i64)> {
+fn ages(key: &PipelineKey, status: &PipelineStatus, now: Timestamp) -> Vec<(StageLabels, i64)> {
     let known = status.stages.iter().filter(|stage| stage.state != StageState::Unknown);
     known
         .map(|stage| {
@@ -34,9 +48,15 @@ pub(crate) fn ages(key: &PipelineKey, status: &PipelineStatus, now: Timestamp) -
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+    use std::time::{Duration, Instant};
+
+    use medallion_crds::Pipeline;
     use serde_json::json;
 
     use super::*;
+    use crate::lease::leadership::Position;
+    use crate::watch::guard::Guarded;
 
     #[test]
     fn what_waits_has_an_age_and_what_is_not_known_has_none() {
@@ -56,5 +76,31 @@ mod tests {
             .collect();
         let of = |stage, age| ("shop".to_owned(), "orders".to_owned(), stage, age);
         assert_eq!(found, [of("bronze", 0), of("silver", 90), of("gold", 0)]);
+    }
+
+    #[test]
+    fn who_does_not_work_on_a_pipeline_says_nothing_of_it() {
+        let text = include_str!("../../crds/examples/smallest.yaml");
+        let mut pipeline: Pipeline = serde_saphyr::from_str(text).unwrap();
+        pipeline.metadata.namespace = Some("shop".to_owned());
+        let status = json!({"stages": [{"name": "silver", "state": "Idle"}]});
+        pipeline.status = serde_json::from_value(status).unwrap();
+        let index = Index::new(|_| None);
+        index.put_pipeline(Guarded(Ok(pipeline)));
+        let leadership = Leadership::new(&[None]);
+        let shown = || all(&index, &leadership, Timestamp::UNIX_EPOCH).len();
+        assert_eq!(shown(), 0, "nobody knows yet who leads");
+
+        let leads = |except: &[&str]| Position::Leads {
+            since: Instant::now(),
+            until: Instant::now() + Duration::from_mins(1),
+            except: except.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>(),
+        };
+        leadership.set(&None, leads(&[]));
+        assert_eq!(shown(), 1);
+        leadership.set(&None, leads(&["shop"]));
+        assert_eq!(shown(), 0, "another operator works there");
+        leadership.set(&None, Position::Passive("held by another".to_owned()));
+        assert_eq!(shown(), 0);
     }
 }
