@@ -49,6 +49,15 @@ fn steps() -> impl Strategy<Value = Step> {
     ]
 }
 
+/// What people change of a pipeline while runs begin and end.
+fn wishes() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        any::<bool>().prop_map(|suspend| Step::Spec(serde_json::json!({"suspend": suspend}))),
+        (0_i32..3).prop_map(|limit| Step::Spec(serde_json::json!({"stages": {"silver": {"retry": {"limit": limit}}}}))),
+        (0_u8..5).prop_map(|value| Step::RequestedAt(format!("request-{value}"))),
+    ]
+}
+
 /// The promises that hold whatever happens.
 fn check(world: &World, ended: &mut BTreeMap<String, StageRunStatus>) {
     let plan = world.plan();
@@ -157,6 +166,25 @@ proptest! {
             let (pipeline, observed) = &pictures[pictures.len().saturating_sub(age)];
             world.apply_late(pipeline, observed);
             pictures.push((world.pipeline.clone(), world.observed.clone()));
+            world.settle();
+            check(&world, &mut ended);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 100, max_shrink_iters: 2000, ..ProptestConfig::default() })]
+
+    /// Runs begin and go on without the pipeline being asked for: what somebody wishes meanwhile is seen only afterwards.
+    #[test]
+    fn a_wish_that_is_seen_late_breaks_no_promise(all in prop::collection::vec((steps(), wishes()), 1..25)) {
+        let mut world = started();
+        let mut ended = BTreeMap::new();
+        for (step, wish) in all {
+            world.step(step);
+            let seen = world.pipeline.clone();
+            world.step(wish);
+            world.apply_unseen(&seen);
             world.settle();
             check(&world, &mut ended);
         }
