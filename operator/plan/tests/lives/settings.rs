@@ -1,8 +1,10 @@
 //! Where the settings of Jobs are, what an earlier version left of them, and what is left of failed runs. No network.
 
 use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use kube::ResourceExt;
-use medallion_crds::{Stage, labels};
+use medallion_crds::stage_run::{Process, TableVersion};
+use medallion_crds::{Stage, StageRun, labels};
 use serde_json::{Value, json};
 
 use crate::world::{Outcome, Step, World};
@@ -60,6 +62,44 @@ fn the_provisioner_has_its_settings_the_same_way() {
     };
     assert_eq!(settings(job)["pipeline"]["name"], "purchase-orders");
     assert_eq!(mounted(job).0, "settings.json");
+}
+
+#[test]
+fn the_longest_settings_are_far_from_what_annotations_may_hold() {
+    let mut world = started();
+    let adopted = (0..16).map(|number| format!("s3://{}/{number:02}", "b".repeat(500)));
+    happens(&mut world, Step::Adopt(adopted.collect::<Vec<_>>().join(",")));
+    happens(&mut world, Step::Provisioned);
+    happens(&mut world, Step::WorkersReady);
+    happens(&mut world, Step::Bronze(3));
+    happens(&mut world, attempt(Stage::Silver, Outcome::Succeeded));
+    let mut run = StageRun {
+        status: None,
+        ..(*world.observed.runs[0]).clone()
+    };
+    run.metadata = ObjectMeta {
+        name: Some("by-hand".to_owned()),
+        uid: Some("by-hand".to_owned()),
+        creation_timestamp: Some(Time(world.now)),
+        ..ObjectMeta::default()
+    };
+    let inputs = (0..64).map(|number| TableVersion {
+        name: format!("{}{number:02}", "t".repeat(253)),
+        version: i64::MAX,
+    });
+    run.spec.process = Some(Process {
+        inputs: inputs.collect(),
+    });
+    world.observed.runs.push(run.into());
+    world.settle();
+
+    let job = world.active_job(Stage::Silver).expect("a Job");
+    let settings = settings(job);
+    let inputs = settings["worker"]["run"]["inputs"].as_array().expect("inputs");
+    let adopted = settings["adopt"].as_array().expect("what is adopted");
+    assert_eq!((inputs.len(), adopted.len()), (64, 16));
+    let length = serde_json::to_string_pretty(&settings).expect("JSON").len();
+    assert!(length < 64 * 1024, "{length} of 256 KiB: beyond them no Job is made");
 }
 
 #[test]
