@@ -1,7 +1,10 @@
 """What a project's profile may say. dbt-duckdb opens databases, extensions, files and Python modules by it, and a run has its own. No network."""
 
+from dbt.adapters.duckdb import environments
 from dbt.adapters.duckdb.environments.local import LocalEnvironment
 from dbt_common.exceptions import DbtRuntimeError
+
+from . import engine
 
 PLUGIN = "medallion_dbt.plugin"
 # What dbt-duckdb would open, load or set by the profile, beside the database.
@@ -43,11 +46,47 @@ def of_credentials(credentials, database: str) -> list[str]:
     return found
 
 
-def no_python(*_, **__):
-    """Stands for dbt-duckdb's ways out of SQL, which a macro could take: Python code, and its plugins' own readers and writers."""
-    raise DbtRuntimeError("Python code and plugins run in no layer; write it in SQL")
+class Environment(LocalEnvironment):
+    """The only environment of a run. dbt reads the profile anew for each command, and what it has read can be changed from a
+    macro: so it is looked at again whenever something is opened by it, and not only once."""
+
+    @classmethod
+    def initialize_db(cls, creds, plugins=None):
+        hold(creds)
+        connection = super().initialize_db(creds, plugins)
+        if not connection.execute("SELECT current_setting('lock_configuration')").fetchone()[0]:
+            connection.close()
+            raise DbtRuntimeError(f"profiles.yml: the database was opened without {PLUGIN}, which holds it to the run")
+        return connection
+
+    # dbt-duckdb's ways out of SQL, which a macro could take: Python code, and its plugins' own readers and writers.
+
+    def submit_python_job(self, *_, **__):
+        raise no_python()
+
+    def load_source(self, *_, **__):
+        raise no_python()
+
+    def store_relation(self, *_, **__):
+        raise no_python()
 
 
-LocalEnvironment.submit_python_job = no_python
-LocalEnvironment.load_source = no_python
-LocalEnvironment.store_relation = no_python
+def hold(creds) -> None:
+    """Lets nothing be opened by a profile that no run allows."""
+    found = of_credentials(creds, engine.CURRENT.database)
+    if found:
+        raise DbtRuntimeError("\n".join(found))
+
+
+def no_python() -> DbtRuntimeError:
+    """What a macro is told that wants out of SQL."""
+    return DbtRuntimeError("Python code and plugins run in no layer; write it in SQL")
+
+
+def environment(creds) -> Environment:
+    """Stands for dbt-duckdb's choice by what the profile says. What comes with an environment is opened by it, too."""
+    hold(creds)
+    return Environment(creds)
+
+
+environments.create = environment

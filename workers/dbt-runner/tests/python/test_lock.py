@@ -11,7 +11,6 @@ from unittest import mock
 
 import duckdb
 from dbt.adapters.duckdb.credentials import DuckDBCredentials, PluginConfig
-from dbt.adapters.duckdb.environments.local import LocalEnvironment
 
 from medallion_dbt import engine, profile, views
 from medallion_dbt.__main__ import error
@@ -232,7 +231,7 @@ class Profile(unittest.TestCase):
     def test_python_is_no_way_around(self):
         for way in ("submit_python_job", "load_source", "store_relation"):
             with self.assertRaisesRegex(Exception, "write it in SQL"):
-                getattr(LocalEnvironment, way)(None, None, {}, "import os")
+                getattr(profile.Environment, way)(None, None, {}, "import os")
 
     def test_seeds_are_named_as_dbt_names_them(self):
         def node(kind, name):
