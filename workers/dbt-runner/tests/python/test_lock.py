@@ -191,6 +191,12 @@ class OverLoopback(unittest.TestCase):
         self.assertEqual(self.connection.cursor().execute(query).fetchall(), [(7,)])
         self.assertEqual(len(Served.asked), read)
 
+    def test_no_secret_leads_to_a_proxy(self):
+        # Nobody listens there: what went by it would fail.
+        self.connection.execute("CREATE SECRET out (TYPE http, HTTP_PROXY '127.0.0.1:9')")
+        query = f"SELECT id FROM read_parquet('{self.origin}/word/0/a.parquet')"
+        self.assertEqual(self.connection.execute(query).fetchall(), [(7,)])
+
     def test_nothing_else_is_asked_for_and_nothing_is_sent(self):
         for statement in [f"FROM read_text('{self.origin}/other/a')", "FROM read_text('https://example.com/a')"]:
             with self.subTest(statement), self.assertRaisesRegex(duckdb.PermissionException, "disabled by configuration"):
