@@ -11,7 +11,7 @@ from dbt.cli.main import dbtRunner, dbtRunnerResult
 
 from . import profile
 from .engine import CURRENT
-from .project import ProjectError
+from .project import ProjectError, strays
 
 # What DuckDB says when something outside is in the way, or itself has broken down, rather than the SQL being wrong.
 OUTSIDE = re.compile(
@@ -61,6 +61,9 @@ class Project:
     def parse(self):
         """Uses what the image has parsed already, where nothing has changed since. Writes no manifest.json: the command that
         comes next does, or `leave_manifest`."""
+        found = strays(self.path)
+        if found:
+            raise ProjectError(found)
         baked = os.path.join(self.path, "target", "partial_parse.msgpack")
         reuse = ["--partial-parse-file-path", baked] if os.path.exists(baked) else []
         self.manifest = self.invoke("parse", "--no-write-json", *reuse).result

@@ -1,6 +1,7 @@
 """What the runner must know of a dbt project: which tables a layer publishes and which views it reads. No network."""
 
 import functools
+import os
 
 import duckdb
 
@@ -8,6 +9,8 @@ from .engine import aside
 from .rules import LAYERS, findings, said_of, settings
 
 PARTITIONS, TABLE = "partitions", "table"
+# What dbt reads; it says in its messages, and in tables, what stands in there.
+READ = (".sql", ".yml", ".yaml", ".csv", ".md", ".py")
 
 
 class ProjectError(Exception):
@@ -16,6 +19,26 @@ class ProjectError(Exception):
     def __init__(self, found: list[str]):
         super().__init__(found[0] if len(found) == 1 else "\n".join([f"{len(found)} findings", *(f"- {one}" for one in found)]))
         self.findings = found
+
+
+def strays(folder: str) -> list[str]:
+    """The files of a project that are links to a file elsewhere, each with what to do: such a one is no part of the project, and
+    could be any file that this process can read. Folders may be links, as dbt makes them for local packages."""
+    root, seen, found = os.path.realpath(folder), set(), []
+    for place, folders, files in os.walk(folder, followlinks=True):
+        here = os.path.realpath(place)
+        if here in seen:
+            folders.clear()
+            continue
+        seen.add(here)
+        for file in files:
+            path = os.path.join(place, file)
+            if not file.endswith(READ) or not os.path.islink(path) or not os.path.isfile(path):
+                continue
+            target = os.path.realpath(path)
+            if not any(target.startswith(os.path.join(home, "")) for home in (root, here)):
+                found.append(f"{os.path.relpath(path, folder)} is a link to a file outside of the project; put the file itself there")
+    return sorted(found)
 
 
 def describe(manifest, layer: str, project_file: dict | None = None) -> dict:

@@ -7,6 +7,8 @@ import sys
 import tempfile
 import unittest
 
+from medallion_dbt.project import strays
+
 PROJECT = """
 name: shop
 profile: shop
@@ -78,11 +80,11 @@ class Held(unittest.TestCase):
                     break
         return given
 
-    def refused(self, words):
+    def refused(self, words, kind="project"):
         """Opens and builds; the last answer is a fault of the project in these words, and says nothing of the token."""
         error = self.answers()[-1].get("error")
         self.assertIsNotNone(error)
-        self.assertEqual(error["kind"], "project", error)
+        self.assertEqual(error["kind"], kind, error)
         self.assertIn(words, error["message"])
         self.assertNotIn("secret of", error["message"])
 
@@ -102,6 +104,29 @@ class Held(unittest.TestCase):
         self.write("macros/schemas.sql", SCHEMAS)
         self.refused("profiles.yml: plugins must be medallion_dbt.plugin")
 
+    def test_a_link_shows_no_file_of_elsewhere(self):
+        for path in ["models/shown.sql", "seeds/shown.csv", "docs/shown.md"]:
+            place = os.path.join(self.project, path)
+            os.makedirs(os.path.dirname(place), exist_ok=True)
+            os.symlink(self.token, place)
+            self.refused(f"{path} is a link to a file outside of the project", "unfit")
+            os.remove(place)
 
-if __name__ == "__main__":
-    unittest.main()
+
+class Links(unittest.TestCase):
+    def test_links_within_a_project_and_to_the_folders_of_packages_are_none_of_elsewhere(self):
+        with tempfile.TemporaryDirectory() as folder:
+            project, package = os.path.join(folder, "project"), os.path.join(folder, "package")
+            for path in [os.path.join(project, "..data"), os.path.join(project, "dbt_packages"), package]:
+                os.makedirs(path)
+                with open(os.path.join(path, "a.sql"), "w", encoding="utf-8") as file:
+                    file.write("select 1")
+            # As a mounted ConfigMap has them.
+            os.symlink("..data/a.sql", os.path.join(project, "a.sql"))
+            os.symlink("a.sql", os.path.join(package, "b.sql"))
+            os.symlink(package, os.path.join(project, "dbt_packages", "package"))
+            os.symlink(project, os.path.join(project, "circle"))
+            os.symlink("/dev/null", os.path.join(project, "python3"))
+            self.assertEqual(strays(project), [])
+            os.symlink(os.path.join(package, "a.sql"), os.path.join(project, "c.sql"))
+            self.assertEqual(len(strays(project)), 1)
