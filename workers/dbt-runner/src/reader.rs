@@ -15,7 +15,8 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::serve::ListenerExt;
-use medallion_lake::{LakeError, LakeStore};
+use futures::TryStreamExt;
+use medallion_lake::{LakeError, LakeStore, Pieces};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
@@ -161,7 +162,7 @@ async fn content(State(shelf): State<Arc<Shelf>>, Path((word, number, _)): Asked
     let place = format!("bytes {}-{}/{}", range.start, range.end.saturating_sub(1), file.size);
     match shelf.store.read(&file.address, range).await {
         Ok(pieces) => {
-            let body = Body::from_stream(pieces);
+            let body = passed_on(&shelf, pieces);
             if asked.is_some() {
                 let place = [(header::CONTENT_RANGE, place)];
                 (StatusCode::PARTIAL_CONTENT, about(number, length), place, body).into_response()
@@ -175,6 +176,12 @@ async fn content(State(shelf): State<Arc<Shelf>>, Path((word, number, _)): Asked
             StatusCode::SERVICE_UNAVAILABLE.into_response()
         }
     }
+}
+
+/// The bytes as they come. Where they break off the answer does, too, which `DuckDB` sees by its length.
+fn passed_on(shelf: &Arc<Shelf>, pieces: Pieces) -> Body {
+    let shelf = Arc::clone(shelf);
+    Body::from_stream(pieces.inspect_err(move |error| shelf.failed(error)))
 }
 
 /// What is said of a file, or of a part of it that has so many bytes. DuckDB keeps what it has read of a file, its footer above
@@ -213,7 +220,9 @@ fn plain_name(address: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use axum::body::Bytes;
     use axum::http::{Method, Request};
+    use futures::{StreamExt, stream};
     use rstest::rstest;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpStream;
@@ -334,5 +343,26 @@ mod tests {
         let answer = ask(Method::GET, &file.url, Some("bytes=0-3")).await;
         assert!(answer.starts_with("http/1.1 503"), "{answer}");
         assert!(reader.failure().is_some_and(|words| words.contains("a.parquet")));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn of_a_file_that_is_shorter_than_its_log_says_there_is_no_short_answer() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (reader, file) = serving(folder.path()).await;
+        std::fs::write(folder.path().join("a.parquet"), "01234").expect("written");
+        let answer = ask(Method::GET, &file.url, Some("bytes=3-7")).await;
+        assert!(answer.starts_with("http/1.1 503"), "{answer}");
+        assert!(reader.failure().is_some_and(|words| words.contains("it has 5 bytes")));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn what_breaks_off_in_the_middle_is_kept_for_the_report() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (reader, _) = serving(folder.path()).await;
+        let broken = LakeError::Internal("connection reset".to_owned());
+        let pieces = stream::iter([Ok(Bytes::from_static(b"012")), Err(broken)]).boxed();
+        let read = axum::body::to_bytes(passed_on(&reader.shelf, pieces), 10).await;
+        assert!(read.is_err(), "{read:?}");
+        assert!(reader.failure().is_some_and(|words| words.contains("connection reset")));
     }
 }

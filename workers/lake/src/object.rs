@@ -17,11 +17,11 @@ pub type Pieces = BoxStream<'static, Result<Bytes, LakeError>>;
 
 impl LakeStore {
     /// Reads a range of a data file by its address, which is decoded ([`crate::DataFile::url`]). No more than a piece of it is
-    /// in memory at once.
+    /// in memory at once. A file that ends within the range is an error.
     pub async fn read(&self, address: &str, range: Range<u64>) -> Result<Pieces, LakeError> {
         let (bucket, key) = split(address)?;
         let options = GetOptions {
-            range: Some(GetRange::Bounded(range)),
+            range: Some(GetRange::Bounded(range.clone())),
             ..GetOptions::default()
         };
         let objects = self.bucket(&bucket)?.objects;
@@ -29,6 +29,16 @@ impl LakeStore {
             .get_opts(&key, options)
             .await
             .map_err(LakeError::store(format!("read {address}")))?;
+        // A store gives what there is of a range.
+        if found.range != range {
+            return Err(LakeError::FileDiffers {
+                file: address.to_owned(),
+                reason: format!(
+                    "it has {} bytes, and those from {} to {} were to be read",
+                    found.meta.size, range.start, range.end
+                ),
+            });
+        }
         let address = address.to_owned();
         let named = move |error| LakeError::store(format!("read {address}"))(error);
         Ok(found.into_stream().map_err(named).boxed())
@@ -77,5 +87,7 @@ mod tests {
         let pieces: Vec<Bytes> = pieces.try_collect().await.expect("bytes");
         assert_eq!(pieces.concat(), b"345");
         assert!(store.read(&address.replace("a%20b", "c"), 0..1).await.is_err());
+        let short = store.read(&address, 6..11).await.err().expect("it ends before");
+        assert!(matches!(short, LakeError::FileDiffers { .. }), "{short}");
     }
 }
