@@ -16,7 +16,9 @@ from .project import ProjectError, strays
 # What DuckDB says when something outside is in the way, or itself has broken down, rather than the SQL being wrong.
 OUTSIDE = re.compile(
     r"\b(HTTP Error|HTTP(Exception)?|IO Error|Out of Memory Error|Connection Error|Could not establish"
-    r"|INTERNAL Error|FATAL Error|INTERRUPT Error|Permission Error)\b"
+    r"|INTERNAL Error|FATAL Error|INTERRUPT Error|Permission Error"
+    # What its HTTP client says of an answer that breaks off or stays away, without a word before it.
+    r"|Timeout was reached|Transferred a partial file|Server returned nothing|Failure when receiving data|Failed sending data)\b"
 )
 
 # What DuckDB says to SQL that asks for more than a run gives it.

@@ -133,6 +133,8 @@ class Served(http.server.BaseHTTPRequestHandler):
 
     content = b""
     asked: list = []
+    # So much of each answer is sent.
+    sent = None
 
     def do_HEAD(self):
         self.answer(200, b"", len(self.content))
@@ -150,7 +152,7 @@ class Served(http.server.BaseHTTPRequestHandler):
         if content_range:
             self.send_header("Content-Range", content_range)
         self.end_headers()
-        self.wfile.write(body)
+        self.wfile.write(body[: self.sent])
 
     def log_message(self, *_):
         pass
@@ -164,7 +166,7 @@ class OverLoopback(unittest.TestCase):
         with duckdb.connect() as outside:
             outside.execute(f"COPY (SELECT 7 AS id) TO '{path}'")
         with open(path, "rb") as file:
-            Served.content, Served.asked = file.read(), []
+            Served.content, Served.asked, Served.sent = file.read(), [], None
         server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Served)
         threading.Thread(target=server.serve_forever, daemon=True).start()
         self.addCleanup(server.server_close)
@@ -190,6 +192,14 @@ class OverLoopback(unittest.TestCase):
         self.assertGreater(read, 0)
         self.assertEqual(self.connection.cursor().execute(query).fetchall(), [(7,)])
         self.assertEqual(len(Served.asked), read)
+
+    def test_an_answer_that_breaks_off_is_no_fault_of_the_project(self):
+        for Served.sent in (0, 4):
+            with self.subTest(sent=Served.sent), self.assertRaises(duckdb.Error) as caught:
+                self.connection.execute(f"SELECT id FROM read_parquet('{self.origin}/word/0/a.parquet')")
+            words = str(caught.exception)
+            self.assertEqual(Failure("days", f"Runtime Error in model days\n  {words}").kind, "environment", words)
+            self.assertEqual(error(caught.exception)["kind"], "environment", words)
 
     def test_no_secret_leads_to_a_proxy(self):
         # Nobody listens there: what went by it would fail.

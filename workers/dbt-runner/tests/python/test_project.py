@@ -236,6 +236,8 @@ class Blame(unittest.TestCase):
             "Runtime Error in model x\n  IO Error: Could not establish connection",
             "Runtime Error in model x\n  Out of Memory Error: failed to allocate",
             "Runtime Error in model x\n  INTERNAL Error: Attempted to access index 0",
+            "Runtime Error in model x\n  Timeout was reached",
+            "Runtime Error in model x\n  Failure when receiving data from the peer",
         ]:
             self.assertEqual(Failure("x", message).kind, "environment", message)
 
