@@ -22,14 +22,14 @@ fn read(folder: &Path, extension: &str, texts: &mut Vec<String>) -> io::Result<(
 
 fn module() -> String {
     let mut texts = Vec::new();
-    read(&workspace().join("terraform/modules/monitoring"), "tf", &mut texts).unwrap();
+    read(&workspace().join("terraform/modules/monitoring"), "tf", &mut texts).expect("the module");
     texts.join("\n")
 }
 
 fn sources() -> String {
     let mut texts = Vec::new();
     for folder in ["operator", "workers"] {
-        read(&workspace().join(folder), "rs", &mut texts).unwrap();
+        read(&workspace().join(folder), "rs", &mut texts).expect("the sources");
     }
     texts.join("\n")
 }
@@ -41,8 +41,8 @@ fn quoted<'a>(text: &'a str, prefix: &str) -> BTreeSet<&'a str> {
 
 /// The pages that alarms may point at, as the module lists them; it refuses an alarm with another one.
 fn pages(module: &str) -> BTreeSet<&str> {
-    let (_, list) = module.split_once("pages = toset([").unwrap();
-    let (list, _) = list.split_once("])").unwrap();
+    let (_, list) = module.split_once("pages = toset([").expect("a list of pages");
+    let (list, _) = list.split_once("])").expect("its end");
     list.split('"').skip(1).step_by(2).collect()
 }
 
