@@ -51,7 +51,7 @@ resource "aws_security_group" "functions" {
 
 resource "aws_vpc_security_group_egress_rule" "https" {
   security_group_id = aws_security_group.functions.id
-  description       = "AWS, by the VPC's endpoints or a NAT gateway"
+  description       = "AWS, by endpoints of the VPC or a NAT gateway"
   cidr_ipv4         = "0.0.0.0/0"
   ip_protocol       = "tcp"
   from_port         = 443

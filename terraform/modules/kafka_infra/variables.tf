@@ -42,6 +42,11 @@ variable "client_security_group_ids" {
     condition     = length(var.client_security_group_ids) > 0
     error_message = "client_security_group_ids: name at least one security group, or nobody reaches the brokers."
   }
+
+  validation {
+    condition     = alltrue([for client in keys(var.client_security_group_ids) : can(regex("^[a-zA-Z0-9 ._:/()#,@+=&;-]{1,200}$", client))])
+    error_message = "client_security_group_ids: a name is the description of its rule, for which EC2 takes letters, digits, spaces and ._:/()#,@+=&;- alone."
+  }
 }
 
 variable "broker" {

@@ -98,6 +98,11 @@ variable "client_security_group_ids" {
   type        = map(string)
   description = "Security groups that may reach the warehouse at its port, by a name of one's own: Power BI's data gateway. The pipeline is none of them: it speaks to the Data API."
   default     = {}
+
+  validation {
+    condition     = alltrue([for client in keys(var.client_security_group_ids) : can(regex("^[a-zA-Z0-9 ._:/()#,@+=&;-]{1,200}$", client))])
+    error_message = "client_security_group_ids: a name is the description of its rule, for which EC2 takes letters, digits, spaces and ._:/()#,@+=&;- alone."
+  }
 }
 
 variable "gold" {

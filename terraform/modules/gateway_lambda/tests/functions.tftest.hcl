@@ -128,6 +128,18 @@ run "least_rights" {
   }
 }
 
+run "rules_are_described_as_ec2_takes_it" {
+  command = apply
+
+  assert {
+    condition = alltrue([
+      for rule in [aws_vpc_security_group_egress_rule.https, aws_vpc_security_group_egress_rule.brokers] :
+      can(regex("^[a-zA-Z0-9 ._:/()#,@\\[\\]+=&;{}!$*-]{1,255}$", rule.description))
+    ])
+    error_message = "EC2 refuses other characters in a rule's description, an apostrophe among them"
+  }
+}
+
 run "logs_are_kept_as_long_as_said" {
   command = apply
 

@@ -105,6 +105,12 @@ run "refuses_brokers_that_nobody_reaches" {
   expect_failures = [var.client_security_group_ids]
 }
 
+run "refuses_clients_by_names_that_no_rule_takes" {
+  command = plan
+  variables { client_security_group_ids = { "the cluster's nodes" = "sg-nodes" } }
+  expect_failures = [var.client_security_group_ids]
+}
+
 run "refuses_an_instance_that_is_no_broker" {
   command = plan
   variables { broker = { instance_type = "m7g.large" } }

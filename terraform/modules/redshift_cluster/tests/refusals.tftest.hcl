@@ -20,6 +20,16 @@ run "a_name_with_other_letters" {
   expect_failures = [var.name]
 }
 
+run "a_client_by_a_name_that_no_rule_takes" {
+  command = plan
+
+  variables {
+    client_security_group_ids = { "the analysts' gateway" = "sg-1" }
+  }
+
+  expect_failures = [var.client_security_group_ids]
+}
+
 run "a_kind_that_is_none" {
   command = plan
 
