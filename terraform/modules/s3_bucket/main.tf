@@ -98,6 +98,13 @@ resource "aws_s3_bucket" "this" {
   #checkov:skip=CKV_AWS_145:only buckets of logs are without a KMS key, because log delivery knows SSE-S3 alone
   bucket        = var.name
   force_destroy = var.force_destroy
+
+  depends_on = [terraform_data.key]
+}
+
+# `destroy` ends the key only after the bucket is gone. A bucket that is not empty refuses, and what is in it must stay readable.
+resource "terraform_data" "key" {
+  input = var.kms_key_arn
 }
 
 resource "aws_s3_bucket_ownership_controls" "this" {

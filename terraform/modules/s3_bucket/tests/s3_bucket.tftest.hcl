@@ -30,6 +30,15 @@ run "is_closed_versioned_and_encrypted" {
   }
 }
 
+run "outlives_by_no_moment_what_decrypts_it" {
+  command = apply
+
+  assert {
+    condition     = terraform_data.key.output == "arn:aws:kms:eu-west-1:123456789012:key/11111111-2222-3333-4444-555555555555"
+    error_message = "The bucket, which waits for this, must be made after its key and be destroyed before it."
+  }
+}
+
 run "keeps_current_objects_for_ever" {
   command = plan
 
