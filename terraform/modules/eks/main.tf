@@ -28,7 +28,7 @@ module "key" {
   services    = ["eks", "logs"]
   service_principals = [
     {
-      principal  = "logs.${data.aws_region.current.region}.amazonaws.com"
+      principal  = "logs.${data.aws_region.current.region}.${data.aws_partition.current.dns_suffix}"
       actions    = ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom", "kms:ReEncryptTo"]
       conditions = { ArnEquals = { "kms:EncryptionContext:aws:logs:arn" = [local.log_group_arn] } }
     },

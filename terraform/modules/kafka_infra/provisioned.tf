@@ -8,7 +8,7 @@ module "key" {
   description = "Brokers of ${var.name}: their volumes and logs"
   services    = ["kafka", "ec2"]
   service_principals = [{
-    principal = "logs.${data.aws_region.current.region}.amazonaws.com"
+    principal = "logs.${data.aws_region.current.region}.${data.aws_partition.current.dns_suffix}"
     actions   = ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom", "kms:ReEncryptTo"]
     conditions = {
       ArnEquals = {

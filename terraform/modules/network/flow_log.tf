@@ -5,7 +5,8 @@ data "aws_partition" "current" {}
 
 locals {
   flow_log_group = "/medallion/${var.name}/flow"
-  flow_log_arn   = "arn:${data.aws_partition.current.partition}:logs:${data.aws_region.current.region}:${data.aws_caller_identity.current.account_id}:log-group:${local.flow_log_group}"
+  log_groups     = "arn:${data.aws_partition.current.partition}:logs:${data.aws_region.current.region}:${data.aws_caller_identity.current.account_id}:log-group"
+  flow_log_arn   = "${local.log_groups}:${local.flow_log_group}"
 }
 
 module "flow_log_key" {
@@ -16,7 +17,7 @@ module "flow_log_key" {
   description = "Flow log of ${var.name}"
   services    = ["logs"]
   service_principals = [{
-    principal  = "logs.${data.aws_region.current.region}.amazonaws.com"
+    principal  = "logs.${data.aws_region.current.region}.${data.aws_partition.current.dns_suffix}"
     actions    = ["kms:Decrypt", "kms:DescribeKey", "kms:Encrypt", "kms:GenerateDataKey", "kms:ReEncryptFrom", "kms:ReEncryptTo"]
     conditions = { ArnEquals = { "kms:EncryptionContext:aws:logs:arn" = [local.flow_log_arn] } }
   }]
@@ -53,11 +54,19 @@ resource "aws_iam_role_policy" "flow_log" {
   role = aws_iam_role.flow_log[0].id
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [{
-      Effect   = "Allow"
-      Action   = ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
-      Resource = [local.flow_log_arn, "${local.flow_log_arn}:*"]
-    }]
+    Statement = [
+      {
+        Effect   = "Allow"
+        Action   = ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
+        Resource = [local.flow_log_arn, "${local.flow_log_arn}:*"]
+      },
+      {
+        # How the flow log finds its group; the action knows no single one.
+        Effect   = "Allow"
+        Action   = ["logs:DescribeLogGroups"]
+        Resource = ["${local.log_groups}:*"]
+      },
+    ]
   })
 }
 
