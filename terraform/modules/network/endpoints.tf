@@ -4,6 +4,9 @@ data "aws_region" "current" {}
 
 locals {
   service = "com.amazonaws.${data.aws_region.current.region}"
+
+  # AWS refuses an endpoint of these that is to have private DNS: clients ask the endpoint by a host of its own.
+  without_private_dns = toset(["dynamodb-streams"])
 }
 
 resource "aws_security_group" "endpoints" {
@@ -40,7 +43,7 @@ resource "aws_vpc_endpoint" "interface" {
   vpc_endpoint_type   = "Interface"
   subnet_ids          = local.private_subnet_ids
   security_group_ids  = [aws_security_group.endpoints.id]
-  private_dns_enabled = true
+  private_dns_enabled = !contains(local.without_private_dns, each.key)
 
   tags = { Name = "${var.name}-${each.key}" }
 }

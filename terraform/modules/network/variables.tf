@@ -72,9 +72,9 @@ variable "gateway_endpoints" {
 variable "interface_endpoints" {
   type        = set(string)
   nullable    = false
-  description = "Services reached through interface endpoints, each some 7 USD a month and zone. Without one, the way leads through a NAT gateway."
+  description = "Services reached through interface endpoints, each some 7 USD a month and zone. Without one, the way leads through a NAT gateway. dynamodb-streams has no private DNS: name it where there is no NAT gateway, and tell the workers its host (docs/aws.md)."
   default = [
-    "dynamodb-streams", "ec2", "ecr.api", "ecr.dkr", "eks-auth", "glue", "kms", "logs", "monitoring", "redshift-data", "secretsmanager", "sns",
+    "ec2", "ecr.api", "ecr.dkr", "eks-auth", "glue", "kms", "logs", "monitoring", "redshift-data", "secretsmanager", "sns",
     "sts",
   ]
 

@@ -41,13 +41,49 @@ run "reaches_aws_without_the_internet" {
   }
 
   assert {
-    condition     = length(setsubtract(["sts", "redshift-data", "kms", "logs", "ecr.api", "ecr.dkr", "eks-auth", "dynamodb-streams"], keys(aws_vpc_endpoint.interface))) == 0
+    condition     = length(setsubtract(["sts", "redshift-data", "kms", "logs", "ecr.api", "ecr.dkr", "eks-auth"], keys(aws_vpc_endpoint.interface))) == 0
     error_message = "An endpoint of a service that the workers call is missing: ${jsonencode(keys(aws_vpc_endpoint.interface))}"
   }
 
   assert {
     condition     = alltrue([for endpoint in aws_vpc_endpoint.interface : endpoint.private_dns_enabled])
     error_message = "Clients call the services by their ordinary names."
+  }
+
+  assert {
+    condition     = length(output.endpoint_hosts) == 0
+    error_message = "Nobody needs another host: ${jsonencode(output.endpoint_hosts)}"
+  }
+}
+
+run "reaches_streams_by_a_host_of_their_own" {
+  command = apply
+
+  variables {
+    nat_gateways        = "None"
+    interface_endpoints = ["dynamodb-streams", "sts"]
+  }
+
+  assert {
+    condition     = !aws_vpc_endpoint.interface["dynamodb-streams"].private_dns_enabled && aws_vpc_endpoint.interface["sts"].private_dns_enabled
+    error_message = "AWS makes no endpoint of DynamoDB Streams with private DNS."
+  }
+
+  assert {
+    condition     = keys(output.endpoint_hosts) == ["dynamodb-streams"]
+    error_message = "Workers must be told where the streams are: ${jsonencode(output.endpoint_hosts)}"
+  }
+}
+
+run "finds_the_group_of_its_flow_log" {
+  command = plan
+
+  assert {
+    condition = anytrue([
+      for statement in jsondecode(aws_iam_role_policy.flow_log[0].policy).Statement :
+      statement.Action == ["logs:DescribeLogGroups"] && endswith(statement.Resource[0], ":log-group:*")
+    ])
+    error_message = "Without it a flow log says Access error and writes nothing: ${aws_iam_role_policy.flow_log[0].policy}"
   }
 }
 
