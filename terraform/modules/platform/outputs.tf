@@ -19,6 +19,7 @@
 #                    exporter, dbt-runner, loader if there is a warehouse
 #   images          {registry: host/prefix, repositories: {medallion: url, dbt-purchases: url}, dbt_project}
 #   alerts          {sns_topic_arn}
+#   endpoints       {SERVICE: host}: interface endpoints that must be asked by a host of their own
 #   lambda          null | {gateway: null | {function_name, role_arn, url}, exporter: null | {function_name, role_arn}}
 output "medallion" {
   description = "Everything that the Helm values and the Pipeline of this environment are made of."
@@ -97,6 +98,8 @@ output "medallion" {
     alerts = {
       sns_topic_arn = module.notifications.topic_arn
     }
+
+    endpoints = module.network.endpoint_hosts
 
     lambda = local.functions ? {
       gateway  = module.functions[0].gateway

@@ -97,6 +97,16 @@ variable "cluster" {
     condition     = contains(["PodIdentity", "Irsa"], var.cluster.identities)
     error_message = "cluster: identities must be PodIdentity or Irsa."
   }
+
+  validation {
+    condition     = var.cluster.existing == null || var.network.existing != null
+    error_message = "cluster: an existing cluster has its nodes in a VPC that exists; give it as network = { existing = {...} }, or nobody reaches the brokers."
+  }
+
+  validation {
+    condition     = var.cluster.existing == null || var.cluster.identities != "Irsa" || try(var.cluster.existing.oidc_provider_arn, null) != null
+    error_message = "cluster: identities Irsa needs existing.oidc_provider_arn, the IAM OIDC provider of the cluster."
+  }
 }
 
 variable "kafka" {
@@ -200,15 +210,15 @@ variable "alerts" {
     emails      = optional(set(string), [])
     alarm_pages = string
     limits = optional(object({
-      stream_lag_seconds     = optional(number, 900)
-      persist_age_seconds    = optional(number, 300)
-      dead_letters           = optional(number, 100)
-      consumer_lag_records   = optional(number, 100000)
-      retention_used_percent = optional(number, 50)
-      event_rate_deviations  = optional(number, 3)
+      age_seconds            = optional(map(number))
+      stream_lag_seconds     = optional(number)
+      dead_letters           = optional(number)
+      consumer_lag_records   = optional(number)
+      retention_used_percent = optional(number)
+      event_rate_deviations  = optional(number)
     }), {})
   })
-  description = "Who is told, where docs/alarms.md can be read, and from where on alarms fire."
+  description = "Who is told, where docs/alarms.md can be read, and from where on alarms fire: limits as the module monitoring takes them, which knows those that are left out."
 }
 
 variable "log_retention_days" {

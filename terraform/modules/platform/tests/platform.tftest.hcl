@@ -136,6 +136,22 @@ run "is_built_of_provisioned_parts" {
   }
 }
 
+run "wakes_people_when_they_wish" {
+  command = apply
+
+  variables {
+    alerts = {
+      alarm_pages = "https://git.example.com/medallion/docs/alarms.md"
+      limits      = { age_seconds = { silver = 7200 } }
+    }
+  }
+
+  assert {
+    condition     = [for alarm in keys(output.alarms) : alarm if startswith(alarm, "StageAge-")] == ["StageAge-silver"]
+    error_message = "What is said of a stage's age must count: ${jsonencode(keys(output.alarms))}"
+  }
+}
+
 run "takes_events_by_a_function" {
   command = apply
 
@@ -190,6 +206,12 @@ run "refuses_a_dbt_project_that_is_no_name" {
 run "refuses_other_identities" {
   command = plan
   variables { cluster = { identities = "Keys" } }
+  expect_failures = [var.cluster]
+}
+
+run "refuses_a_cluster_in_another_network" {
+  command = plan
+  variables { cluster = { existing = { name = "company", endpoint = "https://company.example", security_group_id = "sg-company" } } }
   expect_failures = [var.cluster]
 }
 
