@@ -53,7 +53,7 @@ variable "capacity" {
 
 variable "ttl_attribute" {
   type        = string
-  description = "Attribute with the time of an item's expiry, as the consumer writes it where the Pipeline has `spec.table.expireAfterDays`. Null: items stay."
+  description = "Attribute with the time of an item's expiry, as the consumer writes it where the Pipeline has `spec.table.expireAfterDays`. Null: items stay. Taken back later, AWS goes on deleting what carries a time until `aws dynamodb update-time-to-live` says otherwise: the provider leaves it on."
   default     = null
 
   validation {
