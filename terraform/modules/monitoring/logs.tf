@@ -2,7 +2,7 @@
 # worker, namespace, pipeline, ... at its top. A line that is wrapped into another is not seen.
 resource "aws_cloudwatch_log_group" "this" {
   #checkov:skip=CKV_AWS_338:how long is a variable; the logs say nothing of the events
-  for_each = toset(["workers", "operator"])
+  for_each = toset(["workers", "operator", "metrics"])
 
   name              = "/medallion/${var.name}/${each.key}"
   retention_in_days = var.log_retention_days
@@ -10,7 +10,8 @@ resource "aws_cloudwatch_log_group" "this" {
 }
 
 locals {
-  searched = merge({ for source, group in aws_cloudwatch_log_group.this : source => group.name }, var.function_log_groups)
+  # Lines of metrics are no program's words.
+  searched = merge({ for source, group in aws_cloudwatch_log_group.this : source => group.name if source != "metrics" }, var.function_log_groups)
 
   of_pipeline = "$.namespace = \"${var.namespace}\" && $.pipeline = \"${var.pipeline}\""
 

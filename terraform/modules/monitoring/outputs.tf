@@ -14,7 +14,7 @@ output "own_metrics" {
 }
 
 output "log_groups" {
-  description = "Where Fluent Bit or the CloudWatch agent sends logs: of the workers, and of the operator."
+  description = "Where Fluent Bit or the CloudWatch agent sends logs: of the workers, and of the operator; and the lines that are metrics."
   value       = { for source, group in aws_cloudwatch_log_group.this : source => group.name }
 }
 
@@ -34,4 +34,12 @@ output "agent_metrics" {
       metric_selectors = [for metric in values(local.own_metrics) : "^${metric}$"]
     }]
   })
+}
+
+output "agent_role_arn" {
+  description = "Role of the agent that sends logs and metrics; null where others give it one."
+  value       = one(aws_iam_role.agent[*].arn)
+
+  # An agent that starts before its role is whole is refused.
+  depends_on = [aws_iam_role_policy.agent, aws_eks_pod_identity_association.agent]
 }

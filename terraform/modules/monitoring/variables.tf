@@ -170,6 +170,27 @@ variable "limits" {
   }
 }
 
+variable "agent" {
+  type = object({
+    cluster_name      = string
+    namespace         = optional(string, "amazon-cloudwatch")
+    service_account   = optional(string, "cloudwatch-agent")
+    oidc_provider_arn = optional(string)
+  })
+  description = "The service account that sends logs and metrics, of the CloudWatch agent or Fluent Bit: it gets a role by EKS Pod Identity, or by IRSA where oidc_provider_arn names the cluster's IAM OIDC provider. Null: somebody else gives it one."
+  default     = null
+
+  validation {
+    condition     = var.agent == null ? true : alltrue([for name in [var.agent.namespace, var.agent.service_account] : can(regex("^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$", name))])
+    error_message = "agent: namespace and service_account are names as in Kubernetes, for example amazon-cloudwatch and cloudwatch-agent; no wildcards."
+  }
+
+  validation {
+    condition     = try(var.agent.oidc_provider_arn, null) == null ? true : can(regex("^arn:[a-z-]+:iam::[0-9]{12}:oidc-provider/.+", var.agent.oidc_provider_arn))
+    error_message = "agent: oidc_provider_arn is the ARN of an IAM OIDC provider, arn:PARTITION:iam::ACCOUNT:oidc-provider/HOST/id/ID."
+  }
+}
+
 variable "log_retention_days" {
   type        = number
   description = "Days for which the workers' and the operator's logs stay in CloudWatch."

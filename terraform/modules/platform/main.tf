@@ -212,6 +212,11 @@ module "monitoring" {
   function_log_groups = local.functions ? module.functions[0].log_group_names : {}
   log_retention_days  = var.log_retention_days
 
+  agent = {
+    cluster_name      = module.eks.name
+    oidc_provider_arn = var.cluster.identities == "Irsa" ? module.eks.oidc_provider_arn : null
+  }
+
   kafka = {
     type         = module.kafka.type
     cluster_name = module.kafka.cluster_name

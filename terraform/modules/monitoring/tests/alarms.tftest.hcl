@@ -241,3 +241,47 @@ run "lines_count_for_what_they_are" {
     error_message = "each line counts for what tests/lines.json says"
   }
 }
+
+run "nobody_but_the_agent_of_this_cluster_sends" {
+  command = apply
+
+  variables {
+    agent = { cluster_name = "shop-dev" }
+  }
+
+  assert {
+    condition     = aws_eks_pod_identity_association.agent[0].namespace == "amazon-cloudwatch" && aws_eks_pod_identity_association.agent[0].service_account == "cloudwatch-agent"
+    error_message = "the account of AWS's own add-on"
+  }
+
+  assert {
+    condition = (
+      one(jsondecode(aws_iam_role.agent[0].assume_role_policy).Statement).Condition.StringEquals["aws:RequestTag/eks-cluster-arn"] == "arn:aws:eks:eu-west-1:123456789012:cluster/shop-dev"
+      && one(jsondecode(aws_iam_role.agent[0].assume_role_policy).Statement).Condition.StringEquals["aws:RequestTag/kubernetes-namespace"] == "amazon-cloudwatch"
+    )
+    error_message = "pods of others get nothing: ${aws_iam_role.agent[0].assume_role_policy}"
+  }
+
+  assert {
+    condition     = alltrue([for arn in one(jsondecode(aws_iam_role_policy.agent[0].policy).Statement).Resource : strcontains(arn, ":log-group:/medallion/shop-dev/")])
+    error_message = "it writes into the groups of this environment alone: ${aws_iam_role_policy.agent[0].policy}"
+  }
+
+  assert {
+    condition     = output.log_groups["metrics"] == "/medallion/shop-dev/metrics" && length([for filter in values(aws_cloudwatch_log_metric_filter.this) : filter if filter.log_group_name == output.log_groups["metrics"]]) == 0
+    error_message = "metrics have a group, in which nobody looks for errors"
+  }
+}
+
+run "the_agent_comes_by_irsa_too" {
+  command = apply
+
+  variables {
+    agent = { cluster_name = "shop-dev", oidc_provider_arn = "arn:aws:iam::123456789012:oidc-provider/oidc.eks.eu-west-1.amazonaws.com/id/0A1B2C" }
+  }
+
+  assert {
+    condition     = length(aws_eks_pod_identity_association.agent) == 0 && one(jsondecode(aws_iam_role.agent[0].assume_role_policy).Statement).Condition.StringEquals["oidc.eks.eu-west-1.amazonaws.com/id/0A1B2C:sub"] == "system:serviceaccount:amazon-cloudwatch:cloudwatch-agent"
+    error_message = "the account is named in the token: ${aws_iam_role.agent[0].assume_role_policy}"
+  }
+}

@@ -177,3 +177,13 @@ run "days_that_cloudwatch_does_not_know" {
 
   expect_failures = [var.log_retention_days]
 }
+
+run "an_agent_by_a_wildcard" {
+  command = plan
+
+  variables {
+    agent = { cluster_name = "shop-dev", service_account = "*" }
+  }
+
+  expect_failures = [var.agent]
+}
