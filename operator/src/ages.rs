@@ -2,19 +2,11 @@
 
 use jiff::Timestamp;
 use medallion_crds::pipeline::{PipelineStatus, StageState};
-use prometheus_client::encoding::EncodeLabelSet;
 
 use crate::key::PipelineKey;
 use crate::lease::leadership::Leadership;
+use crate::metrics::StageLabels;
 use crate::watch::index::Index;
-
-/// A stage of a pipeline.
-#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-pub(crate) struct StageLabels {
-    pub namespace: String,
-    pub pipeline: String,
-    pub stage: &'static str,
-}
 
 /// The ages of all pipelines on which this process works. Who stands by knows no more than the last status that another has written: where
 /// nobody works, one that says that nothing waits would be believed for ever, while silence is an alarm.

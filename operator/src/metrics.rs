@@ -11,13 +11,19 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-use crate::ages::StageLabels;
-
 /// A label with one of a few words.
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 pub(crate) struct Word {
     /// The word: a result, or a kind of object.
     pub word: &'static str,
+}
+
+/// A stage of a pipeline.
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+pub(crate) struct StageLabels {
+    pub namespace: String,
+    pub pipeline: String,
+    pub stage: &'static str,
 }
 
 /// The operator's metrics.
