@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use anyhow::{Context, Result};
 use tokio::process::Command;
 
+use super::overlay::{self, Instead};
 use crate::cache;
 use crate::digest::Digester;
 use crate::layout::Layout;
@@ -27,6 +28,8 @@ pub struct GoPart {
     version_variable: &'static str,
     /// Programs whose package does not bear their name.
     rename: &'static [(&'static str, &'static str)],
+    /// Files of ours that are compiled in place of a module's own.
+    instead: &'static [Instead],
 }
 
 pub const KUBERNETES: GoPart = GoPart {
@@ -45,6 +48,7 @@ pub const KUBERNETES: GoPart = GoPart {
     tags: "",
     version_variable: "k8s.io/component-base/version.gitVersion",
     rename: &[("server", "etcd")],
+    instead: &[],
 };
 
 pub const CONTAINERD: GoPart = GoPart {
@@ -59,6 +63,7 @@ pub const CONTAINERD: GoPart = GoPart {
     tags: "no_btrfs no_devmapper no_zfs",
     version_variable: "github.com/containerd/containerd/v2/version.Version",
     rename: &[],
+    instead: &[],
 };
 
 pub const COREDNS: GoPart = GoPart {
@@ -70,6 +75,7 @@ pub const COREDNS: GoPart = GoPart {
     tags: "",
     version_variable: "",
     rename: &[],
+    instead: &[],
 };
 
 pub const HELM: GoPart = GoPart {
@@ -80,6 +86,7 @@ pub const HELM: GoPart = GoPart {
     tags: "",
     version_variable: "helm.sh/helm/v4/internal/version.version",
     rename: &[],
+    instead: &[],
 };
 
 pub const KUBECONFORM: GoPart = GoPart {
@@ -90,6 +97,7 @@ pub const KUBECONFORM: GoPart = GoPart {
     tags: "",
     version_variable: "",
     rename: &[],
+    instead: &[],
 };
 
 pub const VERSITYGW: GoPart = GoPart {
@@ -100,6 +108,7 @@ pub const VERSITYGW: GoPart = GoPart {
     tags: "",
     version_variable: "main.Version",
     rename: &[],
+    instead: &[],
 };
 
 /// AWS's emulator of what runs a function on Lambda. It has nothing in common with the others.
@@ -111,6 +120,13 @@ pub const LAMBDA_EMULATOR: GoPart = GoPart {
     tags: "",
     version_variable: "",
     rename: &[],
+    instead: &[],
+};
+
+/// What fetches modules and plugins; the client of Google's storage brings a quarter of all packages to tflint.
+const WITHOUT_GOOGLE: Instead = Instead {
+    module: "github.com/hashicorp/go-getter",
+    files: &["get_gcs.go"],
 };
 
 /// What reads Terraform's language. It is written against a branch of one library, so that it has a module of its own.
@@ -123,6 +139,18 @@ pub const OPENTOFU: GoPart = GoPart {
     // It has its version from a file of its own, and this makes it no version in the making.
     version_variable: "github.com/opentofu/opentofu/version.dev=no",
     rename: &[],
+    // It is run with states on S3 and on the disk alone: the libraries of other places are half of what there is to compile.
+    instead: &[
+        Instead {
+            module: "github.com/opentofu/opentofu",
+            files: &[
+                "internal/backend/init/init.go",
+                "internal/encryption/default_registry.go",
+                "internal/tracing/init.go",
+            ],
+        },
+        WITHOUT_GOOGLE,
+    ],
 };
 
 /// Our stand-in for the AWS provider, and what derives the real one's schemas for it.
@@ -134,6 +162,7 @@ pub const AWS_STAND_IN: GoPart = GoPart {
     tags: "",
     version_variable: "",
     rename: &[],
+    instead: &[],
 };
 
 /// The linter of Terraform's language; it has little in common with the others.
@@ -145,6 +174,7 @@ pub const TFLINT: GoPart = GoPart {
     tags: "",
     version_variable: "",
     rename: &[],
+    instead: &[WITHOUT_GOOGLE],
 };
 
 impl GoPart {
@@ -171,6 +201,11 @@ pub async fn build(layout: &Layout, progress: &Progress, part: &GoPart) -> Resul
     for own in part.programs.iter().filter(|program| program.starts_with("./")) {
         digester = digester.folder(&module.folder.join(own))?;
     }
+    for one in part.instead {
+        for file in one.files {
+            digester = digester.text(file).file(&one.ours(&module.folder, file))?;
+        }
+    }
     let digest = digester
         .file(&module.folder.join("go.mod"))?
         .file(&module.folder.join("go.sum"))?
@@ -182,6 +217,7 @@ pub async fn build(layout: &Layout, progress: &Progress, part: &GoPart) -> Resul
     cache::once(layout, part.name, &digest, |making| async move {
         progress
             .step(format!("{} {version} (Go)", part.name), |step| async move {
+                let overlaid = making.join("overlay");
                 let mut go = Command::new("nice");
                 go.args([
                     "-n",
@@ -196,15 +232,20 @@ pub async fn build(layout: &Layout, progress: &Progress, part: &GoPart) -> Resul
                     "-gcflags=all=-dwarf=false",
                 ])
                 .args(["-tags", part.tags, "-ldflags", &flags, "-o"])
-                .arg(format!("{}/", making.display()))
-                .args(part.programs)
-                .current_dir(&module.folder)
-                .env("CGO_ENABLED", "0")
-                .env("GOFLAGS", "")
-                .env("GOWORK", "off")
-                // The compiler's own garbage collector: memory is there, processors are not.
-                .env("GOGC", "400");
+                .arg(format!("{}/", making.display()));
+                if !part.instead.is_empty() {
+                    go.arg("-overlay")
+                        .arg(overlay::write(&module.folder, part.instead, &overlaid).await?);
+                }
+                go.args(part.programs)
+                    .current_dir(&module.folder)
+                    .env("CGO_ENABLED", "0")
+                    .env("GOFLAGS", "")
+                    .env("GOWORK", "off")
+                    // The compiler's own garbage collector: memory is there, processors are not.
+                    .env("GOGC", "400");
                 run::logged(&go, &layout.build_log(part.name), &step).await?;
+                cache::clear(&overlaid)?;
                 for (built, called) in part.rename {
                     fs::rename(making.join(built), making.join(called))
                         .with_context(|| format!("{} did not bring {built}", part.name))?;

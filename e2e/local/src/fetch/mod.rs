@@ -4,6 +4,7 @@ pub mod go;
 mod java;
 pub mod lock;
 pub mod maven;
+mod overlay;
 pub mod python;
 pub mod terraform;
 
