@@ -95,6 +95,8 @@ async fn tools(layout: &Layout, pins: &Pins, progress: &Progress, tools: &Tools)
                 let mut pip = Command::new(place.join("bin/python"));
                 pip.args(["-m", "pip", "install", "--require-hashes", "--only-binary", ":all:"])
                     .args(["--no-deps", "--disable-pip-version-check", "--no-input"])
+                    // Much of what is installed is never used; Python compiles the rest when it first is.
+                    .arg("--no-compile")
                     .arg("--requirement")
                     .arg(&lock);
                 run::logged(&pip, &log, &step).await
