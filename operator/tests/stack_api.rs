@@ -109,7 +109,7 @@ fn run() -> Result<StageRun> {
 }
 
 fn is_conflict<T>(answer: kube::Result<T>) -> bool {
-    matches!(answer, Err(kube::Error::Api(status)) if status.is_conflict())
+    matches!(answer, Err(Error::Api(status)) if status.is_conflict())
 }
 
 #[tokio::test]
@@ -169,6 +169,6 @@ async fn a_second_run_of_one_number_is_refused() -> Result<()> {
     let world = World::new("number").await?;
     world.runs().create(&PostParams::default(), &run()?).await?;
     let again = world.runs().create(&PostParams::default(), &run()?).await;
-    assert!(matches!(again, Err(kube::Error::Api(status)) if status.is_already_exists()));
+    assert!(matches!(again, Err(Error::Api(status)) if status.is_already_exists()));
     world.end().await
 }
