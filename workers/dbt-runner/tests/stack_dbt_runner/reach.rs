@@ -13,7 +13,7 @@ async fn refused(shop: &Shop, path: &str, content: &str) -> anyhow::Result<RunEr
     let error = changed
         .run(Stage::Silver, "silver-1", 1, shop.bronze_version().await?)
         .await
-        .unwrap_err();
+        .expect_err("the run fails");
     assert!(shop.files("silver/order_lines").await?.is_empty(), "{path}");
     Ok(error)
 }
