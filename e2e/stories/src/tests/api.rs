@@ -8,7 +8,8 @@ use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams, PostParams}
 use medallion_crds::{Pipeline, StageRun};
 use serde_json::{Value, json};
 
-use super::{check_names, conclude, foreign, terraform};
+use super::conclusion::{Failed, conclude};
+use super::{check_names, foreign, terraform};
 use crate::helm::{self, DEPLOYMENT, Installation, NAMESPACE};
 use crate::world::World;
 
@@ -56,7 +57,7 @@ pub async fn all(world: &World, only: &[String]) -> Result<()> {
             Ok(()) => step.done("holds"),
             Err(error) => {
                 step.done(format!("FAILS\n  {error:#}"));
-                failed.push(case);
+                failed.push(Failed::new(case, &error));
             }
         }
     }
