@@ -5,7 +5,7 @@ use serde_json::json;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use super::till::{Ledger, altered};
+use super::till::{Ledger, altered, come_to_rest};
 use crate::entrance::Entrance;
 use crate::event::Event;
 use crate::purchases::{Purchases, shipped};
@@ -28,9 +28,7 @@ pub async fn run(world: &World) -> Result<Vec<Shop<'_>>> {
         first.duplicates()
     );
     // A run that is still under way may commit without rows, and is no duplicate's doing.
-    let step = world.progress.step("the stages come to rest");
-    shop.wait_until_idle(&step, super::till::PATIENCE).await?;
-    step.done("");
+    come_to_rest(&shop).await?;
     let before = versions(&shop).await?;
 
     world.progress.line("the same lines again");

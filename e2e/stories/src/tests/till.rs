@@ -194,3 +194,13 @@ impl Ledger {
         self.settle(shop).await
     }
 }
+
+/// Waits until the operator knows of all that stands in Bronze, nothing waits anywhere and no run is under way: tables that are as they
+/// should be may still be written by a run that changes no row.
+pub async fn come_to_rest(shop: &Shop<'_>) -> Result<()> {
+    let step = shop.world.progress.step("the stages come to rest");
+    shop.wait_until_bronze_is_known(&step, PATIENCE).await?;
+    shop.wait_until_idle(&step, PATIENCE).await?;
+    step.done("");
+    Ok(())
+}
