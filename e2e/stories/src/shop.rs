@@ -17,7 +17,7 @@ use crate::event::Pointers;
 use crate::gateway::Gateway;
 use crate::helm::AWS_SECRET;
 use crate::progress::Step;
-use crate::waiting::{Look, in_the_end, until};
+use crate::waiting::{Look, in_the_end};
 use crate::world::World;
 
 /// The shipped example and the contract that it names.
@@ -407,7 +407,7 @@ impl<'w> Shop<'w> {
 
     /// Waits until nothing waits anywhere and no run is under way.
     pub async fn wait_until_idle(&self, step: &Step, limit: Duration) -> Result<()> {
-        until(step, limit, Duration::from_millis(500), async || {
+        in_the_end(step, limit, Duration::from_millis(500), async || {
             let pipeline = self.pipeline().await?;
             let stages = pipeline
                 .status
@@ -427,6 +427,7 @@ impl<'w> Shop<'w> {
             })
         })
         .await
+        .context("waiting until nothing is under way")
     }
 
     /// Removes the namespace and everything outside the cluster.

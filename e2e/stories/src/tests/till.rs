@@ -200,7 +200,8 @@ impl Ledger {
 pub async fn come_to_rest(shop: &Shop<'_>) -> Result<()> {
     let step = shop.world.progress.step("the stages come to rest");
     shop.wait_until_bronze_is_known(&step, PATIENCE).await?;
-    shop.wait_until_idle(&step, PATIENCE).await?;
+    // Silver, Gold and the warehouse may each have a run before them.
+    shop.wait_until_idle(&step, ARRIVAL).await?;
     step.done("");
     Ok(())
 }
