@@ -16,7 +16,7 @@ use serde_json::json;
 
 use crate::progress::Step;
 use crate::stack::Stack;
-use crate::waiting::{Look, until};
+use crate::waiting::{Look, in_the_end};
 
 /// The stories' field manager.
 const MANAGER: &str = "stories";
@@ -91,7 +91,7 @@ impl Cluster {
                 .map(drop)
                 .with_context(|| format!("deleting {} {name}", K::kind(&())))?,
         }
-        until(step, limit, Duration::from_millis(300), async || {
+        in_the_end(step, limit, Duration::from_millis(300), async || {
             Ok(match api.get_opt(name).await? {
                 None => Look::Done(()),
                 Some(_) => Look::Waiting(format!("{} {name} is still there", K::kind(&()))),
