@@ -31,7 +31,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
-use crate::checks::Phase;
+use crate::checks::categories::Word;
 use crate::context::Context;
 use crate::stack::Extent;
 
@@ -72,8 +72,8 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Every check and test, or only the phases named, on a stack of their own
-    Test { phases: Vec<Phase> },
+    /// Every check and test, or only the phases and categories named, on a stack of their own
+    Test { words: Vec<Word> },
     /// `up`, then the measurements; what follows goes to them. `bench operator` has a stack of its own without a node
     Bench {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -143,9 +143,9 @@ async fn act(arguments: Arguments) -> Result<ExitCode> {
         Command::InsideSupervise { home } => return inside::supervise(&home).await.map(|()| ExitCode::SUCCESS),
         _ => {}
     }
-    if let Command::Test { phases } = arguments.command {
+    if let Command::Test { words } = arguments.command {
         let stack = arguments.stack.as_deref().unwrap_or(checks::STACK);
-        return Box::pin(checks::test(stack, phases, !arguments.no_build)).await;
+        return Box::pin(checks::test(stack, &words, !arguments.no_build)).await;
     }
     let alone = matches!(&arguments.command, Command::Bench { arguments } if arguments.first().is_some_and(|what| what == "operator"));
     let stack = if alone { CONTROL_PLANE } else { STACK };

@@ -1,10 +1,12 @@
 //! `test`: the phases, each with its time budget, and a summary. Touches the network only through the programs that the phases run.
 
 mod boundaries;
+pub mod categories;
 mod charts;
 mod circles;
 mod licences;
 pub mod lints;
+mod phase;
 mod programs;
 mod rust;
 mod schemas;
@@ -17,7 +19,6 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
-use clap::ValueEnum;
 use tokio::time::timeout;
 
 use crate::cache;
@@ -26,34 +27,9 @@ use crate::context::Context;
 use crate::fetch;
 use crate::stack::namespaces;
 use crate::toolchains;
+use categories::{Names, Picks, Word};
+use phase::Phase;
 use tally::Tally;
-
-/// In the order in which they run: what is quick and needs nothing comes first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
-pub enum Phase {
-    /// cargo fmt --check
-    Fmt,
-    /// Licences of all crates, and crates that must not be compiled
-    Licences,
-    /// Who may use whom
-    Boundaries,
-    /// Modules that import each other in a circle
-    Circles,
-    /// Clippy's lints, warnings are errors
-    Clippy,
-    /// Unit and golden tests
-    Unit,
-    /// helm lint, helm template, kubeconform
-    Charts,
-    /// Terraform's modules and environments, planned and applied against the real provider's schema
-    Terraform,
-    /// Schema, ownership and columns on the real API server
-    Api,
-    /// One hop at a time between its real neighbours
-    Worker,
-    /// What a user was promised, on the whole stack
-    Story,
-}
 
 /// The stack of the tiers unless another is named; a `demo` that runs is left alone.
 pub const STACK: &str = "test";
@@ -62,58 +38,6 @@ const UP_BUDGET: Duration = Duration::from_secs(220);
 /// The start alone.
 const AGAIN_BUDGET: Duration = Duration::from_secs(45);
 const DOWN_BUDGET: Duration = Duration::from_secs(30);
-
-impl Phase {
-    fn name(self) -> String {
-        format!("{self:?}").to_lowercase()
-    }
-
-    /// How long it may take from a clean clone on two cores.
-    fn budget(self) -> Duration {
-        Duration::from_secs(match self {
-            Self::Fmt | Self::Circles => 15,
-            Self::Licences | Self::Boundaries | Self::Api => 30,
-            Self::Charts => 60,
-            Self::Terraform => 180,
-            // From a clean clone it compiles the dependencies, and the parts are built beside.
-            Self::Clippy => 1200,
-            // Likewise the workspace's own crates and their tests.
-            Self::Unit => 760,
-            Self::Worker => 270,
-            Self::Story => 1180,
-        })
-    }
-
-    fn needs_stack(self) -> bool {
-        self >= Self::Api
-    }
-
-    /// Whether what other phases left would be in the way: DynamoDB Local looks through all streams that it has ever had.
-    fn wants_fresh_stack(self) -> bool {
-        self == Self::Story
-    }
-
-    /// Whether it wants more on the machine than the Rust that started us.
-    fn needs_toolchains(self) -> bool {
-        self >= Self::Charts
-    }
-
-    async fn run(self, context: &Context, tally: &Tally) -> Result<()> {
-        match self {
-            Self::Fmt => rust::fmt(context).await,
-            Self::Licences => licences::check(context).await,
-            Self::Boundaries => boundaries::check(context).await,
-            Self::Circles => circles::check(context).await,
-            Self::Clippy => rust::clippy(context).await,
-            Self::Unit => rust::unit(context, tally).await,
-            Self::Charts => charts::check(context).await,
-            Self::Terraform => terraform::check(context, tally).await,
-            Self::Api => tiers::stories(context, tally, "api").await,
-            Self::Worker => tiers::worker(context, tally).await,
-            Self::Story => tiers::stories(context, tally, "story").await,
-        }
-    }
-}
 
 /// A line of the summary.
 struct Outcome {
@@ -125,23 +49,19 @@ struct Outcome {
     budget: Duration,
 }
 
-/// Runs the phases, all if none is named; a failed one does not hide the others.
-pub async fn test(stack: &str, mut phases: Vec<Phase>, compile: bool) -> Result<ExitCode> {
-    if phases.is_empty() {
-        phases = Phase::value_variants().to_vec();
-    }
-    phases.sort_unstable();
-    phases.dedup();
+/// Runs what the words mean, everything if there are none; a failed phase does not hide the others.
+pub async fn test(stack: &str, words: &[Word], compile: bool) -> Result<ExitCode> {
+    let phases = categories::picks(words);
     let mut context = Context::new(stack)?;
     context.compile = compile;
     context.with_tests = true;
-    context.with_stack_tests = phases.contains(&Phase::Worker);
-    let needs_stack = phases.iter().any(|phase| phase.needs_stack());
+    context.with_stack_tests = phases.contains_key(&Phase::Worker);
+    let needs_stack = phases.keys().any(|phase| phase.needs_stack());
     if needs_stack {
         toolchains::check_root()?;
     }
-    toolchains::check_components(phases.contains(&Phase::Fmt), phases.contains(&Phase::Clippy)).await?;
-    if phases.iter().any(|phase| phase.needs_toolchains()) {
+    toolchains::check_components(phases.contains_key(&Phase::Fmt), phases.contains_key(&Phase::Clippy)).await?;
+    if phases.keys().any(|phase| phase.needs_toolchains()) {
         context.progress.line("checking toolchains");
         toolchains::check(&context.layout, &context.pins, &context.progress).await?;
     }
@@ -170,16 +90,16 @@ pub async fn test(stack: &str, mut phases: Vec<Phase>, compile: bool) -> Result<
 }
 
 /// The parts are built beside the phases that compile, which leave a core idle now and then.
-async fn run_all(context: &Context, phases: &[Phase], outcomes: &RefCell<Vec<Outcome>>) {
+async fn run_all(context: &Context, phases: &Picks, outcomes: &RefCell<Vec<Outcome>>) {
     let parts = async {
         let (layout, pins, progress) = (&context.layout, &context.pins, &context.progress);
         // `up` and the phase try again, and their errors count.
-        if phases.iter().any(|phase| phase.needs_stack())
+        if phases.keys().any(|phase| phase.needs_stack())
             && let Err(error) = fetch::all(layout, pins, progress).await
         {
             progress.line(format!("parts: {error:#}"));
         }
-        if phases.contains(&Phase::Terraform)
+        if phases.contains_key(&Phase::Terraform)
             && let Err(error) = fetch::terraform::tools(layout, pins, progress).await
         {
             progress.line(format!("parts: {error:#}"));
@@ -193,9 +113,9 @@ async fn run_all(context: &Context, phases: &[Phase], outcomes: &RefCell<Vec<Out
     }
 }
 
-async fn run_in_order(context: &Context, phases: &[Phase], outcomes: &RefCell<Vec<Outcome>>) {
+async fn run_in_order(context: &Context, phases: &Picks, outcomes: &RefCell<Vec<Outcome>>) {
     let mut stack_is_up = None;
-    for phase in phases {
+    for (phase, names) in phases {
         if phase.needs_stack() && (stack_is_up.is_none() || phase.wants_fresh_stack()) {
             let budget = if stack_is_up.is_none() {
                 first_up_budget(phases)
@@ -209,15 +129,33 @@ async fn run_in_order(context: &Context, phases: &[Phase], outcomes: &RefCell<Ve
             if phase.needs_stack() && stack_is_up == Some(false) {
                 bail!("not run: the stack did not start");
             }
-            phase.run(context, &tally).await
+            run(*phase, context, &tally, names).await
         };
         timed(context, &phase.name(), phase.budget(), &tally, work, outcomes).await;
     }
 }
 
+/// What the names mean of a phase; the checks of sources, charts and Terraform files have no parts.
+async fn run(phase: Phase, context: &Context, tally: &Tally, names: &Names) -> Result<()> {
+    match phase {
+        Phase::Fmt => rust::fmt(context).await,
+        Phase::Licences => licences::check(context).await,
+        Phase::Boundaries => boundaries::check(context).await,
+        Phase::Circles => circles::check(context).await,
+        Phase::Clippy => rust::clippy(context).await,
+        Phase::Unit => rust::unit(context, tally, names).await,
+        Phase::Charts => charts::check(context).await,
+        Phase::Terraform => terraform::check(context, tally).await,
+        Phase::Api => tiers::stories(context, tally, "api", names).await,
+        Phase::Worker => tiers::worker(context, tally, names).await,
+        Phase::Story => tiers::stories(context, tally, "story", names).await,
+        Phase::Performance => tiers::performance(context, tally).await,
+    }
+}
+
 /// A tier that is called alone compiles everything first, which is else `unit`'s work.
-fn first_up_budget(phases: &[Phase]) -> Duration {
-    if phases.contains(&Phase::Unit) {
+fn first_up_budget(phases: &Picks) -> Duration {
+    if phases.contains_key(&Phase::Unit) {
         UP_BUDGET
     } else {
         UP_BUDGET + Phase::Unit.budget()
@@ -324,7 +262,8 @@ mod tests {
 
     #[test]
     fn all_budgets_together_fit_into_the_70_minutes_that_ci_has() {
-        let phases = Phase::value_variants().iter().map(|phase| phase.budget());
+        let phases = categories::picks(&[]);
+        let phases = phases.keys().map(|phase| phase.budget());
         let total = phases.sum::<Duration>() + UP_BUDGET + AGAIN_BUDGET + DOWN_BUDGET;
         assert!(total <= Duration::from_mins(70), "{total:?}");
     }
@@ -333,12 +272,5 @@ mod tests {
     fn a_slower_machine_has_time_and_what_hangs_is_stopped_all_the_same() {
         assert_eq!(limit(Duration::from_mins(1)), Duration::from_mins(16));
         assert_eq!(limit(Duration::from_hours(1)), Duration::from_mins(90));
-    }
-
-    #[test]
-    fn what_needs_a_stack_comes_last() {
-        let phases = Phase::value_variants();
-        assert!(phases.is_sorted());
-        assert!(phases.iter().map(|phase| phase.needs_stack()).is_sorted());
     }
 }

@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 use tokio::process::Command;
 
+use super::categories::Names;
 use super::tally::Tally;
 use crate::cargo;
 use crate::context::Context;
@@ -51,6 +52,16 @@ pub async fn compile(context: &Context, selection: &[&str]) -> Result<Vec<Progra
     let mut programs = Vec::new();
     run::lines(&cargo, |line| programs.extend(Program::told(line))).await?;
     Ok(programs)
+}
+
+/// Those that are named, all if none is; a name that means none of them would test nothing and pass.
+pub fn picked(programs: Vec<Program>, names: &Names) -> Result<Vec<Program>> {
+    let is_there = |name: &str| programs.iter().any(|program| program.is_called(name));
+    if let Some(missing) = names.iter().find(|name| !is_there(name)) {
+        bail!("there is no test program `{missing}`");
+    }
+    let is_meant = |program: &Program| names.is_empty() || names.iter().any(|name| program.is_called(name));
+    Ok(programs.into_iter().filter(is_meant).collect())
 }
 
 /// Runs them two at a time, for there are two processors; one that fails does not hide the others.
@@ -106,6 +117,11 @@ impl Program {
             executable,
             folder,
         })
+    }
+
+    /// By its whole name, or by its package's folder as one of several.
+    fn is_called(&self, name: &str) -> bool {
+        self.name == name || self.name.split_once(' ').is_some_and(|(folder, _)| folder == name)
     }
 
     /// As cargo starts it, with all that it says in one piece: others are saying something at the same time.
@@ -208,6 +224,33 @@ mod tests {
         let order = in_order(all.into(), &["c longest", "b longer", "not there"]);
         let names = order.iter().map(|program| program.name.as_str()).collect::<Vec<_>>();
         assert_eq!(names, ["c longest", "b longer", "a short", "z short"]);
+    }
+
+    #[test]
+    fn programs_are_picked_by_folder_or_by_name_and_a_wrong_name_is_no_pick() {
+        let names_of_all = [
+            "kafka kafka_client",
+            "kafka-admin mock",
+            "lake table",
+            "lake environment",
+        ];
+        let all = || -> Vec<Program> { names_of_all.map(program).into() };
+        let names = |names: &[&'static str]| -> Result<Vec<String>> {
+            let picked = picked(all(), &names.iter().copied().collect())?;
+            Ok(picked.into_iter().map(|program| program.name).collect())
+        };
+        assert_eq!(names(&[]).unwrap().len(), 4);
+        assert_eq!(names(&["kafka"]).unwrap(), ["kafka kafka_client"]);
+        assert_eq!(
+            names(&["lake", "kafka-admin mock"]).unwrap(),
+            ["kafka-admin mock", "lake table", "lake environment"]
+        );
+        assert!(
+            names(&["lake", "lake tables"])
+                .unwrap_err()
+                .to_string()
+                .contains("`lake tables`")
+        );
     }
 
     /// Each of the first two waits for what the other makes.

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use anyhow::Result;
 
+use super::categories::Names;
 use super::programs;
 use super::tally::Tally;
 use crate::cargo::{STACK_TESTS, command};
@@ -47,13 +48,13 @@ pub async fn clippy(context: &Context) -> Result<()> {
 }
 
 /// What needs no stack.
-pub async fn unit(context: &Context, tally: &Tally) -> Result<()> {
-    let programs = programs::compile(context, &["--tests"]).await?;
+pub async fn unit(context: &Context, tally: &Tally, names: &Names) -> Result<()> {
+    let programs = programs::picked(programs::compile(context, &["--tests"]).await?, names)?;
     programs::together(&context.progress, tally, programs, &LONG, None).await
 }
 
 /// As `unit`, for the tests that need a running stack.
-pub async fn worker(context: &Context, tally: &Tally, stack: &Path) -> Result<()> {
-    let programs = programs::compile(context, &STACK_TESTS).await?;
+pub async fn worker(context: &Context, tally: &Tally, names: &Names, stack: &Path) -> Result<()> {
+    let programs = programs::picked(programs::compile(context, &STACK_TESTS).await?, names)?;
     programs::together(&context.progress, tally, programs, &LONG_ON_THE_STACK, Some(stack)).await
 }
