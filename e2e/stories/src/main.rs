@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
+use medallion_stories::bench::sizes;
 use medallion_stories::world::World;
 use medallion_stories::{bench, demo, purchases, tests};
 
@@ -38,6 +39,9 @@ enum Command {
         /// Only the part of this name
         #[arg(long)]
         only: Vec<String>,
+        /// Only parts with a goal, in sizes that are through within minutes
+        #[arg(long)]
+        short: bool,
         #[command(subcommand)]
         alone: Option<Alone>,
     },
@@ -95,6 +99,9 @@ async fn act(command: Command) -> Result<()> {
             only,
             seed,
         } => tests::stories(&world, &only, seed).await,
-        Command::Bench { only, .. } => bench::bench(&world, &only).await,
+        Command::Bench { only, short, .. } => {
+            let sizes = if short { &sizes::SHORT } else { &sizes::FULL };
+            bench::bench(&world, &only, sizes).await
+        }
     }
 }

@@ -7,7 +7,8 @@ use futures::StreamExt;
 use futures::stream;
 
 use super::plan::plan;
-use super::table::{Table, rate};
+use super::sizes::Sizes;
+use super::table::{Goal, Table, rate};
 use crate::event::Event;
 use crate::gateway::Gateway;
 use crate::shop::Shop;
@@ -15,14 +16,13 @@ use crate::tests::many;
 use crate::visibility::quantile;
 use crate::world::World;
 
-const BATCHED: usize = 60_000;
 const BATCH: usize = 100;
 const BATCHES_IN_FLIGHT: usize = 16;
-const SINGLE: usize = 12_000;
 const CONNECTIONS: usize = 64;
 const PATIENCE: Duration = Duration::from_mins(1);
 
-pub async fn measure(world: &World, table: &mut Table) -> Result<()> {
+pub async fn measure(world: &World, table: &mut Table, sizes: &Sizes) -> Result<()> {
+    let Sizes { batched, single, .. } = *sizes;
     let mut wanted = plan("gateway")?;
     // Nothing behind the topic takes the processor away from what is measured.
     wanted.pipeline.spec.stages.bronze.flush.max_age_seconds = 60;
@@ -31,10 +31,10 @@ pub async fn measure(world: &World, table: &mut Table) -> Result<()> {
     let gateway = shop.gateway().await?;
     gateway.deliver(&many("warm", 200, 1)?, PATIENCE).await?;
 
-    let events = many("batch", BATCHED, 30)?;
+    let events = many("batch", batched, 30)?;
     let step = world
         .progress
-        .step(format!("raw: {BATCHED} records straight into Kafka"));
+        .step(format!("raw: {batched} records straight into Kafka"));
     let topic = &shop.plan.pipeline.spec.kafka.dead_letter_topic;
     let payloads: Vec<(&str, &str)> = events
         .iter()
@@ -42,7 +42,7 @@ pub async fn measure(world: &World, table: &mut Table) -> Result<()> {
         .collect();
     let raw = world.kafka.put_all(topic, &payloads).await?;
     step.done("");
-    let step = world.progress.step(format!("{BATCHED} events in batches of {BATCH}"));
+    let step = world.progress.step(format!("{batched} events in batches of {BATCH}"));
     let begun = Instant::now();
     let delivery = gateway
         .deliver_all(&events, BATCH, BATCHES_IN_FLIGHT, PATIENCE, |done| {
@@ -50,22 +50,25 @@ pub async fn measure(world: &World, table: &mut Table) -> Result<()> {
         })
         .await?;
     let seconds = begun.elapsed().as_secs_f64();
-    ensure!(delivery.accepted().count() == BATCHED, "not all were accepted");
+    ensure!(delivery.accepted().count() == batched, "not all were accepted");
     step.done("");
-    table.row(
+    let speed = rate(batched, seconds);
+    table.judge(
         format!("gateway, batches of {BATCH}"),
-        format!("{:.0} events/s", rate(BATCHED, seconds)),
-        format!("at least 5000; Kafka alone {:.0}", rate(BATCHED, raw.as_secs_f64())),
+        format!("{speed:.0} events/s"),
+        Goal::at_least(speed, 5000.0, "events/s")
+            .beside(&format!("Kafka alone {:.0}", rate(batched, raw.as_secs_f64()))),
     );
 
-    let events = many("single", SINGLE, 30)?;
+    let events = many("single", single, 30)?;
     let nowhere = Gateway::new(gateway.url().replace("/v1/events", "/nowhere"), shop.token.clone());
     let (raw, _) = singles(&nowhere, &events, |status| status == 404).await?;
     let (seconds, latencies) = singles(&gateway, &events, |status| status == 200).await?;
-    table.row(
+    let speed = rate(single, seconds);
+    table.judge(
         format!("gateway, single posts on {CONNECTIONS} connections"),
-        format!("{:.0} events/s", rate(SINGLE, seconds)),
-        format!("at least 1500; HTTP alone (404) {:.0}", rate(SINGLE, raw)),
+        format!("{speed:.0} events/s"),
+        Goal::at_least(speed, 1500.0, "events/s").beside(&format!("HTTP alone (404) {:.0}", rate(single, raw))),
     );
     table.row(
         "gateway, single posts, p50 / p99",

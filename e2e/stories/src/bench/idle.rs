@@ -52,10 +52,11 @@ pub async fn measure(world: &World, table: &mut Table) -> Result<()> {
     })
     .await?;
     let (resident, _) = usage(operator)?;
-    table.row(
+    let mebibytes = u32::try_from(resident >> 20).map_or(f64::INFINITY, f64::from);
+    table.judge(
         "operator, resident memory",
-        format!("{} MiB", resident >> 20),
-        "at most 60 MiB",
+        format!("{mebibytes:.0} MiB"),
+        Goal::at_most(mebibytes, 60.0, "MiB"),
     );
     shop.close().await
 }
@@ -74,7 +75,7 @@ pub async fn watch(
     let after = (writes(&counters(cluster).await?), cpu()?);
     step.done("");
     let written = after.0 - before.0;
-    table.row(
+    table.judge(
         format!("{whose}, writes in an idle minute, but for the Lease"),
         format!("{written:.0}"),
         Goal::at_most(written, 0.0, ""),

@@ -2,12 +2,16 @@
 
 use std::fmt;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
+
+use crate::tests::conclusion::Failed;
 
 #[derive(Default)]
 pub struct Table {
     rows: Vec<[String; 3]>,
     missing: usize,
+    goals: usize,
+    missed: Vec<Failed>,
 }
 
 impl Table {
@@ -15,6 +19,27 @@ impl Table {
         let row = [what.into(), figure.into(), limit.into()];
         println!("  {}: {} ({})", row[0], row[1], row[2]);
         self.rows.push(row);
+    }
+
+    /// A figure with a goal, which counts as kept or missed.
+    pub fn judge(&mut self, what: impl Into<String>, figure: impl Into<String>, goal: Goal) {
+        let (what, figure) = (what.into(), figure.into());
+        self.goals += 1;
+        if !goal.kept {
+            let why = anyhow!("{figure}, and should be {}", goal.text);
+            self.missed.push(Failed::new(what.clone(), &why));
+        }
+        self.row(what, figure, goal);
+    }
+
+    /// How many goals were judged.
+    pub const fn goals(&self) -> usize {
+        self.goals
+    }
+
+    /// Of what the goal was missed, and with which figure.
+    pub fn missed(&self) -> &[Failed] {
+        &self.missed
     }
 
     /// A part of the measurements that could not be made: what has been measured so far counts all the same.
@@ -72,18 +97,37 @@ impl fmt::Display for Table {
 }
 
 /// A limit and whether it is kept.
-pub struct Goal(String);
+pub struct Goal {
+    text: String,
+    kept: bool,
+}
 
 impl Goal {
     pub fn at_most(figure: f64, limit: f64, unit: &str) -> Self {
-        let word = if figure <= limit { "ok" } else { "MISSED" };
-        Self(format!("at most {limit} {unit}").trim_end().to_owned() + ": " + word)
+        Self::new("at most", limit, unit, figure <= limit)
+    }
+
+    pub fn at_least(figure: f64, limit: f64, unit: &str) -> Self {
+        Self::new("at least", limit, unit, figure >= limit)
+    }
+
+    fn new(words: &str, limit: f64, unit: &str, kept: bool) -> Self {
+        let word = if kept { "ok" } else { "MISSED" };
+        let text = format!("{words} {limit} {unit}").trim_end().to_owned() + ": " + word;
+        Self { text, kept }
+    }
+
+    /// With the raw limit that it is to be seen beside.
+    #[must_use]
+    pub fn beside(mut self, raw: &str) -> Self {
+        self.text = format!("{}; {raw}", self.text);
+        self
     }
 }
 
 impl From<Goal> for String {
     fn from(goal: Goal) -> Self {
-        goal.0
+        goal.text
     }
 }
 
@@ -97,6 +141,7 @@ pub fn rate(count: usize, seconds: f64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tests::conclusion::conclude;
 
     #[test]
     fn what_is_missing_is_marked_and_counted() {
@@ -113,5 +158,18 @@ mod tests {
         let said = |figure| String::from(Goal::at_most(figure, 5.0, "s"));
         assert_eq!(said(5.0), "at most 5 s: ok");
         assert_eq!(said(5.1), "at most 5 s: MISSED");
+        let beside = Goal::at_least(4.0, 5.0, "/s").beside("raw 9");
+        assert_eq!(String::from(beside), "at least 5 /s: MISSED; raw 9");
+    }
+
+    #[test]
+    fn goals_are_counted_and_those_that_are_missed_are_named() {
+        let mut table = Table::default();
+        table.judge("quick", "6 /s", Goal::at_least(6.0, 5.0, "/s"));
+        table.judge("slow", "4 /s", Goal::at_least(4.0, 5.0, "/s"));
+        table.row("without a goal", "1", "");
+        assert_eq!(table.goals(), 2);
+        let verdict = conclude("goals", table.goals(), table.missed()).unwrap_err();
+        assert_eq!(verdict.to_string(), "1 of the goals fail: slow");
     }
 }

@@ -1,4 +1,4 @@
-//! How a tier of the stories ends: what failed and why, and the line that counts. Touches no network.
+//! How a tier of the stories ends, and the bench: what failed and why, and the line that counts. Touches no network.
 
 use std::fmt::Write as _;
 
@@ -7,16 +7,16 @@ use anyhow::{Result, ensure};
 /// How much of a reason is said once more, in characters: a few of them fit into the tail of a log that somebody is shown.
 const REASON: usize = 2_000;
 
-/// A story or case that does not hold, and why.
+/// A story, case or goal that does not hold, and why.
 pub struct Failed {
-    name: &'static str,
+    name: String,
     reason: String,
 }
 
 impl Failed {
-    pub fn new(name: &'static str, error: &anyhow::Error) -> Self {
+    pub fn new(name: impl Into<String>, error: &anyhow::Error) -> Self {
         Self {
-            name,
+            name: name.into(),
             reason: format!("{error:#}"),
         }
     }
@@ -25,7 +25,7 @@ impl Failed {
 /// Says last of all what programs count, and before it once more why something failed: between its end and this one others have said much.
 pub fn conclude(what: &str, count: usize, failed: &[Failed]) -> Result<()> {
     print!("{}", closing(count, failed));
-    let names: Vec<&str> = failed.iter().map(|one| one.name).collect();
+    let names: Vec<&str> = failed.iter().map(|one| one.name.as_str()).collect();
     ensure!(
         names.is_empty(),
         "{} of the {what} fail: {}",
