@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use medallion_crds::launch::environment::HOLD_POINT;
 use serde_json::{Value, json};
 use tokio::process::Command;
@@ -107,6 +107,22 @@ pub async fn would_install(stack: &Stack, values: &Path) -> Result<()> {
         .args(["--namespace", NAMESPACE, "--dry-run=server", "--values"])
         .arg(values);
     done(command, "helm upgrade --dry-run=server").await
+}
+
+/// What the operator's chart makes of its own values, its test included.
+pub async fn rendered(stack: &Stack) -> Result<String> {
+    let mut command = helm(stack);
+    command
+        .args(["template", &release(DEPLOYMENT)])
+        .arg(charts().join(DEPLOYMENT))
+        .args(["--namespace", NAMESPACE]);
+    let output = command.output().await.context("cannot start helm")?;
+    ensure!(
+        output.status.success(),
+        "helm template: {}",
+        String::from_utf8_lossy(&output.stderr).trim()
+    );
+    Ok(String::from_utf8(output.stdout)?)
 }
 
 async fn upgrade(stack: &Stack, chart: &str, namespace: &str, values: Option<&Path>, wait: Wait) -> Result<()> {

@@ -3,14 +3,13 @@
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
-use k8s_openapi::api::authorization::v1::SubjectAccessReview;
 use kube::api::{Api, ApiResource, DynamicObject, Patch, PatchParams, PostParams};
 use medallion_crds::{Pipeline, StageRun};
 use serde_json::{Value, json};
 
 use super::conclusion::{Failed, conclude};
-use super::{check_names, foreign, terraform};
-use crate::helm::{self, DEPLOYMENT, Installation, NAMESPACE};
+use super::{check_names, foreign, pods, rights, terraform};
+use crate::helm::{self, Installation};
 use crate::world::World;
 
 const PLACE: &str = "story-api";
@@ -18,7 +17,7 @@ const SMALLEST: &str = include_str!("../../../../crds/examples/smallest.yaml");
 const FULL: &str = include_str!("../../../../crds/examples/purchase-orders.yaml");
 const EXISTING_TOPIC: &str = include_str!("../../../../crds/examples/existing-topic.yaml");
 const RUN: &str = include_str!("../../../../crds/examples/stage-run.yaml");
-const CASES: [&str; 8] = [
+const CASES: [&str; 9] = [
     "installed",
     "accepted",
     "refused",
@@ -27,6 +26,7 @@ const CASES: [&str; 8] = [
     "foreign",
     "terraform",
     "rights",
+    "pods",
 ];
 
 /// Pointer, value (null removes), and what the message must say.
@@ -51,7 +51,8 @@ pub async fn all(world: &World, only: &[String]) -> Result<()> {
             "shown" => shown(world).await,
             "foreign" => foreign::object(world, PLACE, &example(SMALLEST, "foreign")?).await,
             "terraform" => terraform::applied(world, PLACE).await,
-            _ => rights(world).await,
+            "rights" => rights::hold(world, PLACE).await,
+            _ => pods::restricted(world, PLACE).await,
         };
         match shown {
             Ok(()) => step.done("holds"),
@@ -375,72 +376,5 @@ async fn shown(world: &World) -> Result<()> {
         ready.message
     );
     step.done("");
-    Ok(())
-}
-
-/// Viewers see, editors change, nobody but the operator writes status, and the operator reads no Secret.
-async fn rights(world: &World) -> Result<()> {
-    let operator = format!("system:serviceaccount:{NAMESPACE}:{DEPLOYMENT}");
-    let operator = operator.as_str();
-    for (user, role) in [("vera", "view"), ("eddie", "edit")] {
-        let object = json!({
-            "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding", "metadata": {"name": role},
-            "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": role},
-            "subjects": [{"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}],
-        });
-        let api: Api<k8s_openapi::api::rbac::v1::RoleBinding> = world.cluster.api(PLACE);
-        world.cluster.apply(&api, role, &object).await?;
-    }
-    let questions = [
-        ("vera", "list", "medallion.dev", "pipelines", "", true),
-        ("vera", "get", "medallion.dev", "stageruns", "", true),
-        ("vera", "create", "medallion.dev", "pipelines", "", false),
-        ("eddie", "create", "medallion.dev", "pipelines", "", true),
-        ("eddie", "delete", "medallion.dev", "stageruns", "", true),
-        ("eddie", "patch", "medallion.dev", "pipelines", "status", false),
-        ("eddie", "update", "medallion.dev", "stageruns", "status", false),
-        (operator, "update", "medallion.dev", "pipelines", "status", true),
-        (operator, "update", "medallion.dev", "pipelines", "", false),
-        (operator, "patch", "medallion.dev", "pipelines", "", false),
-        (operator, "create", "medallion.dev", "stageruns", "", true),
-        (operator, "patch", "apps", "deployments", "", true),
-        (operator, "get", "", "secrets", "", false),
-        (operator, "list", "", "secrets", "", false),
-        (operator, "create", "", "pods", "exec", false),
-        (operator, "create", "", "pods", "", false),
-        (operator, "patch", "batch", "jobs", "", false),
-        (operator, "patch", "medallion.dev", "stageruns", "", false),
-        (
-            operator,
-            "patch",
-            "apiextensions.k8s.io",
-            "customresourcedefinitions",
-            "",
-            false,
-        ),
-        (
-            operator,
-            "create",
-            "rbac.authorization.k8s.io",
-            "rolebindings",
-            "",
-            false,
-        ),
-    ];
-    let api: Api<SubjectAccessReview> = Api::all(world.cluster.client.clone());
-    for (user, verb, group, resource, subresource, wanted) in questions {
-        let review = serde_json::from_value(json!({
-            "apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview", "metadata": {},
-            "spec": {"user": user, "resourceAttributes": {
-                "namespace": PLACE, "verb": verb, "group": group, "resource": resource, "subresource": subresource,
-            }},
-        }))?;
-        let answer = api.create(&PostParams::default(), &review).await?;
-        let allowed = answer.status.is_some_and(|status| status.allowed);
-        ensure!(
-            allowed == wanted,
-            "{user} may {verb} {resource}/{subresource} is {allowed} and should be {wanted}"
-        );
-    }
     Ok(())
 }
