@@ -16,7 +16,7 @@ const USER: &str = "owner";
 /// The `ConfigMap` with the certificate of the brokers' authority.
 const AUTHORITY: &str = "brokers";
 /// The Secret with what proves who we are.
-const CREDENTIALS: &str = "brokers-credentials";
+pub const CREDENTIALS: &str = "brokers-credentials";
 
 /// How a pipeline comes to the brokers.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]

@@ -57,6 +57,29 @@ pub async fn part(stack: &Stack, part: &str) -> Result<()> {
     Ok(())
 }
 
+/// What a process was started with.
+pub struct Started {
+    pub arguments: String,
+    pub environment: String,
+}
+
+/// What the processes of a pod were started with.
+pub fn started_with(pod: &Pod) -> Result<Vec<Started>> {
+    let processes = processes(&pod.uid().context("a pod has a UID")?)?;
+    // Each text ends with a zero; a process can end while it is looked at.
+    let read = |process: i32, file: &str| {
+        let text = fs::read(format!("/proc/{process}/{file}")).ok()?;
+        Some(String::from_utf8_lossy(&text).replace('\0', " "))
+    };
+    let started = processes.into_iter().filter_map(|process| {
+        Some(Started {
+            arguments: read(process, "cmdline")?,
+            environment: read(process, "environ")?,
+        })
+    });
+    Ok(started.collect())
+}
+
 /// Resident bytes and CPU seconds of all processes of a pod.
 pub fn usage(pod: &Pod) -> Result<(u64, f64)> {
     let mut total = (0, 0.0);

@@ -17,6 +17,7 @@ pub mod helm;
 pub mod kafka;
 pub mod kill;
 pub mod leader;
+pub mod leaks;
 pub mod news;
 pub mod progress;
 pub mod purchases;

@@ -11,7 +11,8 @@ use aws_sdk_dynamodb::types::{
     StreamSpecification, StreamViewType,
 };
 use aws_sdk_dynamodbstreams::types::{ShardIteratorType, StreamDescription};
-use aws_sdk_s3::types::{Delete, ObjectIdentifier};
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{Delete, Object, ObjectIdentifier};
 use futures::{StreamExt, stream};
 
 use crate::event::Identity;
@@ -200,6 +201,29 @@ impl Stores {
 
     pub async fn has_bucket(&self, bucket: &str) -> bool {
         self.s3.head_bucket().bucket(bucket).send().await.is_ok()
+    }
+
+    /// Writes an object.
+    pub async fn put(&self, bucket: &str, key: &str, text: &str) -> Result<()> {
+        let body = ByteStream::from(text.as_bytes().to_vec());
+        let put = self.s3.put_object().bucket(bucket).key(key).body(body).send();
+        put.await.with_context(|| format!("writing s3://{bucket}/{key}"))?;
+        Ok(())
+    }
+
+    /// Every object of a bucket with its content.
+    pub async fn objects(&self, bucket: &str) -> Result<Vec<(String, Vec<u8>)>> {
+        let mut objects = Vec::new();
+        let mut pages = self.s3.list_objects_v2().bucket(bucket).into_paginator().send();
+        while let Some(page) = pages.next().await {
+            let page = page.with_context(|| format!("listing {bucket}"))?;
+            for key in page.contents().iter().filter_map(Object::key) {
+                let got = self.s3.get_object().bucket(bucket).key(key).send().await;
+                let got = got.with_context(|| format!("reading s3://{bucket}/{key}"))?;
+                objects.push((key.to_owned(), got.body.collect().await?.to_vec()));
+            }
+        }
+        Ok(objects)
     }
 
     /// Deletes a table, if it is there.

@@ -1,4 +1,4 @@
-//! Story 3: the same file twice, a client that repeats after a lost answer, an event id used again: each event counts once.
+//! Story 3: the same file twice, a client that repeats after a lost answer, an event id used again: each event counts once. And none of its secrets has got out on the way.
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
@@ -6,14 +6,22 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use super::till::{Ledger, altered, come_to_rest};
-use crate::entrance::Entrance;
+use crate::entrance::{CREDENTIALS, Entrance};
 use crate::event::Event;
+use crate::helm::AWS_SECRET;
+use crate::leaks;
 use crate::purchases::{Purchases, shipped};
 use crate::shop::{Plan, Shop};
 use crate::world::World;
 
 /// Enough for several batches and partitions.
 const LINES: usize = 600;
+/// What its pods are given, by Secret and key: it has one of each kind.
+const SECRETS: [(&str, &str); 3] = [
+    (CREDENTIALS, "password"),
+    (AWS_SECRET, "AWS_SECRET_ACCESS_KEY"),
+    ("shop-gateway", "tokens"),
+];
 
 pub async fn run(world: &World) -> Result<Vec<Shop<'_>>> {
     let shop = Shop::open_afresh(world, Plan::named("duplicates")?.by(Entrance::Scram)).await?;
@@ -69,6 +77,7 @@ pub async fn run(world: &World) -> Result<Vec<Shop<'_>>> {
         fourth.dead_letters
     );
     ensure!(fourth.bronze == third.bronze, "the first payload stays");
+    leaks::search(&shop, &SECRETS).await?;
     Ok(vec![shop])
 }
 
