@@ -44,12 +44,12 @@ impl Marker {
         })
     }
 
-    pub fn is_of(&self, secret: &str) -> bool {
-        self.secret == secret
+    pub fn has_key(&self, key: &str) -> bool {
+        self.key == key
     }
 
     pub fn stands_in(&self, secret: &str, key: &str) -> bool {
-        self.is_of(secret) && self.key == key
+        self.secret == secret && self.has_key(key)
     }
 
     fn is_in(&self, text: &str) -> bool {

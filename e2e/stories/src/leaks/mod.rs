@@ -12,11 +12,12 @@ use anyhow::{Result, ensure};
 use k8s_openapi::api::core::v1::Secret;
 use kube::api::{Api, ListParams};
 
-use crate::helm::AWS_SECRET;
 use crate::shop::Shop;
 use marker::{Finding, Marker, findings};
 use places::{Kind, Place};
 
+/// Key of what AWS's own libraries read from the environment.
+const FOR_AWS: &str = "AWS_SECRET_ACCESS_KEY";
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Fails with each place where a secret of the pipeline stands that should not; `known` are those that must have been looked for, by
@@ -67,9 +68,9 @@ fn judge(markers: &[Marker], places: &[Place]) -> Result<()> {
     Ok(())
 }
 
-/// Credentials for AWS are handed over by the environment, as AWS's own libraries read them.
+/// Credentials for AWS are handed over by the environment.
 fn is_meant(marker: &Marker, place: &Place) -> bool {
-    place.kind == Kind::Environments && marker.is_of(AWS_SECRET)
+    place.kind == Kind::Environments && marker.has_key(FOR_AWS)
 }
 
 #[cfg(test)]
@@ -97,7 +98,7 @@ mod tests {
         let (secret, key) = planted::SECRET_AND_KEY;
         vec![
             marker(secret, key, "let-out-on-purpose"),
-            marker(AWS_SECRET, "AWS_SECRET_ACCESS_KEY", "localsecretkey"),
+            marker("aws", FOR_AWS, "localsecretkey"),
             marker("brokers", "password", "owner-password"),
         ]
     }

@@ -8,7 +8,6 @@ use tokio::net::TcpStream;
 use super::till::{Ledger, altered, come_to_rest};
 use crate::entrance::{CREDENTIALS, Entrance};
 use crate::event::Event;
-use crate::helm::AWS_SECRET;
 use crate::leaks;
 use crate::purchases::{Purchases, shipped};
 use crate::shop::{Plan, Shop};
@@ -19,7 +18,7 @@ const LINES: usize = 600;
 /// What its pods are given, by Secret and key: it has one of each kind.
 const SECRETS: [(&str, &str); 3] = [
     (CREDENTIALS, "password"),
-    (AWS_SECRET, "AWS_SECRET_ACCESS_KEY"),
+    ("aws-credentials", "AWS_SECRET_ACCESS_KEY"),
     ("shop-gateway", "tokens"),
 ];
 
