@@ -15,7 +15,7 @@ pub enum Category {
     Unit,
     /// Category: one hop at a time between its real neighbours, and the real API server
     Integration,
-    /// Category: what goes wrong is said, by status, events, metrics, logs and pages
+    /// Category: what goes wrong is said, by status, events, metrics, logs, alarms and pages
     Monitoring,
     /// Category: figures in short sizes, each beside its goal; in no other run
     Performance,
@@ -46,7 +46,11 @@ impl Category {
             Self::Unit => &[(Phase::Unit, ALL)],
             Self::Integration => &[(Phase::Api, ALL), (Phase::Worker, ALL)],
             Self::Monitoring => &[
-                (Phase::Unit, &["crds runbooks", "kit", "operator", "plan golden"]),
+                (
+                    Phase::Unit,
+                    &["crds alarms", "crds runbooks", "kit", "operator", "plan golden"],
+                ),
+                (Phase::Terraform, ALL),
                 (Phase::Api, &["installed", "shown"]),
                 (Phase::Story, &["faults"]),
             ],
