@@ -53,7 +53,7 @@ fn row(line: usize, cells: &[&str]) -> Result<Row> {
     let [who, actions, resources, with, answer] = cells else {
         bail!("{} cells instead of five", cells.len());
     };
-    let pair = |text: String| {
+    let pair = |text: String| -> Result<_> {
         let (key, value) = text
             .split_once('=')
             .with_context(|| format!("{text} is no key=value"))?;
