@@ -75,6 +75,8 @@ impl Land {
             let bucket = only(state, "aws_s3_bucket", &format!("[\"{layer}\"]"))?;
             self.place(layer, bucket.text("arn")?);
         }
+        let gold = only(state, "aws_s3_bucket", "[\"gold\"]")?;
+        self.place("gold-name", gold.text("bucket")?);
         self.place("logs", only(state, "aws_s3_bucket", ".access_logs.")?.text("arn")?);
         let table = only(state, "aws_dynamodb_table", "")?;
         self.place("table", table.text("arn")?);

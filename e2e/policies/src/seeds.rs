@@ -95,7 +95,7 @@ pub const SEEDS: [Seed; 15] = [
         name: "plain HTTP",
         policy: (BUCKET, "layer[\"gold\"]", "policy"),
         spoil: |statements| drop_statement(statements, "RefusePlainHttp"),
-        found: "administrator, s3:GetObject of {gold}/any: it is allowed",
+        found: "administrator, s3:GetObject of {gold}/{any}: it is allowed",
     },
     Seed {
         name: "log entries that can be overwritten",

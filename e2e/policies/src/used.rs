@@ -53,17 +53,20 @@ fn unused(name: &str, statement: &Statement, asked: &[Request], implied: &[Entry
 /// Entries of the lists that are no right in any environment, or of which no call was recorded.
 pub fn stale(lands: &[Land], recorded: &Recorded, lists: &Lists) -> Check {
     let mut wrong = Vec::new();
-    let rights = lists.implied.iter().chain(&lists.stars);
-    for entry in rights {
+    for entry in &lists.implied {
         for (name, action) in pairs(entry) {
-            let identities = lands.iter().filter_map(|land| land.identities.get(&name));
-            let mut statements = identities
-                .flat_map(|identity| &identity.policies)
-                .flat_map(Policy::allowing);
-            let has = |statement: &Statement| statement.actions.iter().any(|one| one.eq_ignore_ascii_case(&action));
-            if !statements.any(has) {
+            if !is_right(lands, &name, &action) {
                 wrong.push(format!(
                     "{action} of {name} is listed, and is a right in no environment"
+                ));
+            }
+        }
+    }
+    for entry in &lists.stars {
+        for action in entry.actions() {
+            if !entry.identities().any(|name| is_right(lands, &name, action)) {
+                wrong.push(format!(
+                    "{action} is listed as one without resources, and is a right in no environment"
                 ));
             }
         }
@@ -77,6 +80,14 @@ pub fn stale(lands: &[Land], recorded: &Recorded, lists: &Lists) -> Check {
         }
     }
     Check::new("the lists have no more than there is", wrong)
+}
+
+fn is_right(lands: &[Land], name: &str, action: &str) -> bool {
+    let identities = lands.iter().filter_map(|land| land.identities.get(name));
+    let mut statements = identities
+        .flat_map(|identity| &identity.policies)
+        .flat_map(Policy::allowing);
+    statements.any(|statement| statement.actions.iter().any(|one| one.eq_ignore_ascii_case(action)))
 }
 
 fn pairs(entry: &Entry) -> Vec<(String, String)> {

@@ -66,6 +66,7 @@ const MAY_USE: [(&str, &[&str]); 19] = [
     ("dbt-runner", WORKERS_USE),
     ("loader", WORKERS_USE),
     ("local", &[]),
+    ("medallion-policies", &[]),
     ("redshift-stand-in", &[]),
     ("stand-ins", &[]),
     ("medallion-stories", &["medallion-crds", "stand-ins"]),
