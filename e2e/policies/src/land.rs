@@ -179,7 +179,7 @@ impl Land {
 }
 
 /// The one resource of a type whose address has this in it.
-fn only<'s>(state: &'s State, kind: &'s str, part: &str) -> Result<&'s Resource> {
+fn only<'s>(state: &'s State, kind: &str, part: &str) -> Result<&'s Resource> {
     let found: Vec<_> = state
         .of(kind)
         .filter(|resource| resource.address.contains(part))

@@ -51,7 +51,7 @@ impl State {
     }
 
     /// Those of a type.
-    pub fn of<'s>(&'s self, kind: &'s str) -> impl Iterator<Item = &'s Resource> {
+    pub fn of(&self, kind: &str) -> impl Iterator<Item = &Resource> {
         self.0.iter().filter(move |resource| resource.kind == kind)
     }
 }
