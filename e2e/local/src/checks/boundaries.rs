@@ -49,7 +49,7 @@ const WITHOUT: [(&[&str], &[&str], &str); 4] = [
 ];
 
 /// Which packages of the workspace a package may use.
-const MAY_USE: [(&str, &[&str]); 19] = [
+const MAY_USE: [(&str, &[&str]); 20] = [
     ("medallion-crds", &[]),
     ("medallion-plan", &["medallion-crds"]),
     ("medallion-operator", &["medallion-crds", "medallion-plan"]),
@@ -65,7 +65,7 @@ const MAY_USE: [(&str, &[&str]); 19] = [
     ("exporter", WORKERS_USE),
     ("dbt-runner", WORKERS_USE),
     ("loader", WORKERS_USE),
-    ("local", &[]),
+    ("local", &["medallion-policies"]),
     ("medallion-policies", &[]),
     ("redshift-stand-in", &[]),
     ("stand-ins", &[]),

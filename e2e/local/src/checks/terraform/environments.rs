@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::policies;
 use super::report::Report;
+use super::rights;
 use super::workspace::{Workspace, name};
 use crate::run::{self, Ended};
 
@@ -40,6 +41,8 @@ pub async fn check(workspace: &Workspace, report: &Report<'_>, folder: &Path) {
     if report.check(format!("apply of {name}"), applied).await.is_none() {
         return;
     }
+    let kept = rights::keep(workspace, folder);
+    report.check(format!("state of {name}"), kept).await;
     let again = unchanged(workspace, folder);
     report
         .check(format!("second plan of {name} without changes"), again)

@@ -9,6 +9,7 @@ mod moto;
 mod policies;
 mod recovery;
 mod report;
+mod rights;
 mod seeds;
 mod workspace;
 
@@ -30,6 +31,7 @@ pub async fn check(context: &Context, tally: &Tally) -> Result<()> {
     let places = Places::find(&workspace)?;
     let report = Report::new(tally);
     two_at_a_time(jobs(context, &workspace, &places, &report)).await;
+    rights::check(&report, &context.layout.root, &places.environments).await;
     cache::clear(&workspace.folder)?;
     report.end()
 }
