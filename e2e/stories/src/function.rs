@@ -21,6 +21,7 @@ use zip::ZipArchive;
 
 use crate::shop::Shop;
 use crate::stack::Stack;
+use crate::world::World;
 
 /// The emulator begins to listen within this time.
 const LISTENS_WITHIN: Duration = Duration::from_secs(10);
@@ -208,16 +209,20 @@ impl Drop for Function {
     }
 }
 
-/// Where AWS is, as a function's configuration would say it if it were not AWS's own.
-pub fn aws(stack: &Stack) -> [(&'static str, String); 7] {
+/// Where AWS is and who asks there, as a function's configuration would say it if it were not AWS's own.
+pub fn aws(world: &World, worker: &str) -> [(&'static str, String); 7] {
+    let doors = &world.doors;
     [
         // The stack's credentials are no session's.
         ("AWS_SESSION_TOKEN", String::new()),
-        ("AWS_ACCESS_KEY_ID", stack.aws.access_key_id.clone()),
-        ("AWS_SECRET_ACCESS_KEY", stack.aws.secret_access_key.clone()),
-        ("AWS_ENDPOINT_URL_S3", stack.s3.endpoint.clone()),
-        ("AWS_ENDPOINT_URL_DYNAMODB", stack.dynamodb.endpoint.clone()),
-        ("AWS_ENDPOINT_URL_DYNAMODB_STREAMS", stack.dynamodb.endpoint.clone()),
+        (
+            "AWS_ACCESS_KEY_ID",
+            doors.access_key(&format!("{worker}-function")).to_owned(),
+        ),
+        ("AWS_SECRET_ACCESS_KEY", world.stack.aws.secret_access_key.clone()),
+        ("AWS_ENDPOINT_URL_S3", doors.s3.clone()),
+        ("AWS_ENDPOINT_URL_DYNAMODB", doors.dynamodb.clone()),
+        ("AWS_ENDPOINT_URL_DYNAMODB_STREAMS", doors.dynamodb.clone()),
         ("MEDALLION_S3_PATH_STYLE", "true".to_owned()),
     ]
 }

@@ -9,13 +9,12 @@ use medallion_crds::launch::environment::HOLD_POINT;
 use serde_json::{Value, json};
 use tokio::process::Command;
 
+use crate::doors::{Doors, SHARED_SECRET};
 use crate::stack::Stack;
 
 /// Where the operator lives.
 pub const NAMESPACE: &str = "medallion";
 pub const DEPLOYMENT: &str = "medallion-operator";
-/// The Secret with AWS credentials in each pipeline's namespace.
-pub const AWS_SECRET: &str = "aws-credentials";
 /// The shop's dbt project on the allow-list.
 pub const PURCHASES: &str = "purchases";
 
@@ -40,8 +39,8 @@ pub enum Wait {
 }
 
 /// Installs or upgrades both charts and waits until the operator runs.
-pub async fn install(stack: &Stack, installation: &Installation) -> Result<()> {
-    apply(stack, &values(stack, installation)?, Wait::Yes).await
+pub async fn install(stack: &Stack, doors: &Doors, installation: &Installation) -> Result<()> {
+    apply(stack, &values(stack, doors, installation)?, Wait::Yes).await
 }
 
 /// Installs or upgrades both charts, the operator's with these values.
@@ -53,7 +52,7 @@ pub async fn apply(stack: &Stack, values: &Value, wait: Wait) -> Result<()> {
     upgrade(stack, "medallion-operator", NAMESPACE, Some(&file), wait).await
 }
 
-fn values(stack: &Stack, installation: &Installation) -> Result<Value> {
+fn values(stack: &Stack, doors: &Doors, installation: &Installation) -> Result<Value> {
     let missing = "the stack has no images; `cargo local up` builds them";
     let image = stack.images.medallion.as_deref().context(missing)?;
     let (name, tag) = image.rsplit_once(':').context("an image reference has a tag")?;
@@ -64,16 +63,19 @@ fn values(stack: &Stack, installation: &Installation) -> Result<Value> {
     );
     let mut workers = json!({
         "environment": {
-            "AWS_ENDPOINT_URL_S3": stack.s3.endpoint,
-            "AWS_ENDPOINT_URL_DYNAMODB": stack.dynamodb.endpoint,
-            "AWS_ENDPOINT_URL_DYNAMODB_STREAMS": stack.dynamodb.endpoint,
-            "AWS_ENDPOINT_URL_REDSHIFT_DATA": stack.redshift()?.endpoint,
+            "AWS_ENDPOINT_URL_S3": doors.s3,
+            "AWS_ENDPOINT_URL_DYNAMODB": doors.dynamodb,
+            "AWS_ENDPOINT_URL_DYNAMODB_STREAMS": doors.dynamodb,
+            "AWS_ENDPOINT_URL_REDSHIFT_DATA": doors.redshift()?,
             "MEDALLION_S3_PATH_STYLE": "true",
         },
-        "awsCredentialsSecret": AWS_SECRET,
+        "awsCredentialsSecret": SHARED_SECRET,
     });
+    for (worker, secret) in doors.own_secrets() {
+        workers[worker]["awsCredentialsSecret"] = json!(secret);
+    }
     for (worker, point) in &installation.hold {
-        workers[*worker] = json!({"environment": {HOLD_POINT: point}});
+        workers[*worker]["environment"] = json!({HOLD_POINT: point});
     }
     Ok(json!({
         "image": {"repository": name, "tag": tag},

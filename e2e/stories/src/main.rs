@@ -98,7 +98,7 @@ async fn act(command: Command) -> Result<()> {
             tier: Tier::Story,
             only,
             seed,
-        } => tests::stories(&world, &only, seed).await,
+        } => tests::stories(&world.recorded().await?, &only, seed).await,
         Command::Bench { only, short, .. } => {
             let sizes = if short { &sizes::SHORT } else { &sizes::FULL };
             bench::bench(&world, &only, sizes).await

@@ -15,7 +15,6 @@ use serde_json::{Value, json};
 use crate::entrance::Entrance;
 use crate::event::Pointers;
 use crate::gateway::Gateway;
-use crate::helm::AWS_SECRET;
 use crate::progress::Step;
 use crate::waiting::{Look, in_the_end};
 use crate::world::World;
@@ -236,11 +235,12 @@ impl<'w> Shop<'w> {
     pub async fn put_secrets(&self) -> Result<()> {
         let api: Api<Secret> = self.world.cluster.api(&self.namespace);
         let aws = &self.world.stack.aws;
-        let credentials =
-            json!({"AWS_ACCESS_KEY_ID": aws.access_key_id, "AWS_SECRET_ACCESS_KEY": aws.secret_access_key});
-        let object =
-            json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": AWS_SECRET}, "stringData": credentials});
-        self.world.cluster.apply(&api, AWS_SECRET, &object).await?;
+        for (name, key) in self.world.doors.secrets() {
+            let credentials = json!({"AWS_ACCESS_KEY_ID": key, "AWS_SECRET_ACCESS_KEY": aws.secret_access_key});
+            let object =
+                json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": credentials});
+            self.world.cluster.apply(&api, &name, &object).await?;
+        }
         self.put_tokens().await
     }
 

@@ -14,6 +14,8 @@ pub const VARIABLE: &str = "MEDALLION_STACK";
 pub struct Stack {
     pub name: String,
     pub node_ip: String,
+    /// Where pods reach a server of ours.
+    pub host_ip: String,
     pub kubeconfig: PathBuf,
     pub kafka: Kafka,
     pub dynamodb: Endpoint,
@@ -29,6 +31,8 @@ pub struct Stack {
     pub bin: Programs,
     /// Where a stack without a node has its garbage collector started: by making this file.
     pub garbage_collector: Option<PathBuf>,
+    /// Folder that outlives the stack.
+    pub logs: PathBuf,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -68,6 +72,9 @@ pub struct Aws {
     pub region: String,
     pub access_key_id: String,
     pub secret_access_key: String,
+    /// Access keys of workers, and of functions in their place, all with the same secret; the stand-ins do not know them.
+    #[serde(default)]
+    pub workers: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Debug, Deserialize)]

@@ -6,10 +6,12 @@ use anyhow::Result;
 use tokio::sync::{Mutex, MutexGuard};
 
 use crate::cluster::Cluster;
+use crate::doors::Doors;
 use crate::helm::{self, Installation};
 use crate::kafka::Kafka;
 use crate::leader;
 use crate::progress::Progress;
+use crate::recorder::Recorder;
 use crate::referee::Referee;
 use crate::stack::Stack;
 use crate::stores::Stores;
@@ -21,6 +23,8 @@ pub struct World {
     pub cluster: Cluster,
     pub kafka: Kafka,
     pub stores: Stores,
+    pub doors: Doors,
+    recorder: Option<Arc<Recorder>>,
     referee: Mutex<Referee>,
     installed: Arc<Mutex<Option<Installation>>>,
 }
@@ -33,10 +37,25 @@ impl World {
             cluster: Cluster::connect(&stack).await?,
             kafka: Kafka::new(&stack.kafka.bootstrap_servers),
             stores: Stores::connect(&stack).await,
+            doors: Doors::direct(&stack),
+            recorder: None,
             referee: Mutex::new(Referee::start(&stack)?),
             installed: Arc::default(),
             stack,
         })
+    }
+
+    /// The same, with all calls of AWS that workers make from now on noted.
+    pub async fn recorded(mut self) -> Result<Self> {
+        let (recorder, doors) = Recorder::start(&self.stack).await?;
+        (self.recorder, self.doors) = (Some(recorder), doors);
+        Ok(self)
+    }
+
+    /// Fails with calls of AWS that the workspace's files do not have.
+    pub fn compare_calls(&self) -> Result<()> {
+        let recorder = self.recorder.as_ref();
+        recorder.map_or(Ok(()), |recorder| recorder.compare(&self.stack))
     }
 
     /// The same for a story beside others: with a referee of its own, whose tables nobody else makes anew, and with its
@@ -48,6 +67,8 @@ impl World {
             cluster: self.cluster.clone(),
             kafka: self.kafka.clone(),
             stores: self.stores.clone(),
+            doors: self.doors.clone(),
+            recorder: self.recorder.clone(),
             referee: Mutex::new(Referee::start(&self.stack)?),
             installed: self.installed.clone(),
         })
@@ -74,7 +95,7 @@ impl World {
             let step = self
                 .progress
                 .step("helm upgrade --install medallion-crds, medallion-operator");
-            helm::install(&self.stack, &wanted).await?;
+            helm::install(&self.stack, &self.doors, &wanted).await?;
             leader::newest_leads(&self.cluster, &step).await?;
             step.done("");
             *installed = Some(wanted);

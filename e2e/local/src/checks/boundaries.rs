@@ -69,7 +69,10 @@ const MAY_USE: [(&str, &[&str]); 20] = [
     ("medallion-policies", &[]),
     ("redshift-stand-in", &[]),
     ("stand-ins", &[]),
-    ("medallion-stories", &["medallion-crds", "stand-ins"]),
+    (
+        "medallion-stories",
+        &["medallion-crds", "medallion-policies", "stand-ins"],
+    ),
 ];
 
 const WORKERS_USE: &[&str] = &[

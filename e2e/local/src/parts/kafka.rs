@@ -12,7 +12,7 @@ use super::kafka_certificates::{self as certificates, BROKER, CLIENTS_AUTHORITY,
 use super::part::{self, Part, Run};
 use super::probe::Probe;
 use crate::run;
-use crate::stack::{ACCESS_KEY, KAFKA_LISTENERS, KAFKA_OWNER, KAFKA_USERS, REGION, SECRET_KEY, Stack};
+use crate::stack::{ACCESS_KEY, KAFKA_LISTENERS, KAFKA_OWNER, KAFKA_USERS, REGION, SECRET_KEY, Stack, WORKER_KEYS};
 
 /// Any 16 bytes; the cluster is made anew with every stack.
 const CLUSTER_ID: &str = "bWVkYWxsaW9uLWxvY2Fs";
@@ -121,6 +121,11 @@ fn security(stack: &Stack) -> String {
         .map(|(name, password)| format!(" user_{name}=\"{password}\""))
         .collect();
     let users = users.concat();
+    // Whoever signs with one of these is an owner.
+    let known = || [ACCESS_KEY].into_iter().chain(WORKER_KEYS.map(|(_, key)| key));
+    let keys: Vec<_> = known().map(|key| format!(" key_{key}=\"{SECRET_KEY}\"")).collect();
+    let owners: Vec<_> = known().map(|key| format!(";User:{key}")).collect();
+    let (keys, owners) = (keys.concat(), owners.concat());
     let module = "org.apache.kafka.common.security";
     format!(
         "listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,TLS:SSL,MUTUAL:SSL,SCRAM:SASL_SSL,PLAIN:SASL_SSL,IAM:SASL_SSL,EXPIRED:SSL,ELSEWHERE:SSL
@@ -139,13 +144,13 @@ listener.name.plain.sasl.enabled.mechanisms=PLAIN
 listener.name.plain.plain.sasl.jaas.config={module}.plain.PlainLoginModule required{users};
 # As Amazon MSK's IAM; sessions end soon, so that clients must show a new token.
 listener.name.iam.sasl.enabled.mechanisms=OAUTHBEARER
-listener.name.iam.oauthbearer.sasl.jaas.config={module}.oauthbearer.OAuthBearerLoginModule required region=\"{REGION}\" key_{ACCESS_KEY}=\"{SECRET_KEY}\";
+listener.name.iam.oauthbearer.sasl.jaas.config={module}.oauthbearer.OAuthBearerLoginModule required region=\"{REGION}\"{keys};
 listener.name.iam.oauthbearer.sasl.server.callback.handler.class=MskIamHandler
 listener.name.iam.oauthbearer.sasl.login.callback.handler.class=MskIamHandler
 listener.name.iam.oauthbearer.connections.max.reauth.ms=20000
 # Who comes in plain text is nobody and may do everything; so are the tools of the stack. The others are the stories'.
 authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
-super.users=User:ANONYMOUS;User:{KAFKA_OWNER};User:{ACCESS_KEY}
+super.users=User:ANONYMOUS;User:{KAFKA_OWNER}{owners}
 "
     )
 }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     ACCESS_KEY, DATABASE, Extent, KAFKA_LISTENERS, KAFKA_USERS, NODE_NAME, POSTGRES_PASSWORD, POSTGRES_USER,
-    REDSHIFT_PROGRAM, REGION, SECRET_KEY, Stack,
+    REDSHIFT_PROGRAM, REGION, SECRET_KEY, Stack, WORKER_KEYS,
 };
 use crate::run;
 
@@ -38,6 +38,10 @@ pub fn publish(stack: &Stack, images: &Images, functions: &Functions) -> Result<
             "database": DATABASE,
         })
     });
+    let workers = WORKER_KEYS
+        .iter()
+        .map(|(worker, key)| ((*worker).to_owned(), json!(key)));
+    let workers = workers.collect::<Map<_, _>>();
     let document = json!({
         "name": stack.name,
         "nodeIp": stack.node_ip(),
@@ -56,7 +60,7 @@ pub fn publish(stack: &Stack, images: &Images, functions: &Functions) -> Result<
             "password": POSTGRES_PASSWORD,
             "database": DATABASE,
         },
-        "aws": {"region": REGION, "accessKeyId": ACCESS_KEY, "secretAccessKey": SECRET_KEY},
+        "aws": {"region": REGION, "accessKeyId": ACCESS_KEY, "secretAccessKey": SECRET_KEY, "workers": workers},
         "images": images,
         "functions": functions,
         "bin": {

@@ -34,6 +34,18 @@ pub const REDSHIFT_PROGRAM: &str = "redshift-stand-in";
 pub const REGION: &str = "eu-west-1";
 pub const ACCESS_KEY: &str = "localaccesskey";
 pub const SECRET_KEY: &str = "localsecretkey";
+/// Access keys by which the stories tell workers apart, and functions in their place; the secret is the same. Kafka takes those
+/// of pods, whose tokens are signed with them; to everybody else they are shown as the administrator.
+pub const WORKER_KEYS: [(&str, &str); 8] = [
+    ("provisioner", "localprovisioner"),
+    ("gateway", "localgateway"),
+    ("consumer", "localconsumer"),
+    ("exporter", "localexporter"),
+    ("dbt-runner", "localdbtrunner"),
+    ("loader", "localloader"),
+    ("gateway-function", "localgatewayfunction"),
+    ("exporter-function", "localexporterfunction"),
+];
 pub const POSTGRES_USER: &str = "medallion";
 pub const POSTGRES_PASSWORD: &str = "localpassword";
 pub const DATABASE: &str = "analytics";

@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use http::header::AUTHORIZATION;
+use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body_util::{BodyExt, Either, Full};
 use hyper::body::{Bytes, Incoming};
@@ -121,7 +122,7 @@ impl Recorder {
         if let Some(identity) = identity {
             self.note(&identity, calls);
         }
-        let asked = parts.uri.path_and_query().map_or("/", |asked| asked.as_str());
+        let asked = parts.uri.path_and_query().map_or("/", PathAndQuery::as_str);
         parts.uri = format!("{behind}{asked}").parse()?;
         Ok(self.client.request(Request::from_parts(parts, body)).await?)
     }

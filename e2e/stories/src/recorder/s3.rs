@@ -54,10 +54,11 @@ pub fn calls(method: &Method, uri: &Uri, headers: &HeaderMap) -> Vec<Call> {
         return vec![call(&action, places::bucket(bucket), conditions)];
     }
     let action = of_object(method.as_str(), sub, query.contains_key("versionId"));
-    let mut conditions = BTreeMap::new();
-    if action == "s3:PutObject" {
-        conditions = of_put(method, sub, headers);
-    }
+    let conditions = if action == "s3:PutObject" {
+        of_put(method, sub, headers)
+    } else {
+        BTreeMap::new()
+    };
     let mut calls = vec![call(&action, object(bucket, key), conditions)];
     let copied = headers.get("x-amz-copy-source").and_then(|source| source.to_str().ok());
     if let Some((bucket, key)) = copied.and_then(|source| source.trim_start_matches('/').split_once('/')) {
@@ -133,8 +134,8 @@ mod tests {
 
     fn asked(method: Method, uri: &str, headers: &[(&'static str, &'static str)]) -> Vec<String> {
         let mut map = HeaderMap::new();
-        for (name, value) in headers {
-            map.insert(*name, HeaderValue::from_static(value));
+        for &(name, value) in headers {
+            map.insert(name, HeaderValue::from_static(value));
         }
         let uri = uri.parse().unwrap();
         calls(&method, &uri, &map).iter().map(ToString::to_string).collect()

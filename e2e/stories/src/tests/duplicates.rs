@@ -6,6 +6,7 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use super::till::{Ledger, altered, come_to_rest};
+use crate::doors::SHARED_SECRET;
 use crate::entrance::{CREDENTIALS, Entrance};
 use crate::event::Event;
 use crate::leaks;
@@ -18,7 +19,7 @@ const LINES: usize = 600;
 /// What its pods are given, by Secret and key: it has one of each kind.
 const SECRETS: [(&str, &str); 3] = [
     (CREDENTIALS, "password"),
-    ("aws-credentials", "AWS_SECRET_ACCESS_KEY"),
+    (SHARED_SECRET, "AWS_SECRET_ACCESS_KEY"),
     ("shop-gateway", "tokens"),
 ];
 

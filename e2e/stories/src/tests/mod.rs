@@ -42,6 +42,8 @@ const TOGETHER: [&str; 7] = [
 ];
 /// Then one after the other: they stop or kill what all of them need, and the last changes the installation.
 const ALONE: [&str; 2] = ["test_api_gateway_to_dynamodb", "kills"];
+/// Beside the stories: that each call of AWS is one that the policies were judged by.
+const CALLS: &str = "calls of AWS";
 /// A run of dbt takes one processor from its beginning to its end; two stories keep two.
 const AT_ONCE: usize = 2;
 
@@ -56,9 +58,17 @@ pub async fn stories(world: &World, only: &[String], seed: Option<u64>) -> Resul
     for name in ALONE.into_iter().filter(|name| is_wanted(name)) {
         outcomes.push(holds(world, name, &places, seed).await);
     }
+    outcomes.push(calls_are_known(world));
     let count = outcomes.len();
     let failed: Vec<Failed> = outcomes.into_iter().flatten().collect();
     conclude("stories", count, &failed)
+}
+
+/// Fails where the workers asked AWS for what does not stand in the workspace's files.
+fn calls_are_known(world: &World) -> Option<Failed> {
+    let error = world.compare_calls().err()?;
+    world.progress.line(format!("{CALLS}: FAILS\n  {error:#}"));
+    Some(Failed::new(CALLS, &error))
 }
 
 /// What these stories want to be installed, all at once: an upgrade in between would be one in the middle of the others.

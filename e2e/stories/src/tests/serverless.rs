@@ -184,6 +184,7 @@ async fn start(shop: &Shop<'_>, stage: &str, program: Option<&PathBuf>) -> Resul
     shop.world
         .progress
         .line(format!("function for {stage}: {size} bytes zipped"));
-    let stack = &shop.world.stack;
-    Function::start(stack, &format!("serverless-{stage}"), &zip, TIMEOUT, &aws(stack)).await
+    let worker = if stage == "bronze" { "exporter" } else { "gateway" };
+    let (stack, environment) = (&shop.world.stack, aws(shop.world, worker));
+    Function::start(stack, &format!("serverless-{stage}"), &zip, TIMEOUT, &environment).await
 }

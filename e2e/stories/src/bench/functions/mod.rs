@@ -48,7 +48,7 @@ pub async fn measure(world: &World, table: &mut Table) -> Result<()> {
         SecretsExtension::start(BTreeMap::from([("tills".to_owned(), json!({"tokens": shop.token}))])).await?;
     let environment = extension.environment().to_vec();
     let gateway = Deployed::pack(&shop, "ingest", programs.gateway.as_ref(), environment).await?;
-    let environment = aws(&world.stack).to_vec();
+    let environment = aws(world, "exporter").to_vec();
     let exporter = Deployed::pack(&shop, "bronze", programs.exporter.as_ref(), environment).await?;
     for (function, whose, goal) in [(&gateway, "gateway's", Some(MOST)), (&exporter, "exporter's", None)] {
         let (zipped, program) = function.megabytes()?;
