@@ -7,6 +7,8 @@ mod dynamodb;
 mod places;
 mod redshift;
 mod s3;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::path::Path;
