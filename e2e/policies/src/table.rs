@@ -27,24 +27,11 @@ struct Asker {
     with: Vec<(String, String)>,
 }
 
-/// One check for each row; a row that no environment could decide proves nothing, and fails.
+/// One check for each row. Who is in no environment proves nothing there, and is wrong: it may be misspelt.
 pub fn check(lands: &[Land], rows: &[Row]) -> Vec<Check> {
     rows.iter()
         .map(|row| {
-            let mut wrong = Vec::new();
-            let mut decided = 0;
-            for land in lands {
-                match decide_row(land, row) {
-                    Ok((count, found)) => {
-                        decided += count;
-                        wrong.extend(found);
-                    }
-                    Err(error) => wrong.push(format!("{}: {error:#}", land.name)),
-                }
-            }
-            if decided == 0 && wrong.is_empty() {
-                wrong.push("nobody who asks for it is in any environment".to_owned());
-            }
+            let wrong = row.who.iter().flat_map(|who| wrong(lands, row, who)).collect();
             let expected = if row.is_allowed { "allowed" } else { "refused" };
             let (who, actions) = (row.who.join(", "), row.actions.join(", "));
             Check::new(format!("line {}: {who}, {actions}: {expected}", row.line), wrong)
@@ -52,41 +39,51 @@ pub fn check(lands: &[Land], rows: &[Row]) -> Vec<Check> {
         .collect()
 }
 
-/// How many answers there were, and which were not as the row says.
-fn decide_row(land: &Land, row: &Row) -> Result<(usize, Vec<String>)> {
-    let (mut count, mut wrong) = (0, Vec::new());
-    for who in askers(land, &row.who) {
-        let Some(asker) = asker(land, &who)? else {
-            continue;
-        };
-        for resource in resources(land, &row.resources) {
-            for action in &row.actions {
-                let answer = answer(land, row, &asker, action, &resource)?;
-                count += 1;
-                if answer.is_allowed() != row.is_allowed {
-                    let why = match answer {
-                        Answer::Allowed => "it is allowed".to_owned(),
-                        Answer::Refused(why) => why,
-                    };
-                    wrong.push(format!("{}: {who}, {action} of {resource}: {why}", land.name));
+/// What is not as a row says of one of those who ask.
+fn wrong(lands: &[Land], row: &Row, who: &str) -> Vec<String> {
+    let mut wrong = Vec::new();
+    let mut is_anywhere = false;
+    for land in lands {
+        for name in names(land, who) {
+            match asker(land, &name) {
+                Ok(None) => {}
+                Ok(Some(asker)) => {
+                    is_anywhere = true;
+                    wrong.extend(decided(land, row, &name, &asker));
                 }
+                Err(error) => wrong.push(format!("{}: {error:#}", land.name)),
             }
         }
     }
-    Ok((count, wrong))
+    if !is_anywhere {
+        wrong.push(format!("{who} is in no environment"));
+    }
+    wrong
 }
 
-fn askers(land: &Land, who: &[String]) -> Vec<String> {
-    let ours = land.identities.iter().filter(|(_, identity)| identity.is_ours);
-    let ours: Vec<_> = ours.map(|(name, _)| name.clone()).collect();
-    let all = who.iter().map(|who| {
-        if who == EVERY_WORKER {
-            ours.clone()
-        } else {
-            vec![who.clone()]
+/// The answers that are not as the row says.
+fn decided(land: &Land, row: &Row, name: &str, asker: &Asker) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for resource in resources(land, &row.resources) {
+        for action in &row.actions {
+            let found = match answer(land, row, asker, action, &resource) {
+                Ok(answer) if answer.is_allowed() == row.is_allowed => continue,
+                Ok(Answer::Allowed) => "it is allowed".to_owned(),
+                Ok(Answer::Refused(why)) => why,
+                Err(error) => format!("{error:#}"),
+            };
+            wrong.push(format!("{}: {name}, {action} of {resource}: {found}", land.name));
         }
-    });
-    all.flatten().collect()
+    }
+    wrong
+}
+
+fn names(land: &Land, who: &str) -> Vec<String> {
+    if who != EVERY_WORKER {
+        return vec![who.to_owned()];
+    }
+    let ours = land.identities.iter().filter(|(_, identity)| identity.is_ours);
+    ours.map(|(name, _)| name.clone()).collect()
 }
 
 fn resources(land: &Land, resources: &[String]) -> Vec<String> {

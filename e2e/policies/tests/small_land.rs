@@ -229,7 +229,7 @@ fn each_row_of_the_table_is_decided_or_fails() {
         ["small: consumer, dynamodb:PutItem of {table}: it is allowed"]
     );
     assert_eq!(wrong[2..6], [none.clone(), none.clone(), none.clone(), none]);
-    assert_eq!(wrong[6], ["nobody who asks for it is in any environment"]);
+    assert_eq!(wrong[6], ["loader is in no environment"]);
 }
 
 #[test]
