@@ -100,6 +100,10 @@ impl Land {
             let arn = format!("arn:aws:eks:{}:{}:cluster/{name}", self.region, self.account);
             self.place("cluster", &arn);
         }
+        let mut groups = state.of("aws_cloudwatch_log_group");
+        if let Some(group) = groups.find(|group| group.key() == Some("workers")) {
+            self.place("worker-logs", group.text("arn")?);
+        }
         let (account, region) = (self.account.clone(), self.region.clone());
         self.place("account", &account);
         self.place("region", &region);
