@@ -58,7 +58,10 @@ impl Category {
             Self::Security => &[
                 (Phase::Licences, ALL),
                 (Phase::Boundaries, ALL),
-                (Phase::Unit, &["crds rules", "gateway http", "kafka", "operator rights"]),
+                (
+                    Phase::Unit,
+                    &["crds rules", "gateway http", "kafka", "operator rights", "policies"],
+                ),
                 (Phase::Charts, ALL),
                 (Phase::Terraform, ALL),
                 (Phase::Api, &["refused", "foreign", "rights", "pods"]),
