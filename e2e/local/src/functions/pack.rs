@@ -78,6 +78,7 @@ async fn build(
     // Features and linker are others than the workspace's: what is compiled here is of no use to it.
     let target = layout.root.join("target/lambda");
     let out = target.join("functions").join(architecture);
+    let headers = headers(&target)?;
     let title = format!("{} for {architecture}", function.program);
     let log = layout.build_log(&format!("function-{}-{architecture}", function.worker));
     let mut path = vec![tools.join("bin")];
@@ -96,11 +97,22 @@ async fn build(
                 .env("PATH", path)
                 // Names of functions are of no use there, and are loaded at each cold start.
                 .env("CARGO_PROFILE_RELEASE_STRIP", "symbols")
+                .env("CFLAGS", format!("-I{}", headers.display()))
                 .env("CARGO_TARGET_DIR", &target);
             run::logged(&cargo, &log, &step).await?;
             Ok(out.join(function.program).join("bootstrap"))
         })
         .await
+}
+
+/// A folder with an empty header of curl. Built by CMake, librdkafka includes that header also where it is told to do without curl: its
+/// `rdkafka_conf.c` asks whether `WITH_OAUTHBEARER_OIDC` is defined, which it then is, as 0.
+fn headers(target: &Path) -> Result<PathBuf> {
+    let folder = target.join("headers");
+    let curl = folder.join("curl");
+    fs::create_dir_all(&curl)?;
+    fs::write(curl.join("curl.h"), "")?;
+    Ok(folder)
 }
 
 async fn packed(
