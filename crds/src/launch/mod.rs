@@ -79,6 +79,8 @@ pub mod environment {
     pub const HOLD_POINT: &str = "MEDALLION_HOLD_POINT";
     /// Path of the certificates that are trusted, in the place of the image's: a name that the TLS libraries know.
     pub const TRUST_BUNDLE: &str = "SSL_CERT_FILE";
+    /// `true`: metrics are also written among the log's lines, in CloudWatch's embedded metric format.
+    pub const EMBEDDED_METRICS: &str = "MEDALLION_EMBEDDED_METRICS";
     /// Filter of the log, for example `info` or `consumer=debug`.
     pub const LOG: &str = "RUST_LOG";
 }

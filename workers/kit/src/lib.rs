@@ -7,9 +7,12 @@
 
 mod admin;
 pub mod aws;
+mod emission;
 mod error;
 pub mod function;
 mod hold;
+#[cfg(test)]
+mod log_filters;
 mod mend;
 mod metrics;
 mod partition;

@@ -9,6 +9,7 @@ use medallion_crds::launch::report::Report;
 use medallion_crds::launch::{ExitCode, Settings, environment};
 use medallion_crds::progress::Identity;
 use medallion_crds::{Reason, Stage, Worker};
+use medallion_metrics::errors;
 use serde::de::DeserializeOwned;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -19,7 +20,7 @@ use crate::error::{ErrorClass, WorkerError};
 use crate::metrics::Metrics;
 use crate::progress::ProgressHandle;
 use crate::settings::{self, SettingsError, Subject};
-use crate::{telemetry, termination};
+use crate::{emission, telemetry, termination};
 
 /// How often a halted worker says that it still stands there.
 const HALTED_TURN: Duration = Duration::from_secs(5);
@@ -66,18 +67,17 @@ where
     F: Future<Output = Result<Option<Report>, WorkerError>>,
 {
     let text = settings::read();
+    let subject = text.as_deref().map(Subject::of).unwrap_or_default();
     let Subject {
         namespace,
         pipeline,
         stage,
         run: stage_run,
         attempt,
-    } = text.as_deref().map(Subject::of).unwrap_or_default();
-    let version = crate::VERSION;
-    let worker = worker.as_str();
+    } = &subject;
     tracing::info!(
-        worker,
-        version,
+        worker = worker.as_str(),
+        version = crate::VERSION,
         namespace,
         pipeline,
         stage,
@@ -85,34 +85,51 @@ where
         attempt,
         "started"
     );
-    match with_context(text, run).await {
+    match with_context(worker, text, run).await {
         Ok(report) => {
             if let Some(report) = &report {
                 termination::leave(report);
             }
-            tracing::info!(worker, namespace, pipeline, stage, run = stage_run, attempt, "done");
-            ExitCode::Done
-        }
-        Err(error) => {
-            termination::leave(&Report::Failure(error.report()));
-            tracing::error!(
-                worker,
+            tracing::info!(
+                worker = worker.as_str(),
                 namespace,
                 pipeline,
                 stage,
                 run = stage_run,
                 attempt,
-                class = ?error.class,
-                reason = error.reason.as_str(),
-                detail = error.message,
-                "ended without having done its work"
+                "done"
             );
+            ExitCode::Done
+        }
+        Err(error) => {
+            termination::leave(&Report::Failure(error.report()));
+            say_failed(worker, &subject, &error);
             error.class.exit_code()
         }
     }
 }
 
-async fn with_context<W, R, F>(text: Result<String, SettingsError>, run: R) -> Result<Option<Report>, WorkerError>
+/// The last line of a worker that fails, which alarms count.
+pub(crate) fn say_failed(worker: Worker, subject: &Subject, error: &WorkerError) {
+    tracing::error!(
+        worker = worker.as_str(),
+        namespace = subject.namespace,
+        pipeline = subject.pipeline,
+        stage = subject.stage,
+        run = subject.run,
+        attempt = subject.attempt,
+        class = ?error.class,
+        reason = error.reason.as_str(),
+        detail = error.message,
+        "ended without having done its work"
+    );
+}
+
+async fn with_context<W, R, F>(
+    worker: Worker,
+    text: Result<String, SettingsError>,
+    run: R,
+) -> Result<Option<Report>, WorkerError>
 where
     W: DeserializeOwned,
     R: FnOnce(Context<W>) -> F,
@@ -130,6 +147,7 @@ where
     let metrics = Metrics::default();
     let progress = ProgressHandle::new(identity, Timestamp::now);
     metrics.show_retention(progress.clone());
+    metrics.register("log_errors", "Lines of level ERROR in the log", errors());
     let (ready, ready_receiver) = watch::channel(false);
     let shutdown = shutdown_on_signal()?;
     admin::serve(Admin {
@@ -138,6 +156,7 @@ where
         ready: ready_receiver,
     })
     .await?;
+    let emission = emission::begin(worker, &settings.pipeline, settings.stage, &metrics);
 
     let context = Context {
         settings,
@@ -153,11 +172,14 @@ where
     {
         halt(error, &progress, &ready, &shutdown).await;
     }
+    if let Some(emission) = emission {
+        emission.end();
+    }
     outcome
 }
 
 /// Ending would only start the pod again, into the same risk: stay, unready, and say what is the matter.
-async fn halt(
+pub(crate) async fn halt(
     error: &WorkerError,
     progress: &ProgressHandle,
     ready: &watch::Sender<bool>,

@@ -4,22 +4,40 @@ use std::io::IsTerminal;
 
 use medallion_crds::Worker;
 use medallion_crds::launch::environment;
+use medallion_metrics::CountErrors;
 use tracing::level_filters::LevelFilter;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::SubscriberBuilder;
+use tracing_subscriber::fmt::format::{Format, Json, JsonFields};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// The product's own libraries; its workers are [`Worker::ALL`].
-const OWN_LIBRARIES: [&str; 4] = ["worker_kit", "medallion_contract", "medallion_lake", "kafka_client"];
+const OWN_LIBRARIES: [&str; 5] = [
+    "worker_kit",
+    "medallion_contract",
+    "medallion_lake",
+    "medallion_metrics",
+    "kafka_client",
+];
 
 /// Starts logging; a second call changes nothing.
 pub(crate) fn start() {
     let wanted = std::env::var(environment::LOG).unwrap_or_default();
-    let builder = tracing_subscriber::fmt().with_env_filter(filter(&wanted));
+    let filter = filter(&wanted);
     // A failure means that a subscriber is there already, as in tests.
     let _ = if std::io::stdout().is_terminal() {
-        builder.compact().try_init()
+        let text = tracing_subscriber::fmt().with_env_filter(filter).compact();
+        text.finish().with(CountErrors).try_init()
     } else {
-        builder.json().flatten_event(true).with_current_span(false).try_init()
+        lines(filter).finish().with(CountErrors).try_init()
     };
+}
+
+/// A log in lines, each one JSON object with what is said of it at its top, where metric filters look.
+pub(crate) fn lines(filter: EnvFilter) -> SubscriberBuilder<JsonFields, Format<Json>, EnvFilter> {
+    let builder = tracing_subscriber::fmt().with_env_filter(filter);
+    builder.json().flatten_event(true).with_current_span(false)
 }
 
 /// A single level is that of the product's own words; what libraries have to say is read at warn, for theirs would drown

@@ -14,6 +14,7 @@ const WITHOUT: [(&[&str], &[&str], &str); 4] = [
     ),
     (
         &[
+            "medallion-metrics",
             "worker-kit",
             "kafka-admin",
             "medallion-contract",
@@ -52,9 +53,13 @@ const WITHOUT: [(&[&str], &[&str], &str); 4] = [
 const MAY_USE: [(&str, &[&str]); 20] = [
     ("medallion-crds", &[]),
     ("medallion-plan", &["medallion-crds"]),
-    ("medallion-operator", &["medallion-crds", "medallion-plan"]),
+    (
+        "medallion-operator",
+        &["medallion-crds", "medallion-plan", "medallion-metrics"],
+    ),
     ("medallion-cli", &["medallion-crds", "medallion-plan"]),
-    ("worker-kit", &["medallion-crds"]),
+    ("medallion-metrics", &[]),
+    ("worker-kit", &["medallion-crds", "medallion-metrics"]),
     ("kafka-admin", &["medallion-crds"]),
     ("medallion-contract", &["medallion-crds"]),
     ("medallion-lake", &["medallion-crds", "medallion-contract"]),
