@@ -13,8 +13,10 @@ use axum::routing::get;
 use jiff::Timestamp;
 use tokio::net::TcpListener;
 
-use crate::ages;
 use crate::context::Context;
+use crate::lease::leadership::Leadership;
+use crate::stages::{Look, looks};
+use crate::watch::index::Index;
 
 /// Starts the server; it ends with the process.
 pub(crate) async fn serve(address: SocketAddr, context: Arc<Context>) -> anyhow::Result<()> {
@@ -56,21 +58,45 @@ fn readiness(obstacle: Option<String>, passive: Option<String>) -> (StatusCode, 
 }
 
 async fn metrics(State(context): State<Arc<Context>>) -> impl IntoResponse {
-    let ages = ages::all(&context.index, &context.leadership, Timestamp::now());
     (
         [(
             header::CONTENT_TYPE,
             "application/openmetrics-text; version=1.0.0; charset=utf-8",
         )],
-        context.metrics.text(ages),
+        shown(&context),
     )
+}
+
+/// All metrics as they are now.
+pub(crate) fn shown(context: &Context) -> String {
+    let stages = own_stages(&context.index, &context.leadership, Timestamp::now());
+    context.metrics.text(stages)
+}
+
+/// The stages of all pipelines on which this process works. Who stands by knows no more than the last status that another has written: where
+/// nobody works, one that says that nothing waits would be believed for ever, while silence is an alarm.
+fn own_stages(index: &Index, leadership: &Leadership, now: Timestamp) -> Vec<Look> {
+    let pipelines = index.pipelines();
+    let own = pipelines.iter().filter(|(key, _)| leadership.leads(&key.namespace));
+    own.flat_map(|(key, pipeline)| {
+        let status = pipeline.0.as_ref().ok().and_then(|pipeline| pipeline.status.as_ref());
+        status.map(|status| looks(key, status, now)).unwrap_or_default()
+    })
+    .collect()
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+    use std::time::Duration;
+
+    use medallion_crds::Pipeline;
     use rstest::rstest;
+    use serde_json::json;
 
     use super::*;
+    use crate::lease::leadership::Position;
+    use crate::watch::guard::Guarded;
 
     #[rstest]
     #[case::works(None, None, 200, "ok")]
@@ -85,5 +111,31 @@ mod tests {
     ) {
         let (status, body) = readiness(obstacle.map(str::to_owned), passive.map(str::to_owned));
         assert_eq!((status.as_u16(), body.as_str()), (code, words));
+    }
+
+    #[test]
+    fn who_does_not_work_on_a_pipeline_says_nothing_of_it() {
+        let text = include_str!("../../crds/examples/smallest.yaml");
+        let mut pipeline: Pipeline = serde_saphyr::from_str(text).unwrap();
+        pipeline.metadata.namespace = Some("shop".to_owned());
+        let status = json!({"stages": [{"name": "silver", "state": "Idle"}]});
+        pipeline.status = serde_json::from_value(status).unwrap();
+        let index = Index::new(|_| None);
+        index.put_pipeline(Guarded(Ok(pipeline)));
+        let leadership = Leadership::new(&[None]);
+        let shown = || own_stages(&index, &leadership, Timestamp::UNIX_EPOCH).len();
+        assert_eq!(shown(), 0, "nobody knows yet who leads");
+
+        let leads = |except: &[&str]| Position::Leads {
+            since: Instant::now(),
+            until: Instant::now() + Duration::from_mins(1),
+            except: except.iter().map(|name| (*name).to_owned()).collect::<BTreeSet<_>>(),
+        };
+        leadership.set(&None, leads(&[]));
+        assert_eq!(shown(), 1);
+        leadership.set(&None, leads(&["shop"]));
+        assert_eq!(shown(), 0, "another operator works there");
+        leadership.set(&None, Position::Passive("held by another".to_owned()));
+        assert_eq!(shown(), 0);
     }
 }

@@ -4,7 +4,6 @@
 //! asks the workers, [`reconcile`] gathers, applies and reports, [`lease`] decides which operator works, [`api`] holds the calls.
 
 mod admin;
-mod ages;
 mod api;
 mod arguments;
 mod backoff;
@@ -12,6 +11,7 @@ mod cache;
 mod check;
 mod context;
 mod definitions;
+mod emission;
 mod failure;
 mod function;
 mod health;
@@ -23,6 +23,7 @@ mod mock;
 mod poll;
 mod reconcile;
 mod requests;
+mod stages;
 mod watch;
 
 pub use arguments::{Arguments, Task};
@@ -89,6 +90,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     });
     let shutdown = shutdown_on_signal()?;
     admin::serve(arguments.listen, context.clone()).await?;
+    let emission = emission::begin(context.clone());
     tracing::info!(
         version = env!("CARGO_PKG_VERSION"),
         installation = context.config.installation,
@@ -145,6 +147,9 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     while claims.join_next().await.is_some() {}
     for (namespace, name) in places {
         Claim::release(&client, &namespace, name, &identity).await;
+    }
+    if let Some(emission) = emission {
+        emission.end();
     }
     tracing::info!("stopped");
     Ok(())

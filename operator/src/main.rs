@@ -3,9 +3,12 @@
 use std::process::ExitCode;
 
 use clap::Parser;
+use medallion_metrics::CountErrors;
 use medallion_operator::{Arguments, run};
 use mimalloc::MiMalloc;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 /// Looks at pipelines make and drop thousands of small objects on every thread, which the C library's allocator is slow at.
 #[global_allocator]
@@ -19,6 +22,8 @@ fn main() -> ExitCode {
         .flatten_event(true)
         .with_current_span(false)
         .with_env_filter(filter)
+        .finish()
+        .with(CountErrors)
         .init();
     match start(Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
@@ -39,6 +44,6 @@ fn directives(level: &str) -> String {
     match level {
         "" => directives("info"),
         level if level.contains(['=', ',']) => level.to_owned(),
-        level => format!("warn,medallion_operator={level},medallion_plan={level}"),
+        level => format!("warn,medallion_operator={level},medallion_plan={level},medallion_metrics={level}"),
     }
 }
