@@ -31,11 +31,15 @@
 {{- end }}
 {{- $_ := set $workers $name $worker }}
 {{- end }}
+{{- $ours := dict "RUST_LOG" .Values.logging.level }}
+{{- if .Values.metrics.cloudWatch.enabled }}
+{{- $_ := set $ours "MEDALLION_EMBEDDED_METRICS" "true" }}
+{{- end }}
 {{- $config := dict
   "images" (dict "workers" (include "operator.image" .) "dbtProjects" .Values.dbtProjects)
   "imagePullPolicy" .Values.image.pullPolicy
   "imagePullSecrets" .Values.imagePullSecrets
-  "environment" (merge (dict) .Values.workers.environment (dict "RUST_LOG" .Values.logging.level))
+  "environment" (merge (dict) .Values.workers.environment $ours)
   "serviceAccountPrefix" .Values.workers.serviceAccountPrefix
   "defaultSize" .Values.defaultSize
   "sizes" $sizes
