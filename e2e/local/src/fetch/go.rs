@@ -111,6 +111,17 @@ pub const VERSITYGW: GoPart = GoPart {
     instead: &[],
 };
 
+/// What tries the chart's alerts. It has little in common with the others, and needs none of what finds targets for Prometheus.
+pub const PROMTOOL: GoPart = GoPart {
+    name: "promtool",
+    folder: "prometheus",
+    module: "github.com/prometheus/prometheus",
+    programs: &["github.com/prometheus/prometheus/cmd/promtool"],
+    tags: "remove_all_sd",
+    version_variable: "",
+    rename: &[],
+};
+
 /// AWS's emulator of what runs a function on Lambda. It has nothing in common with the others.
 pub const LAMBDA_EMULATOR: GoPart = GoPart {
     name: "lambda-emulator",

@@ -48,12 +48,13 @@ async fn alone(layout: &Layout, progress: &Progress) -> Result<cache::Lock> {
         .await
 }
 
-/// Helm and kubeconform, all that the charts' checks need.
-pub async fn chart_tools(layout: &Layout, progress: &Progress) -> Result<[PathBuf; 2]> {
+/// Helm, kubeconform and promtool, all that the charts' checks need.
+pub async fn chart_tools(layout: &Layout, progress: &Progress) -> Result<[PathBuf; 3]> {
     let _lock = alone(layout, progress).await?;
     Ok([
         go::build(layout, progress, &go::HELM).await?.join("helm"),
         go::build(layout, progress, &go::KUBECONFORM).await?.join("kubeconform"),
+        go::build(layout, progress, &go::PROMTOOL).await?.join("promtool"),
     ])
 }
 
@@ -68,7 +69,7 @@ pub async fn all(layout: &Layout, pins: &Pins, progress: &Progress) -> Result<Fe
     let postgres = maven::postgres(layout, pins, progress).await?;
     let wheels = python::wheels(layout, pins, progress).await?;
     let python = python::environment(layout, pins, progress, &wheels).await?;
-    Ok(Fetched {
+    let fetched = Fetched {
         kubernetes: go::build(layout, progress, &go::KUBERNETES).await?,
         containerd: go::build(layout, progress, &go::CONTAINERD).await?,
         lambda_emulator: go::build(layout, progress, &go::LAMBDA_EMULATOR).await?,
@@ -81,5 +82,8 @@ pub async fn all(layout: &Layout, pins: &Pins, progress: &Progress) -> Result<Fe
         postgres,
         wheels,
         python,
-    })
+    };
+    // No stack needs it, but the charts' checks, which would else wait for it with a core idle.
+    go::build(layout, progress, &go::PROMTOOL).await?;
+    Ok(fetched)
 }

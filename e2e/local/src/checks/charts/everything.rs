@@ -45,7 +45,12 @@ pub fn everything() -> Value {
             "scrapers": [{"namespaceSelector": {}}, {"podSelector": {}}],
             "gatewayClients": [{"podSelector": {}}],
         },
-        "metrics": {"serviceMonitor": {"enabled": true, "interval": "30s"}, "podMonitor": {"enabled": true, "labels": {"a": "b"}}},
+        "metrics": {
+            "serviceMonitor": {"enabled": true, "interval": "30s"},
+            "podMonitor": {"enabled": true, "labels": {"a": "b"}},
+            "prometheusRule": {"enabled": true, "labels": {"a": "b"}, "limits": {"ageSeconds": {"gold": 600}}},
+            "cloudWatch": {"enabled": true},
+        },
         "serviceAccount": {"annotations": {"a": "b"}},
         "topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"}],
         "nodeSelector": {"pool": "system"},

@@ -1,4 +1,4 @@
-//! The Helm charts: what lies in them, what they render, and every rendered object against the schema of the pinned Kubernetes. Touches no network but for missing parts.
+//! The Helm charts: what lies in them, what they render, their alerts, and every rendered object against the schema of the pinned Kubernetes. Touches no network but for missing parts.
 
 mod connections;
 mod everything;
@@ -7,6 +7,7 @@ mod helm;
 mod limits;
 mod names;
 mod networks;
+mod rules;
 mod values;
 
 use std::fs;
@@ -25,11 +26,11 @@ use everything::everything;
 use helm::{Helm, Render};
 
 /// Kinds that come with the Prometheus operator; their schemas are not Kubernetes' own.
-const FOREIGN: &str = "ServiceMonitor,PodMonitor";
+const FOREIGN: &str = "ServiceMonitor,PodMonitor,PrometheusRule";
 
 pub async fn check(context: &Context) -> Result<()> {
     let (layout, progress) = (&context.layout, &context.progress);
-    let [program, kubeconform] = fetch::chart_tools(layout, progress).await?;
+    let [program, kubeconform, promtool] = fetch::chart_tools(layout, progress).await?;
     let schemas = schemas::make(context).await?;
     let home = layout.cache.join("making/helm-home");
     fs::create_dir_all(&home)?;
@@ -62,6 +63,7 @@ pub async fn check(context: &Context) -> Result<()> {
     names::check(&helm, &operator).await?;
     limits::check(&helm, &operator).await?;
     connections::check(&helm, &operator).await?;
+    rules::check(&helm, &operator, &promtool).await?;
     cache::clear(&helm.home)
 }
 

@@ -34,7 +34,11 @@ pub async fn check(helm: &Helm, operator: &Path) -> Result<()> {
                 json!({
                     "watchNamespaces": ["shop", "007"],
                     "networkPolicies": {"enabled": true, "defaultDeny": true},
-                    "metrics": {"serviceMonitor": {"enabled": true}, "podMonitor": {"enabled": true}},
+                    "metrics": {
+                        "serviceMonitor": {"enabled": true},
+                        "podMonitor": {"enabled": true},
+                        "prometheusRule": {"enabled": true},
+                    },
                 }),
             )
         };

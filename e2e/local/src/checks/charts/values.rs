@@ -140,6 +140,7 @@ async fn labels(helm: &Helm, operator: &Path) -> Result<()> {
         "metrics": {
             "serviceMonitor": {"enabled": true, "labels": given("service-monitor")},
             "podMonitor": {"enabled": true, "labels": given("pod-monitor")},
+            "prometheusRule": {"enabled": true, "labels": given("rule")},
         },
     });
     let objects = helm.objects(&Render::new(operator, values)).await?;
@@ -155,6 +156,7 @@ async fn labels(helm: &Helm, operator: &Path) -> Result<()> {
             find(&objects, "PodMonitor", "medallion-operator-workers")?,
             "pod-monitor",
         ),
+        (find(&objects, "PrometheusRule", "medallion-operator")?, "rule"),
     ] {
         let labels = &object["metadata"]["labels"];
         ensure!(
