@@ -1,4 +1,4 @@
-//! The alarms of `terraform/modules/monitoring` against `docs/alarms.md` and the sources: each has its page and no page is left over, and what they ask for is a metric that some program shows or a line that some program writes.
+//! The alarms of `terraform/modules/monitoring` and the alerts of the operator's chart against `docs/alarms.md` and the sources: each alarm has its page and no page is left over, and what they ask for is a metric that some program shows or a line that some program writes.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -34,9 +34,23 @@ fn sources() -> String {
     texts.join("\n")
 }
 
-/// The quoted texts of a module that begin with a prefix.
-fn quoted<'a>(text: &'a str, prefix: &str) -> BTreeSet<&'a str> {
-    text.split('"').filter(|part| part.starts_with(prefix)).collect()
+/// The metrics of ours that a text speaks of.
+fn metrics(text: &str) -> BTreeSet<&str> {
+    let spoken = text.match_indices("medallion_").map(|(place, _)| &text[place..]);
+    let names = spoken.map(|rest| {
+        let end = rest.find(|character: char| !character.is_ascii_alphanumeric() && character != '_');
+        &rest[..end.unwrap_or(rest.len())]
+    });
+    names.collect()
+}
+
+/// Holds metrics against what programs register: without the prefix of their registry, and without what the format adds.
+fn assert_registered(asked: &BTreeSet<&str>, sources: &str) {
+    for metric in asked {
+        let name = metric.trim_start_matches("medallion_").trim_start_matches("operator_");
+        let name = name.trim_end_matches("_total");
+        assert!(sources.contains(&format!("\"{name}\"")), "nobody shows {metric}");
+    }
 }
 
 /// The pages that alarms may point at, as the module lists them; it refuses an alarm with another one.
@@ -65,13 +79,27 @@ fn each_page_says_what_to_do() {
 
 #[test]
 fn what_alarms_ask_for_is_registered_by_some_program() {
-    let (module, sources) = (module(), sources());
-    let metrics = quoted(&module, "medallion_");
-    assert!(metrics.len() >= 6, "{metrics:?}");
-    for metric in metrics {
-        let name = metric.trim_start_matches("medallion_").trim_start_matches("operator_");
-        let name = name.trim_end_matches("_total");
-        assert!(sources.contains(&format!("\"{name}\"")), "nobody shows {metric}");
+    let module = module();
+    let asked = metrics(&module);
+    assert!(asked.len() >= 6, "{asked:?}");
+    assert_registered(&asked, &sources());
+}
+
+#[test]
+fn what_alerts_of_the_chart_ask_for_is_registered_by_some_program() {
+    let asked = metrics(include_str!("../../charts/medallion-operator/templates/_alerts.tpl"));
+    assert!(asked.len() >= 9, "{asked:?}");
+    assert_registered(&asked, &sources());
+}
+
+#[test]
+fn what_alarms_ask_for_is_told_to_cloudwatch_and_what_is_told_is_registered() {
+    let told = metrics(include_str!("../../workers/metrics/src/told.rs"));
+    assert!(told.len() >= 17, "{told:?}");
+    assert_registered(&told, &sources());
+    for asked in metrics(&module()) {
+        let family = asked.trim_end_matches("_total");
+        assert!(told.contains(family), "{asked} is not among the log lines");
     }
 }
 
