@@ -4,15 +4,17 @@ docs/alarms.md. Of two pods that show the same, the worse counts. What Prometheu
 */}}
 {{- define "operator.alerts" -}}
 {{- $limits := .limits }}
+{{- $late := list }}
 {{- range $stage := list "persist" "bronze" "silver" "gold" "warehouse" }}
-{{- $age := int64 (index $limits.ageSeconds $stage) }}
+{{- $age := printf "max by (namespace, pipeline, stage) (medallion_operator_stage_age_seconds{stage=%q})" $stage }}
+{{- $late = append $late (printf "%s > %d" $age (int64 (index $limits.ageSeconds $stage))) }}
+{{- end }}
 - name: StageAge
   page: StageAge
   severity: warning
   for: 5m
-  expr: max by (namespace, pipeline, stage) (medallion_operator_stage_age_seconds{stage="{{ $stage }}"}) > {{ $age }}
-  summary: {{ include "operator.ofStage" (printf "the oldest input that is not processed is older than %d s" $age) }}
-{{- end }}
+  expr: {{ join " or " $late }}
+  summary: {{ include "operator.ofStage" "the oldest input that is not processed is [age] old" }}
 - name: OperatorSilent
   page: StageAge
   severity: critical
@@ -94,7 +96,7 @@ docs/alarms.md. Of two pods that show the same, the worse counts. What Prometheu
   for: 0m
   expr: sum by (namespace, pipeline, stage) (increase(medallion_log_errors_total[5m])) > 0
   summary: {{ include "operator.ofStage" "there are lines of level ERROR in the log" }}
-- name: CriticalErrors
+- name: OperatorErrors
   page: CriticalErrors
   severity: warning
   for: 0m
@@ -106,5 +108,6 @@ docs/alarms.md. Of two pods that show the same, the worse counts. What Prometheu
 {{- define "operator.ofStage" -}}
 {{- $label := "{{ $labels.%s }}" }}
 {{- $of := printf "%s/%s, %s" (printf $label "namespace") (printf $label "pipeline") (printf $label "stage") }}
-{{- printf "%s: %s." $of (replace "[reason]" (printf $label "reason") .) | quote }}
+{{- $said := . | replace "[reason]" (printf $label "reason") | replace "[age]" "{{ humanizeDuration $value }}" }}
+{{- printf "%s: %s." $of $said | quote }}
 {{- end }}
