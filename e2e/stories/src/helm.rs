@@ -81,6 +81,7 @@ fn values(stack: &Stack, doors: &Doors, installation: &Installation) -> Result<V
         "image": {"repository": name, "tag": tag},
         "dbtProjects": projects,
         "workers": workers,
+        "metrics": {"cloudWatch": {"enabled": true}},
     }))
 }
 

@@ -15,8 +15,8 @@ use medallion_crds::{ADOPT_ANNOTATION, Stage, StageRun, labels};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-use super::foreign;
 use super::till::{Ledger, PATIENCE};
+use super::{foreign, observed};
 use crate::account::Account;
 use crate::event::Event;
 use crate::purchases::{Purchases, shipped};
@@ -36,6 +36,7 @@ pub async fn run(world: &World) -> Result<Vec<Shop<'_>>> {
     ledger.settle(&shop).await?;
 
     foreign::tables(&shop).await?;
+    observed::metrics(&shop).await?;
 
     world.progress.line("suspended: Bronze goes on, no run starts");
     shop.change(json!({"spec": {"suspend": true}})).await?;

@@ -9,6 +9,7 @@ mod functions;
 mod kills;
 mod late;
 mod life;
+mod observed;
 mod other_contract;
 mod pods;
 mod purchases;

@@ -36,12 +36,8 @@ pub async fn check(helm: &Helm, operator: &Path, promtool: &Path) -> Result<()> 
     }
     untested(rules, &texts[1..].concat())?;
     pages(rules, &fs::read_to_string(root.join("docs/alarms.md"))?)?;
-    for arguments in [
-        &["check", "rules", "rules.yaml"][..],
-        &["test", "rules", TESTS[0], TESTS[1]],
-    ] {
-        run::output(Command::new(promtool).args(arguments).current_dir(&folder)).await?;
-    }
+    run::output(promtool_of(promtool, &folder).args(["check", "rules", "rules.yaml"])).await?;
+    run::output(promtool_of(promtool, &folder).args(["test", "rules"]).args(TESTS)).await?;
     println!(
         "promtool: {} alerts, each seen to fire and to be silent",
         names(rules).len()
