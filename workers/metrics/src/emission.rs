@@ -64,9 +64,9 @@ async fn for_ever(pen: Arc<Mutex<Pen>>) {
 
 fn write(pen: &Mutex<Pen>) {
     let mut pen = pen.lock().unwrap_or_else(PoisonError::into_inner);
-    let text = (pen.text)();
-    for line in pen.embedder.lines(&text, Timestamp::now().as_millisecond()) {
-        (pen.put)(&line);
+    let Pen { embedder, text, put } = &mut *pen;
+    for line in embedder.lines(&text(), Timestamp::now().as_millisecond()) {
+        put(&line);
     }
 }
 
