@@ -50,7 +50,7 @@ const WITHOUT: [(&[&str], &[&str], &str); 4] = [
 ];
 
 /// Which packages of the workspace a package may use.
-const MAY_USE: [(&str, &[&str]); 20] = [
+const MAY_USE: [(&str, &[&str]); 21] = [
     ("medallion-crds", &[]),
     ("medallion-plan", &["medallion-crds"]),
     (

@@ -93,9 +93,14 @@ pub async fn test(stack: &str, words: &[Word], compile: bool) -> Result<ExitCode
 async fn run_all(context: &Context, phases: &Picks, outcomes: &RefCell<Vec<Outcome>>) {
     let parts = async {
         let (layout, pins, progress) = (&context.layout, &context.pins, &context.progress);
-        // `up` and the phase try again, and their errors count.
+        // `up` and the phases try again, and their errors count.
         if phases.keys().any(|phase| phase.needs_stack())
             && let Err(error) = fetch::all(layout, pins, progress).await
+        {
+            progress.line(format!("parts: {error:#}"));
+        }
+        if phases.contains_key(&Phase::Charts)
+            && let Err(error) = fetch::chart_tools(layout, progress).await
         {
             progress.line(format!("parts: {error:#}"));
         }

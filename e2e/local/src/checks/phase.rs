@@ -19,7 +19,7 @@ pub enum Phase {
     Clippy,
     /// Unit and golden tests
     Unit,
-    /// helm lint, helm template, kubeconform
+    /// helm lint, helm template, kubeconform, promtool
     Charts,
     /// Terraform's modules and environments, planned and applied against the real provider's schema
     Terraform,

@@ -120,6 +120,7 @@ pub const PROMTOOL: GoPart = GoPart {
     tags: "remove_all_sd",
     version_variable: "",
     rename: &[],
+    instead: &[],
 };
 
 /// AWS's emulator of what runs a function on Lambda. It has nothing in common with the others.

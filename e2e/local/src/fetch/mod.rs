@@ -69,7 +69,7 @@ pub async fn all(layout: &Layout, pins: &Pins, progress: &Progress) -> Result<Fe
     let postgres = maven::postgres(layout, pins, progress).await?;
     let wheels = python::wheels(layout, pins, progress).await?;
     let python = python::environment(layout, pins, progress, &wheels).await?;
-    let fetched = Fetched {
+    Ok(Fetched {
         kubernetes: go::build(layout, progress, &go::KUBERNETES).await?,
         containerd: go::build(layout, progress, &go::CONTAINERD).await?,
         lambda_emulator: go::build(layout, progress, &go::LAMBDA_EMULATOR).await?,
@@ -82,8 +82,5 @@ pub async fn all(layout: &Layout, pins: &Pins, progress: &Progress) -> Result<Fe
         postgres,
         wheels,
         python,
-    };
-    // No stack needs it, but the charts' checks, which would else wait for it with a core idle.
-    go::build(layout, progress, &go::PROMTOOL).await?;
-    Ok(fetched)
+    })
 }
