@@ -62,7 +62,8 @@ mod tests {
 
     #[test]
     fn a_streaming_worker_tells_of_its_retention_by_stage() {
-        let [line] = &lines(Some(Stage::Bronze))[..] else {
+        let lines = lines(Some(Stage::Bronze));
+        let [line] = &lines[..] else {
             panic!("one set of labels is one line")
         };
         assert_eq!(line["medallion_retention_used_seconds"], 70_000.0);
@@ -79,7 +80,8 @@ mod tests {
 
     #[test]
     fn a_worker_without_a_stage_has_no_such_dimension() {
-        let [line] = &lines(None)[..] else {
+        let lines = lines(None);
+        let [line] = &lines[..] else {
             panic!("one set of labels is one line")
         };
         let dimensions = &line["_aws"]["CloudWatchMetrics"][0]["Dimensions"];
