@@ -10,15 +10,20 @@ use crate::run;
 
 /// Of `provided.al2023`, which is Amazon Linux 2023.
 const GLIBC: &str = "2.34";
-/// Its libraries, as far as our programs are linked with them: glibc's own, GCC's, and those that its curl rests on.
-const LIBRARIES: [&str; 8] = [
+/// Its libraries, as far as our programs are linked with them: glibc's own, GCC's, and those that its curl rests on. What is linked for an
+/// older glibc wants those as well that have since become part of libc and are kept, empty, for such programs.
+const LIBRARIES: [&str; 12] = [
     "ld-linux-aarch64.so.1",
     "ld-linux-x86-64.so.2",
     "libc.so.6",
     "libcrypto.so.3",
+    "libdl.so.2",
     "libgcc_s.so.1",
     "libm.so.6",
+    "libpthread.so.0",
+    "librt.so.1",
     "libssl.so.3",
+    "libutil.so.1",
     "libz.so.1",
 ];
 
@@ -88,6 +93,14 @@ mod tests {
         let wants = wants(TEXT);
         assert_eq!((wants.glibc.as_str(), wants.libraries.len()), ("2.34", 2));
         assert_eq!(lacks(&wants), Vec::<String>::new());
+    }
+
+    #[test]
+    fn what_is_linked_for_an_older_glibc_finds_its_libraries() {
+        let text = TEXT
+            .replace("GLIBC_2.34", "GLIBC_2.28")
+            .replace("libz.so.1", "libpthread.so.0");
+        assert_eq!(lacks(&wants(&text)), Vec::<String>::new());
     }
 
     #[test]
