@@ -7,7 +7,14 @@ use std::{fs, io};
 use medallion_crds::{Reason, Severity};
 
 /// Words that are others' too: phases, states and condition types of Kubernetes and of a Pipeline.
-const OF_OTHERS: [&str; 5] = ["Accepted", "CrashLoopBackOff", "Pending", "Running", "Unschedulable"];
+const OF_OTHERS: [&str; 6] = [
+    "Accepted",
+    "CrashLoopBackOff",
+    "Pending",
+    "Running",
+    "Suspended",
+    "Unschedulable",
+];
 
 /// Heading to text of the page.
 fn pages() -> BTreeMap<&'static str, &'static str> {
