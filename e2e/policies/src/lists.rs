@@ -40,7 +40,7 @@ pub struct Lists {
 }
 
 impl Lists {
-    /// Those of all modules, and the one beside the recorded calls.
+    /// Those of all modules, and those beside the recorded calls.
     pub fn read(modules: &Path, recorded: &Path) -> Result<Self> {
         let mut lists = Self::default();
         let mut folders = fs::read_dir(modules)
@@ -52,6 +52,7 @@ impl Lists {
             lists.implied.extend(entries(&folder.join(IMPLIED))?);
             lists.stars.extend(entries(&folder.join(STARS))?);
         }
+        lists.implied.extend(entries(&recorded.join(IMPLIED))?);
         lists.elsewhere = entries(&recorded.join(ELSEWHERE))?;
         Ok(lists)
     }
@@ -100,11 +101,25 @@ mod tests {
     use super::*;
 
     fn written(text: &str) -> Result<Lists> {
+        written_in("modules/iam_roles", text)
+    }
+
+    fn written_in(place: &str, text: &str) -> Result<Lists> {
         let folder = tempfile::tempdir()?;
-        let module = folder.path().join("modules/iam_roles");
-        fs::create_dir_all(&module)?;
-        fs::write(module.join(IMPLIED), text)?;
-        Lists::read(&folder.path().join("modules"), folder.path())
+        let (modules, recorded) = (folder.path().join("modules"), folder.path().join("recorded"));
+        fs::create_dir_all(&modules)?;
+        fs::create_dir_all(&recorded)?;
+        let place = folder.path().join(place);
+        fs::create_dir_all(&place)?;
+        fs::write(place.join(IMPLIED), text)?;
+        Lists::read(&modules, &recorded)
+    }
+
+    #[test]
+    fn what_no_story_asks_for_is_listed_beside_the_recorded_calls() {
+        let text = r#"[{"workers": ["provisioner"], "action": "a:B", "because": "no story has it", "read": "https://docs.aws.amazon.com/x"}]"#;
+        let lists = written_in("recorded", text).unwrap();
+        assert!(lists.implied[0].is_about("provisioner", "a:B"));
     }
 
     #[test]
