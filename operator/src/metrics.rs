@@ -122,14 +122,14 @@ mod tests {
 
     use super::*;
 
-    fn look(stage: &'static str, state: StageState, reason: Option<Reason>, age_seconds: Option<i64>) -> Look {
+    fn seen(stage: &'static str, does: StageState, reason: Option<Reason>, age_seconds: Option<i64>) -> Look {
         Look {
             stage: StageLabels {
                 namespace: "shop".to_owned(),
                 pipeline: "orders".to_owned(),
                 stage,
             },
-            state,
+            state: does,
             reason,
             age_seconds,
         }
@@ -138,7 +138,7 @@ mod tests {
     #[test]
     fn ages_are_those_of_the_scrape() {
         let metrics = Metrics::default();
-        let running = |stage, seconds| look(stage, StageState::Running, None, Some(seconds));
+        let running = |stage, seconds| seen(stage, StageState::Running, None, Some(seconds));
         let text = metrics.text(vec![running("silver", 90), running("gold", 0)]);
         let silver = r#"medallion_operator_stage_age_seconds{namespace="shop",pipeline="orders",stage="silver"} 90"#;
         assert!(text.contains(silver), "{text}");
@@ -152,9 +152,9 @@ mod tests {
     #[test]
     fn a_stage_is_in_one_state_and_of_what_is_not_known_there_is_no_age() {
         let metrics = Metrics::default();
-        metrics.text(vec![look("persist", StageState::Running, None, Some(3))]);
-        let blocked = look("persist", StageState::Blocked, Some(Reason::TableThrottled), Some(60));
-        let text = metrics.text(vec![blocked, look("bronze", StageState::Unknown, None, None)]);
+        metrics.text(vec![seen("persist", StageState::Running, None, Some(3))]);
+        let blocked = seen("persist", StageState::Blocked, Some(Reason::TableThrottled), Some(60));
+        let text = metrics.text(vec![blocked, seen("bronze", StageState::Unknown, None, None)]);
         for line in [
             r#"medallion_operator_stage_state{namespace="shop",pipeline="orders",stage="persist",state="Blocked",reason="TableThrottled"} 1"#,
             r#"medallion_operator_stage_state{namespace="shop",pipeline="orders",stage="bronze",state="Unknown",reason=""} 1"#,

@@ -53,7 +53,7 @@ impl Consumer {
     /// The lines of now, each of them right as CloudWatch sees it.
     fn lines(&self, embedder: &mut Embedder) -> Vec<Value> {
         let mut text = String::new();
-        encode(&mut text, &self.registry).unwrap();
+        encode(&mut text, &self.registry).expect("texts take what is written");
         let lines = embedder.lines(&text, NOW);
         lines.iter().map(|line| checked(line)).collect()
     }
@@ -62,9 +62,9 @@ impl Consumer {
 /// A line that is right, read.
 fn checked(line: &str) -> Value {
     assert!(line.len() <= LONGEST && !line.contains('\n'), "{line}");
-    let read: Value = serde_json::from_str(line).unwrap();
-    let schema = serde_json::from_str(SCHEMA).unwrap();
-    let validator = jsonschema::validator_for(&schema).unwrap();
+    let read: Value = serde_json::from_str(line).expect("a line is JSON");
+    let schema = serde_json::from_str(SCHEMA).expect("the schema is JSON");
+    let validator = jsonschema::validator_for(&schema).expect("the schema is one");
     let wrong: Vec<_> = validator.iter_errors(&read).map(|error| error.to_string()).collect();
     assert!(wrong.is_empty(), "{wrong:?}: {line}");
     let directive = &read["_aws"]["CloudWatchMetrics"][0];
@@ -74,8 +74,8 @@ fn checked(line: &str) -> Value {
             "the dimension {dimension} has no value: {line}"
         );
     }
-    for metric in directive["Metrics"].as_array().unwrap() {
-        let figure = &read[metric["Name"].as_str().unwrap()];
+    for metric in directive["Metrics"].as_array().expect("metrics are a list") {
+        let figure = &read[metric["Name"].as_str().expect("a metric has a name")];
         let spread = figure["Values"].as_array().map(Vec::len);
         assert!(
             figure.is_number() || spread == figure["Counts"].as_array().map(Vec::len),

@@ -132,13 +132,13 @@ mod tests {
 
     use super::*;
 
-    fn asked(method: Method, uri: &str, headers: &[(&'static str, &'static str)]) -> Vec<String> {
+    fn asked(method: &Method, uri: &str, headers: &[(&'static str, &'static str)]) -> Vec<String> {
         let mut map = HeaderMap::new();
         for &(name, value) in headers {
             map.insert(name, HeaderValue::from_static(value));
         }
         let uri = uri.parse().unwrap();
-        calls(&method, &uri, &map).iter().map(ToString::to_string).collect()
+        calls(method, &uri, &map).iter().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -204,7 +204,7 @@ mod tests {
             ),
             (Method::GET, "/".to_owned(), &[], "s3:ListAllMyBuckets of *"),
         ] {
-            assert_eq!(asked(method, &uri, headers), [expected], "{uri}");
+            assert_eq!(asked(&method, &uri, headers), [expected], "{uri}");
         }
     }
 
@@ -212,7 +212,7 @@ mod tests {
     fn a_copy_reads_as_well() {
         assert_eq!(
             asked(
-                Method::PUT,
+                &Method::PUT,
                 "/story-late-gold/_runs/x",
                 &[("x-amz-copy-source", "/story-late-silver/orders/a.parquet")]
             ),
