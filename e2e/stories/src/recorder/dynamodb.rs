@@ -1,24 +1,18 @@
 //! What a request of DynamoDB or of its streams asks for. Touches no network.
 
-use std::collections::BTreeMap;
-
 use http::HeaderMap;
 use medallion_policies::recorded::Call;
 use serde_json::Value;
+
+use super::target::{operation, unconditional};
 
 /// The stories' own tables begin so.
 const STORIES: &str = "story_";
 
 /// None where the request names no operation.
 pub fn call(headers: &HeaderMap, body: &[u8]) -> Option<Call> {
-    let target = headers.get("x-amz-target")?.to_str().ok()?;
-    let (_, operation) = target.split_once('.')?;
     let body: Value = serde_json::from_slice(body).unwrap_or_default();
-    Some(Call {
-        action: format!("dynamodb:{operation}"),
-        resource: resource(&body),
-        conditions: BTreeMap::new(),
-    })
+    Some(unconditional("dynamodb", operation(headers)?, resource(&body)))
 }
 
 fn resource(body: &Value) -> String {

@@ -7,6 +7,7 @@ mod dynamodb;
 mod places;
 mod redshift;
 mod s3;
+mod target;
 #[cfg(test)]
 mod tests;
 

@@ -1,20 +1,19 @@
 //! What a request of the Redshift Data API asks for. Touches no network.
 
-use std::collections::BTreeMap;
-
 use http::HeaderMap;
 use medallion_policies::recorded::Call;
 use serde_json::Value;
 
+use super::target::{operation, unconditional};
+
 /// None where the request names no operation.
 pub fn call(headers: &HeaderMap, body: &[u8]) -> Option<Call> {
-    let target = headers.get("x-amz-target")?.to_str().ok()?;
-    let (_, operation) = target.split_once('.')?;
-    Some(Call {
-        action: format!("redshift-data:{operation}"),
-        resource: resource(operation, body).to_owned(),
-        conditions: BTreeMap::new(),
-    })
+    let operation = operation(headers)?;
+    Some(unconditional(
+        "redshift-data",
+        operation,
+        resource(operation, body).to_owned(),
+    ))
 }
 
 /// Statements have no ARNs, so whatever is asked of one is asked of all.
