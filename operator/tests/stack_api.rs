@@ -3,11 +3,12 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
-use kube::api::{DeleteParams, ObjectMeta, Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, ListParams, ObjectMeta, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::Request;
 use kube::runtime::wait::{await_condition, conditions};
@@ -34,6 +35,12 @@ impl World {
         let kubeconfig = Kubeconfig::read_from(stack["kubeconfig"].as_str().context("a kubeconfig")?)?;
         let config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
         let client = Client::try_from(config)?;
+        let operators = ListParams::default().labels("app.kubernetes.io/name=medallion-operator");
+        let operators = Api::<Deployment>::all(client.clone()).list(&operators).await?;
+        ensure!(
+            operators.items.is_empty(),
+            "an operator is installed here and would write along; `helm uninstall medallion --namespace medallion` takes it away"
+        );
         let definitions: Api<CustomResourceDefinition> = Api::all(client.clone());
         for (_, text) in manifests()? {
             let definition: CustomResourceDefinition = serde_saphyr::from_str(&text)?;

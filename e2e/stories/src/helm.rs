@@ -85,6 +85,23 @@ fn values(stack: &Stack, doors: &Doors, installation: &Installation) -> Result<V
     }))
 }
 
+/// Takes the operator away and waits until its pod is gone: one that lives on would work on whatever comes next on this cluster.
+/// The definitions stay, as they do for users.
+pub async fn uninstall(stack: &Stack) -> Result<()> {
+    let mut command = helm(stack);
+    command
+        .args(["uninstall", &release(DEPLOYMENT), "--namespace", NAMESPACE])
+        .args([
+            "--ignore-not-found",
+            "--cascade",
+            "foreground",
+            "--wait",
+            "--timeout",
+            "120s",
+        ]);
+    done(command, "helm uninstall").await
+}
+
 /// What the chart itself checks of an installation.
 pub async fn test(stack: &Stack) -> Result<()> {
     let mut command = helm(stack);

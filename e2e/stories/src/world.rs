@@ -102,4 +102,14 @@ impl World {
         }
         Ok(())
     }
+
+    /// Takes the product away, once nothing is left that it would have to finish.
+    pub async fn uninstall(&self) -> Result<()> {
+        let mut installed = self.installed.lock().await;
+        let step = self.progress.step("helm uninstall medallion");
+        helm::uninstall(&self.stack).await?;
+        step.done("");
+        *installed = None;
+        Ok(())
+    }
 }

@@ -34,7 +34,7 @@ use tally::Tally;
 /// The stack of the tiers unless another is named; a `demo` that runs is left alone.
 pub const STACK: &str = "test";
 /// What the phases before it left to build, the images and the start, and beside them the tests of `worker` are compiled.
-const UP_BUDGET: Duration = Duration::from_secs(220);
+const UP_BUDGET: Duration = Duration::from_secs(320);
 /// The start alone.
 const AGAIN_BUDGET: Duration = Duration::from_secs(45);
 const DOWN_BUDGET: Duration = Duration::from_secs(30);

@@ -46,10 +46,10 @@ impl Phase {
             Self::Charts => 60,
             Self::Terraform => 180,
             // From a clean clone it compiles the dependencies, and the parts are built beside.
-            Self::Clippy => 1200,
+            Self::Clippy => 860,
             // Likewise the workspace's own crates and their tests.
-            Self::Unit => 760,
-            Self::Worker => 270,
+            Self::Unit => 920,
+            Self::Worker => 460,
             Self::Story => 1180,
             Self::Performance => 360,
         })

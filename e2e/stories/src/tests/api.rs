@@ -65,6 +65,8 @@ pub async fn all(world: &World, only: &[String]) -> Result<()> {
     let step = world.progress.step("wiping");
     world.cluster.delete_namespace(&step, PLACE).await?;
     step.done("");
+    // What comes next on this cluster makes objects of the same kinds, and has them for itself.
+    world.uninstall().await?;
     conclude("cases of the API tier", count, &failed)
 }
 
