@@ -96,6 +96,8 @@ enum Command {
         /// File of the Pipeline and of the ConfigMaps that it names, several times; left out: the shipped example
         #[arg(long)]
         manifest: Vec<PathBuf>,
+        #[command(flatten)]
+        which: functions::Which,
         /// Folder for the zips
         #[arg(long, default_value = "target/functions")]
         into: PathBuf,
@@ -165,7 +167,7 @@ async fn act(arguments: Arguments) -> Result<ExitCode> {
         Command::Env => commands::look::environment(&context)?,
         Command::Kill { part } => commands::kill::kill(&context, &part)?,
         Command::Logs { part } => commands::look::log(&context, &part)?,
-        Command::Functions { manifest, into } => functions::pack(&context, &manifest, &into).await?,
+        Command::Functions { manifest, which, into } => functions::pack(&context, &manifest, &which, &into).await?,
         Command::Terraform { what: Terraform::Docs } => checks::terraform::docs::write(&context).await?,
         Command::Lock => fetch::lock::renew(&context.layout, &context.pins, &context.progress).await?,
         Command::Test { .. }

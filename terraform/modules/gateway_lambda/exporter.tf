@@ -20,9 +20,9 @@ resource "aws_lambda_function" "exporter" {
   timeout          = 60
 
   environment {
-    variables = {
+    variables = merge(var.environment, {
       RUST_LOG = var.log_level
-    }
+    })
   }
 
   vpc_config {

@@ -20,10 +20,10 @@ resource "aws_lambda_function" "gateway" {
   layers                         = var.gateway.secrets_extension_arn == null ? [] : [var.gateway.secrets_extension_arn]
 
   environment {
-    variables = {
+    variables = merge(var.environment, {
       MEDALLION_SECRETS = join(",", var.gateway.secret_arns)
       RUST_LOG          = var.log_level
-    }
+    })
   }
 
   vpc_config {

@@ -166,3 +166,24 @@ variable "log_level" {
     error_message = "log_level: must be error, warn, info or debug."
   }
 }
+
+variable "environment" {
+  type        = map(string)
+  description = "More environment variables of the functions: a proxy (`HTTPS_PROXY`, `NO_PROXY`), endpoints (`AWS_USE_FIPS_ENDPOINT`, `AWS_USE_DUALSTACK_ENDPOINT`, `AWS_ENDPOINT_URL_S3`), a bundle of authorities from a layer (`SSL_CERT_FILE`), metrics among the log lines (`MEDALLION_EMBEDDED_METRICS`). No secrets: these are among gateway.secret_arns."
+  default     = {}
+
+  validation {
+    condition     = alltrue([for name in keys(var.environment) : can(regex("^[a-zA-Z][a-zA-Z0-9_]+$", name))])
+    error_message = "environment: Lambda takes names of letters, digits and underscores that begin with a letter and have two characters or more."
+  }
+
+  validation {
+    condition     = length(setintersection(keys(var.environment), ["MEDALLION_SECRETS", "MEDALLION_SETTINGS", "RUST_LOG"])) == 0
+    error_message = "environment: secrets stand in gateway.secret_arns, the level in log_level, and settings in the package."
+  }
+
+  validation {
+    condition     = length(setintersection(keys(var.environment), ["AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ACCESS_KEY", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "_HANDLER", "LAMBDA_TASK_ROOT", "LAMBDA_RUNTIME_DIR"])) == 0 && alltrue([for name in keys(var.environment) : !startswith(name, "AWS_LAMBDA_")])
+    error_message = "environment: region, credentials and AWS_LAMBDA_... are Lambda's own; it refuses a function that sets them."
+  }
+}

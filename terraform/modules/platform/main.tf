@@ -170,6 +170,7 @@ module "functions" {
   name               = local.name
   architecture       = var.functions.architecture
   gateway            = var.functions.gateway
+  environment        = var.functions.environment
   log_retention_days = var.log_retention_days
 
   vpc = {

@@ -200,6 +200,7 @@ variable "functions" {
       enabled        = optional(bool, true)
     }))
     architecture = optional(string, "arm64")
+    environment  = optional(map(string), {})
   })
   description = "Functions in the place of pods, as the module gateway_lambda takes them: packages by `medallion-operator function` (docs/lambda.md). Null: none."
   default     = null

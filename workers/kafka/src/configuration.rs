@@ -1,6 +1,8 @@
 //! The configuration that all Kafka clients of a pipeline share: brokers, TLS, authentication, and what must hold for every producer and consumer. No network.
 
-use medallion_crds::launch::{KafkaAuthenticationSettings, KafkaSettings};
+use std::env;
+
+use medallion_crds::launch::{KafkaAuthenticationSettings, KafkaSettings, environment};
 use medallion_crds::pipeline::ScramMechanism;
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
@@ -33,9 +35,9 @@ pub(crate) fn client(settings: &KafkaSettings, material: &Material, worker: &str
         configuration
             .set("enable.ssl.certificate.verification", "true")
             .set("ssl.endpoint.identification.algorithm", "https");
-        // The texts and not the paths: what was read at once belongs together, whatever is mounted meanwhile.
-        if let Some(authorities) = &material.authorities {
-            configuration.set("ssl.ca.pem", authorities);
+        let bundle = env::var(environment::TRUST_BUNDLE).ok();
+        if let Some((name, value)) = trusted(material.authorities.as_deref(), bundle.as_deref()) {
+            configuration.set(name, value);
         }
     }
     if let Some(mechanism) = mechanism {
@@ -53,6 +55,17 @@ pub(crate) fn client(settings: &KafkaSettings, material: &Material, worker: &str
         }
     }
     configuration
+}
+
+/// Whom we trust, as a setting of the library; `None`: whom the system does.
+fn trusted<'t>(authorities: Option<&'t str>, bundle: Option<&'t str>) -> Option<(&'static str, &'t str)> {
+    // The texts and not the paths: what was read at once belongs together, whatever is mounted meanwhile.
+    authorities.map(|texts| ("ssl.ca.pem", texts)).or_else(|| {
+        // A library that is linked into the program looks at the usual places alone, whatever OpenSSL is told by the environment.
+        bundle
+            .filter(|path| !path.is_empty())
+            .map(|path| ("ssl.ca.location", path))
+    })
 }
 
 /// The SASL mechanism, if there is one. Amazon MSK takes its signed requests as tokens of OAUTHBEARER.
@@ -108,6 +121,19 @@ mod tests {
             tls: tls.then_some(KafkaTlsSettings { ca_path: None }),
             authentication,
         }
+    }
+
+    #[rstest]
+    #[case::of_the_pipeline(Some("PEM"), Some("/bundle.pem"), Some(("ssl.ca.pem", "PEM")))]
+    #[case::of_the_company(None, Some("/bundle.pem"), Some(("ssl.ca.location", "/bundle.pem")))]
+    #[case::an_empty_name_is_none(None, Some(""), None)]
+    #[case::of_the_image(None, None, None)]
+    fn the_pipelines_own_authority_goes_before_the_companys_bundle(
+        #[case] authorities: Option<&str>,
+        #[case] bundle: Option<&str>,
+        #[case] expected: Option<(&str, &str)>,
+    ) {
+        assert_eq!(trusted(authorities, bundle), expected);
     }
 
     fn scram(mechanism: ScramMechanism) -> KafkaAuthenticationSettings {

@@ -7,4 +7,4 @@ mod pack;
 mod runtime;
 
 pub use bootstrap::bootstraps;
-pub use pack::pack;
+pub use pack::{Which, pack};

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
+use clap::Args;
 
 use super::function::{FUNCTIONS, Function};
 use super::runtime;
@@ -21,23 +22,59 @@ const MANIFESTS: [&str; 2] = ["crds/examples/on-lambda.yaml", "crds/examples/con
 /// What the operator's program says of a stage that pods do.
 const OF_PODS: &str = "does not say runsOn: Lambda";
 
+/// Which Pipeline of the manifests, in the words of the operator's program.
+#[derive(Args, Clone, Debug)]
+pub struct Which {
+    /// Which Pipeline, if the manifests have several
+    #[arg(long, requires = "manifest")]
+    pipeline: Option<String>,
+    /// Namespace of that Pipeline, if the manifests have several of its name
+    #[arg(long, requires = "manifest")]
+    namespace: Option<String>,
+    /// The operator's installation, as status.owner has it before the first slash; left out: taken from there, if the manifest is of the
+    /// running object
+    #[arg(long, requires = "manifest")]
+    installation: Option<String>,
+}
+
+impl Which {
+    fn arguments(&self) -> impl Iterator<Item = &str> {
+        let all = [
+            ("--pipeline", &self.pipeline),
+            ("--namespace", &self.namespace),
+            ("--installation", &self.installation),
+        ];
+        let given = all
+            .into_iter()
+            .filter_map(|(flag, value)| Some([flag, value.as_deref()?]));
+        given.flatten()
+    }
+}
+
+/// From what a package is made beside the program.
+struct Source<'s> {
+    manifests: &'s [PathBuf],
+    which: &'s Which,
+}
+
 /// Writes `<worker>-<architecture>.zip` for each, and prints how large it is.
-pub async fn pack(context: &Context, manifests: &[PathBuf], into: &Path) -> Result<()> {
+pub async fn pack(context: &Context, manifests: &[PathBuf], which: &Which, into: &Path) -> Result<()> {
     if context.compile {
         cargo::build(context).await?;
     }
     let tools = python::lambda_tools(&context.layout, &context.pins, &context.progress).await?;
     fs::create_dir_all(into)?;
     let into = fs::canonicalize(into)?;
+    let source = Source { manifests, which };
     for function in FUNCTIONS {
-        if !is_wanted(context, manifests, function).await? {
+        if !is_wanted(context, &source, function).await? {
             println!("{}: pods do the stage {}", function.program, function.stage);
             continue;
         }
         for (architecture, flag) in ARCHITECTURES {
             let program = build(context, &tools, function, architecture, flag).await?;
             let zip = into.join(format!("{}-{architecture}.zip", function.worker));
-            packed(context, manifests, function, &program, &zip).await?;
+            packed(context, &source, function, &program, &zip).await?;
             let glibc = runtime::check(&program).await?;
             let (size, bare) = (fs::metadata(&zip)?.len(), fs::metadata(&program)?.len());
             println!(
@@ -57,9 +94,9 @@ pub async fn pack(context: &Context, manifests: &[PathBuf], into: &Path) -> Resu
 
 /// Whether the manifests say that the stage is a function's: asked of the operator's program, with nothing to pack, before anything is
 /// built.
-async fn is_wanted(context: &Context, manifests: &[PathBuf], function: &Function) -> Result<bool> {
+async fn is_wanted(context: &Context, source: &Source<'_>, function: &Function) -> Result<bool> {
     let nothing = Path::new("/dev/null");
-    match packed(context, manifests, function, nothing, nothing).await {
+    match packed(context, source, function, nothing, nothing).await {
         Ok(()) => Ok(true),
         Err(refused) if format!("{refused:#}").contains(OF_PODS) => Ok(false),
         Err(error) => Err(error),
@@ -115,24 +152,20 @@ fn headers(target: &Path) -> Result<PathBuf> {
     Ok(folder)
 }
 
-async fn packed(
-    context: &Context,
-    manifests: &[PathBuf],
-    function: &Function,
-    program: &Path,
-    zip: &Path,
-) -> Result<()> {
+async fn packed(context: &Context, source: &Source<'_>, function: &Function, program: &Path, zip: &Path) -> Result<()> {
     let operator = context.layout.binaries().join("medallion-operator");
     let mut command = tokio::process::Command::new(&operator);
     command
         .args(["function", "--stage", function.stage, "--program"])
         .arg(program);
     command.arg("--into").arg(zip);
+    let manifests = source.manifests;
     let shipped: Vec<PathBuf> = MANIFESTS.iter().map(|path| context.layout.root.join(path)).collect();
     let named: &[PathBuf] = if manifests.is_empty() { &shipped } else { manifests };
     for manifest in named {
         command.arg("--manifest").arg(manifest);
     }
+    command.args(source.which.arguments());
     if manifests.is_empty() {
         // What is shipped is nobody's running object, which would say it.
         command.args(["--installation", "example"]);

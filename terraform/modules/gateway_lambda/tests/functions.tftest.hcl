@@ -19,6 +19,10 @@ variables {
     secrets_extension_arn = "arn:aws:lambda:eu-west-1:015030872274:layer:AWS-Parameters-and-Secrets-Lambda-Extension-Arm64:12"
   }
 
+  environment = {
+    HTTPS_PROXY = "http://proxy.shop.example:3128"
+  }
+
   exporter = {
     package           = "tests/package.zip"
     table_arn         = "arn:aws:dynamodb:eu-west-1:123456789012:table/purchase_orders"
@@ -44,6 +48,11 @@ run "the_gateway_behind_its_api" {
   assert {
     condition     = aws_lambda_function.gateway[0].environment[0].variables["MEDALLION_SECRETS"] == "arn:aws:secretsmanager:eu-west-1:123456789012:secret:shop-gateway-a1b2c3"
     error_message = "secrets are named, and never in the package"
+  }
+
+  assert {
+    condition     = aws_lambda_function.gateway[0].environment[0].variables["HTTPS_PROXY"] == "http://proxy.shop.example:3128" && aws_lambda_function.exporter[0].environment[0].variables["HTTPS_PROXY"] == "http://proxy.shop.example:3128" && aws_lambda_function.exporter[0].environment[0].variables["RUST_LOG"] == "info"
+    error_message = "both functions come out by the company's proxy"
   }
 
   assert {

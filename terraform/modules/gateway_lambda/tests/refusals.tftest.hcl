@@ -224,3 +224,33 @@ run "a_level_that_is_none" {
 
   expect_failures = [var.log_level]
 }
+
+run "a_name_that_lambda_does_not_take" {
+  command = plan
+
+  variables {
+    environment = { "HTTPS-PROXY" = "http://proxy.shop.example:3128" }
+  }
+
+  expect_failures = [var.environment]
+}
+
+run "an_environment_that_has_the_secrets" {
+  command = plan
+
+  variables {
+    environment = { MEDALLION_SECRETS = "shop-gateway" }
+  }
+
+  expect_failures = [var.environment]
+}
+
+run "an_environment_that_is_lambdas_own" {
+  command = plan
+
+  variables {
+    environment = { AWS_REGION = "eu-west-1" }
+  }
+
+  expect_failures = [var.environment]
+}
