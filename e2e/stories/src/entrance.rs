@@ -13,6 +13,8 @@ use crate::stack::Stack;
 
 /// Who may do everything at every listener that asks for a user or a certificate.
 const USER: &str = "owner";
+/// Takes turns with it where passwords are rotated.
+pub const NEXT_USER: &str = "owner-2";
 /// The `ConfigMap` with the certificate of the brokers' authority.
 const AUTHORITY: &str = "brokers";
 /// The Secret with what proves who we are.
@@ -76,11 +78,7 @@ impl Entrance {
         };
         let maps: Api<ConfigMap> = cluster.api(namespace);
         cluster.apply(&maps, AUTHORITY, &authority(stack)?).await?;
-        let secrets: Api<Secret> = cluster.api(namespace);
-        let credentials = json!({
-            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": CREDENTIALS}, "stringData": credentials,
-        });
-        cluster.apply(&secrets, CREDENTIALS, &credentials).await.map(drop)
+        put_credentials(cluster, namespace, &credentials).await
     }
 
     /// The ConfigMap of whom the brokers' certificates are by, if they show any.
@@ -92,10 +90,7 @@ impl Entrance {
     pub fn credentials(self, stack: &Stack) -> Result<Option<Value>> {
         Ok(Some(match self {
             Self::Open => return Ok(None),
-            Self::Scram => {
-                let password = stack.kafka.users.get(USER);
-                json!({"username": USER, "password": password.with_context(|| format!("no password of {USER}"))?})
-            }
+            Self::Scram => user(USER, password(stack, USER)?),
             Self::MutualTls => {
                 let read = |ending: &str| certificate(stack, &format!("{USER}.{ending}"));
                 json!({"tls.crt": read("crt")?, "tls.key": read("key")?})
@@ -103,6 +98,26 @@ impl Entrance {
             Self::MskIam => json!({}),
         }))
     }
+}
+
+/// Puts what proves who we are into the namespace, in place of what was there.
+pub async fn put_credentials(cluster: &Cluster, namespace: &str, credentials: &Value) -> Result<()> {
+    let secrets: Api<Secret> = cluster.api(namespace);
+    let object = json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": CREDENTIALS}, "stringData": credentials,
+    });
+    cluster.apply(&secrets, CREDENTIALS, &object).await.map(drop)
+}
+
+/// What the Secret holds of a user.
+pub fn user(name: &str, password: &str) -> Value {
+    json!({"username": name, "password": password})
+}
+
+/// The password that the brokers know.
+pub fn password<'s>(stack: &'s Stack, user: &str) -> Result<&'s str> {
+    let found = stack.kafka.users.get(user);
+    Ok(found.with_context(|| format!("no password of {user}"))?)
 }
 
 fn authority(stack: &Stack) -> Result<Value> {

@@ -12,7 +12,9 @@ use super::kafka_certificates::{self as certificates, BROKER, CLIENTS_AUTHORITY,
 use super::part::{self, Part, Run};
 use super::probe::Probe;
 use crate::run;
-use crate::stack::{ACCESS_KEY, KAFKA_LISTENERS, KAFKA_OWNER, KAFKA_USERS, REGION, SECRET_KEY, Stack, WORKER_KEYS};
+use crate::stack::{
+    ACCESS_KEY, KAFKA_LISTENERS, KAFKA_NEXT_OWNER, KAFKA_OWNER, KAFKA_USERS, REGION, SECRET_KEY, Stack, WORKER_KEYS,
+};
 
 /// Any 16 bytes; the cluster is made anew with every stack.
 const CLUSTER_ID: &str = "bWVkYWxsaW9uLWxvY2Fs";
@@ -150,7 +152,7 @@ listener.name.iam.oauthbearer.sasl.login.callback.handler.class=MskIamHandler
 listener.name.iam.oauthbearer.connections.max.reauth.ms=20000
 # Who comes in plain text is nobody and may do everything; so are the tools of the stack. The others are the stories'.
 authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
-super.users=User:ANONYMOUS;User:{KAFKA_OWNER}{owners}
+super.users=User:ANONYMOUS;User:{KAFKA_OWNER};User:{KAFKA_NEXT_OWNER}{owners}
 "
     )
 }

@@ -50,13 +50,16 @@ pub const POSTGRES_USER: &str = "medallion";
 pub const POSTGRES_PASSWORD: &str = "localpassword";
 pub const DATABASE: &str = "analytics";
 /// Users at Kafka's listeners with a password, each with its own.
-pub const KAFKA_USERS: [(&str, &str); 3] = [
+pub const KAFKA_USERS: [(&str, &str); 4] = [
     ("shop", "shop-password"),
     ("shop-2", "shop-2-password"),
     (KAFKA_OWNER, "owner-password"),
+    (KAFKA_NEXT_OWNER, "owner-2-password"),
 ];
 /// Who may do everything, whichever way it comes; the others what an access list says.
 pub const KAFKA_OWNER: &str = "owner";
+/// Takes turns with it, as users do whose passwords are rotated; by password alone.
+pub const KAFKA_NEXT_OWNER: &str = "owner-2";
 /// Kafka's secure listeners, at the ports that Amazon MSK gives them where it has one of the kind. The last two show a
 /// certificate that does not do.
 pub const KAFKA_LISTENERS: [(&str, u16); 7] = [

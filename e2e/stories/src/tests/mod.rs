@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod conclusion;
+mod credentials;
 mod duplicates;
 mod faults;
 mod foreign;

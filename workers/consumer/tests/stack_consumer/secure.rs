@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -19,11 +19,8 @@ const NAMED_WITHIN: Duration = Duration::from_secs(30);
 
 /// Settings for the listener that wants passwords, and its authority mounted.
 fn scram(stack: &Stack, mounted: &Path) -> Result<Value> {
-    let certificates = stack.document["kafka"]["certificates"]
-        .as_str()
-        .context("certificates")?;
     let authority = mounted.join("ca.pem");
-    fs::copy(Path::new(certificates).join("brokers-ca.crt"), &authority)?;
+    fs::copy(certificate(stack, "brokers-ca.crt")?, &authority)?;
     Ok(json!({
         "bootstrapServers": [stack.document["kafka"]["listeners"]["scram"]],
         "topic": stack.name,
@@ -38,6 +35,11 @@ fn scram(stack: &Stack, mounted: &Path) -> Result<Value> {
     }))
 }
 
+fn certificate(stack: &Stack, file: &str) -> Result<PathBuf> {
+    let folder = stack.document["kafka"]["certificates"].as_str();
+    Ok(Path::new(folder.context("certificates")?).join(file))
+}
+
 fn rights(stack: &Stack) -> Vec<(String, bool, Operation)> {
     let (topic, dead_letters) = (stack.name.clone(), stack.dead_letter_topic());
     vec![
@@ -49,6 +51,30 @@ fn rights(stack: &Stack) -> Vec<(String, bool, Operation)> {
     ]
 }
 
+fn allow_both(stack: &Stack) -> Result<()> {
+    for (name, is_group, operation) in rights(stack) {
+        for user in ["User:shop", "User:shop-2"] {
+            allow(&stack.bootstrap_servers, user, on(&name, is_group), operation)?;
+        }
+    }
+    Ok(())
+}
+
+fn names(consumer: &Consumer, reason: &str) -> Result<()> {
+    eventually(reason, NAMED_WITHIN, || {
+        Ok(consumer.progress()?["trouble"]["reason"] == reason)
+    })?;
+    println!("{}", consumer.progress()?["trouble"]);
+    Ok(())
+}
+
+fn heals(stack: &Stack, consumer: &Consumer, count: usize) -> Result<()> {
+    eventually("all are stored", PATIENCE, || Ok(stack.stored()?.len() >= count))?;
+    eventually("no trouble is left", NAMED_WITHIN, || {
+        Ok(consumer.progress()?["trouble"].is_null())
+    })
+}
+
 fn on(name: &str, is_group: bool) -> Resource<'_> {
     if is_group {
         Resource::Group(name)
@@ -58,7 +84,7 @@ fn on(name: &str, is_group: bool) -> Resource<'_> {
 }
 
 #[test]
-fn a_wrong_password_a_missing_right_and_a_new_user_need_no_new_process() -> Result<()> {
+fn a_wrong_password_a_wrong_authority_a_missing_right_and_a_new_user_need_no_new_process() -> Result<()> {
     let stack = Stack::new("secure")?;
     let mounted = tempfile::tempdir()?;
     let mount = |user: &str, password: &str| -> Result<()> {
@@ -79,28 +105,12 @@ fn a_wrong_password_a_missing_right_and_a_new_user_need_no_new_process() -> Resu
         stack.flush()?;
         Ok(())
     };
-    for (name, is_group, operation) in rights(&stack) {
-        for user in ["User:shop", "User:shop-2"] {
-            allow(open, user, on(&name, is_group), operation)?;
-        }
-    }
+    allow_both(&stack)?;
     post(0..200)?;
 
     mount("shop", "wrong")?;
     let mut consumer = Consumer::start_with(&stack, "secure", &[], &scram(&stack, mounted.path())?)?;
-    let names = |consumer: &Consumer, reason: &str| -> Result<()> {
-        eventually(reason, NAMED_WITHIN, || {
-            Ok(consumer.progress()?["trouble"]["reason"] == reason)
-        })?;
-        println!("{}", consumer.progress()?["trouble"]);
-        Ok(())
-    };
-    let heals = |consumer: &Consumer, count: usize| -> Result<()> {
-        eventually("all are stored", PATIENCE, || Ok(stack.stored()?.len() >= count))?;
-        eventually("no trouble is left", NAMED_WITHIN, || {
-            Ok(consumer.progress()?["trouble"].is_null())
-        })
-    };
+    let heals = |consumer: &Consumer, count: usize| heals(&stack, consumer, count);
     names(&consumer, "KafkaCredentialsRefused")?;
     mount("shop", &password("shop")?)?;
     heals(&consumer, 200)?;
@@ -120,6 +130,14 @@ fn a_wrong_password_a_missing_right_and_a_new_user_need_no_new_process() -> Resu
         Ok(stack.stored()?.len() >= count)
     })?;
     names(&consumer, "KafkaCredentialsUnreadable")?;
+    fs::write(&authority, &whole)?;
+    heals(&consumer, count)?;
+
+    // What can be read and is not who signs for the brokers lets nobody in, until it is.
+    fs::copy(certificate(&stack, "clients-ca.crt")?, &authority)?;
+    names(&consumer, "BrokerNotTrusted")?;
+    post(count..count + 50)?;
+    count += 50;
     fs::write(&authority, whole)?;
     heals(&consumer, count)?;
 

@@ -67,7 +67,7 @@ impl Life {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_wrong_password_a_missing_right_and_a_new_user_need_no_new_process() -> Result<()> {
+async fn a_wrong_password_a_wrong_authority_a_missing_right_and_a_new_user_need_no_new_process() -> Result<()> {
     let document = document()?;
     let text = |pointer: &str| -> Result<String> {
         let found = document.pointer(pointer).and_then(Value::as_str);
@@ -85,12 +85,14 @@ async fn a_wrong_password_a_missing_right_and_a_new_user_need_no_new_process() -
         Ok(fs::write(path("password"), password)?)
     };
     let certificates = text("/kafka/certificates")?;
+    let mount_authority = |name: &str| fs::copy(format!("{certificates}/{name}.crt"), path("ca.pem"));
+    mount_authority("brokers-ca")?;
     let kafka = KafkaSettings {
         bootstrap_servers: vec![text("/kafka/listeners/scram")?],
         topic: topic.clone(),
         dead_letter_topic: format!("dlq.{topic}"),
         tls: Some(KafkaTlsSettings {
-            ca_path: Some(format!("{certificates}/brokers-ca.crt")),
+            ca_path: Some(path("ca.pem")),
         }),
         authentication: KafkaAuthenticationSettings::Scram {
             mechanism: ScramMechanism::Sha512,
@@ -140,17 +142,31 @@ async fn a_wrong_password_a_missing_right_and_a_new_user_need_no_new_process() -
     }
     mount("shop-2", &text("/kafka/users/shop-2")?)?;
     accepted.insert(life.heals(&mut numbers).await?);
+
+    // An authority that signs for others, and then the brokers' again.
+    mount_authority("clients-ca")?;
+    let message = life.reports(&Reason::BrokerNotTrusted).await?;
+    ensure!(message.contains("spec.kafka.tls.ca"), "{message}");
+    mount_authority("brokers-ca")?;
+    accepted.insert(life.heals(&mut numbers).await?);
     println!("{} events were accepted", accepted.len());
     ensure!(!life.task.is_finished(), "one life all the time");
     life.shutdown.cancel();
     ensure!(life.task.await?.is_ok(), "and a good end");
 
+    all_arrived(&open, &topic, accepted)?;
+    admin.delete_topics(&[&topic], &AdminOptions::new()).await?;
+    Ok(())
+}
+
+/// Every event that was taken stands in the topic.
+fn all_arrived(open: &str, topic: &str, mut accepted: BTreeSet<usize>) -> Result<()> {
     let reader: BaseConsumer = ClientConfig::new()
-        .set("bootstrap.servers", &open)
-        .set("group.id", &topic)
+        .set("bootstrap.servers", open)
+        .set("group.id", topic)
         .set("auto.offset.reset", "earliest")
         .create()?;
-    reader.subscribe(&[&topic])?;
+    reader.subscribe(&[topic])?;
     let begun = Instant::now();
     while !accepted.is_empty() {
         ensure!(begun.elapsed() < Duration::from_mins(1), "in vain: {accepted:?}");
@@ -164,6 +180,5 @@ async fn a_wrong_password_a_missing_right_and_a_new_user_need_no_new_process() -
             .context("an id")?;
         accepted.remove(&id.parse()?);
     }
-    admin.delete_topics(&[&topic], &AdminOptions::new()).await?;
     Ok(())
 }
