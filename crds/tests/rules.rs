@@ -162,6 +162,18 @@ fn each_authentication_to_kafka_takes_its_own_part_and_no_other() {
 }
 
 #[test]
+fn a_cluster_that_decides_on_copies_takes_no_number_of_them() {
+    let decides = ("/spec/kafka/replicationPolicy", json!("ClusterDecides"));
+    let left_to_it = pipeline(std::slice::from_ref(&decides));
+    left_to_it.validate_cel().unwrap();
+    assert_eq!(left_to_it.spec.kafka.copies(), None);
+    let both = pipeline(&[decides, ("/spec/kafka/replicationFactor", json!(3))]);
+    let error = both.validate_cel().unwrap_err().to_string();
+    assert!(error.contains("leave it out"), "{error}");
+    assert_eq!(pipeline(&[]).spec.kafka.copies(), Some(3), "three unless something is said");
+}
+
+#[test]
 fn what_others_could_use_is_sent_over_tls_only() {
     for kind in ["MutualTls", "Plain", "MskIam"] {
         let error = authenticated(false, &typed(kind, &part(kind)))

@@ -221,8 +221,9 @@ pub struct ProvisionerSettings {
     pub group: String,
     /// Partitions of a topic to create, and the fewest to accept.
     pub partitions: i32,
-    /// Copies of each record in a topic to create.
-    pub replication_factor: i32,
+    /// Copies of each record in a topic to create; absent: the cluster decides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replication_factor: Option<i32>,
     /// The DynamoDB table.
     pub table: String,
     /// Its items expire: it needs a time to live, by [`super::EXPIRES_AT`].

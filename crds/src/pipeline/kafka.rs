@@ -14,6 +14,7 @@ use super::{ConfigMapKeyRef, SecretKeyRef};
 #[x_kube(validation = Rule::new("self.authentication.type != 'Plain' || has(self.tls)").message("authentication: type Plain sends the password as it is, so spec.kafka.tls is required with it; tls: {} trusts the authorities that the image trusts"))]
 #[x_kube(validation = Rule::new("self.authentication.type != 'MutualTls' || has(self.tls)").message("authentication: type MutualTls shows a certificate over TLS, so spec.kafka.tls is required with it; tls: {} trusts the authorities that the image trusts"))]
 #[x_kube(validation = Rule::new("self.authentication.type != 'MskIam' || has(self.tls)").message("authentication: type MskIam sends a signed token that others could use, so spec.kafka.tls is required with it; tls: {} trusts Amazon's authorities, as the image does"))]
+#[x_kube(validation = Rule::new("self.replicationPolicy != 'ClusterDecides' || !has(self.replicationFactor)").message("replicationFactor: the cluster decides how many copies there are (replicationPolicy ClusterDecides); leave it out, or say replicationPolicy: Specified"))]
 pub struct Kafka {
     /// Brokers to start from, host:port. Others may be named later, if they lead to the same topic: it is known by its id.
     #[schemars(
@@ -44,10 +45,14 @@ pub struct Kafka {
     #[x_kube(validation = Rule::new("self == oldSelf").message("is immutable: a key's events would change their partition and lose their order"))]
     pub partitions: i32,
 
-    /// Copies of each record in a topic that the provisioner creates. With 3 or more, a record is acknowledged when all but one have it (min.insync.replicas); an existing topic that acknowledges with fewer is named in `status.dependencies`, and worked with. 1 only for a single broker that may be lost. Default 3; another number changes no topic that exists.
-    #[serde(default = "replication_factor")]
+    /// Who says how many copies of each record there are. Specified (default): replicationFactor. ClusterDecides: the cluster itself, which takes no such number, as Amazon MSK Serverless; the provisioner then asks for neither copies nor in-sync replicas, and judges neither.
+    #[serde(default)]
+    pub replication_policy: ReplicationPolicy,
+
+    /// Copies of each record in a topic that the provisioner creates. With 3 or more, a record is acknowledged when all but one have it (min.insync.replicas); an existing topic that acknowledges with fewer is named in `status.dependencies`, and worked with. 1 only for a single broker that may be lost. Left out: 3; another number changes no topic that exists. Only with replicationPolicy Specified.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 15))]
-    pub replication_factor: i32,
+    pub replication_factor: Option<i32>,
 
     /// TLS to the brokers. Left out: plain text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -58,8 +63,25 @@ pub struct Kafka {
     pub authentication: KafkaAuthentication,
 }
 
-const fn replication_factor() -> i32 {
-    3
+impl Kafka {
+    /// Copies of each record to ask for; `None`: the cluster decides.
+    #[must_use]
+    pub fn copies(&self) -> Option<i32> {
+        match self.replication_policy {
+            ReplicationPolicy::Specified => Some(self.replication_factor.unwrap_or(3)),
+            ReplicationPolicy::ClusterDecides => None,
+        }
+    }
+}
+
+/// Who says how many copies of each record there are.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, JsonSchema, PartialEq, Serialize)]
+pub enum ReplicationPolicy {
+    /// The Pipeline.
+    #[default]
+    Specified,
+    /// The cluster, which takes no such number.
+    ClusterDecides,
 }
 
 /// TLS to the brokers. A broker must show a certificate that an authority has signed, that is not expired, and that names the host by which it was called.

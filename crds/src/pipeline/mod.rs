@@ -10,7 +10,7 @@ mod warehouse;
 pub use contract::{ConfigMapKeyRef, ContractSource, ContractVersion, SecretKeyRef};
 pub use kafka::{
     CertificateAuthority, Kafka, KafkaAuthentication, KafkaAuthenticationType, KafkaMskIam, KafkaMutualTls, KafkaPlain,
-    KafkaScram, KafkaTls, ScramMechanism, SecretSource,
+    KafkaScram, KafkaTls, ReplicationPolicy, ScramMechanism, SecretSource,
 };
 pub use lake::{Bucket, Lake};
 pub use stages::{

@@ -47,7 +47,7 @@ impl Plan {
             warehouse.min_interval_seconds = 0;
         }
         // The stack has one broker.
-        pipeline.spec.kafka.replication_factor = 1;
+        pipeline.spec.kafka.replication_factor = Some(1);
         Ok(Self {
             pipeline,
             contract: CONTRACT.to_owned(),

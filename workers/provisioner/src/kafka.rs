@@ -33,6 +33,8 @@ const DESCRIBE_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_MESSAGE_BYTES: &str = "max.message.bytes";
 const CLEANUP_POLICY: &str = "cleanup.policy";
 const MIN_IN_SYNC: &str = "min.insync.replicas";
+/// How a client leaves the copies of a new topic to the cluster.
+const THE_CLUSTERS: i32 = -1;
 const UNCLEAN_ELECTION: &str = "unclean.leader.election.enable";
 
 /// What a topic is like.
@@ -62,7 +64,8 @@ impl Topic {
 struct Wanted {
     /// At least so many; `None`: any number.
     partitions: Option<i32>,
-    replication_factor: i32,
+    /// `None`: the cluster decides.
+    copies: Option<i32>,
     longest_record: i64,
 }
 
@@ -76,17 +79,26 @@ const fn min_in_sync(replication_factor: i32) -> i32 {
     }
 }
 
+/// What a topic that has just been made is like.
+fn created(partitions: i32, copies: Option<i32>, found: &Topic) -> String {
+    let copies = match copies {
+        Some(copies) => format!("{copies}, acknowledged with {}", min_in_sync(copies)),
+        None => format!("{}, as the cluster decides", found.replicas),
+    };
+    format!("created, partitions: {partitions}, copies of each record: {copies}")
+}
+
 /// Verifies both topics, or creates them.
 pub async fn check(
     client: AdminClient<KafkaContext>,
     kafka: &KafkaSettings,
     partitions: i32,
-    replication_factor: i32,
+    copies: Option<i32>,
     management: Management,
     limit: Duration,
 ) -> [Finding; 2] {
     let brokers = Brokers::new(client, kafka, management, limit);
-    brokers.check(kafka, partitions, replication_factor).await
+    brokers.check(kafka, partitions, copies).await
 }
 
 struct Brokers {
@@ -108,17 +120,18 @@ impl Brokers {
         }
     }
 
-    async fn check(mut self, settings: &KafkaSettings, partitions: i32, replication_factor: i32) -> [Finding; 2] {
+    async fn check(mut self, settings: &KafkaSettings, partitions: i32, copies: Option<i32>) -> [Finding; 2] {
         let least = i64::try_from(MAX_EVENT_BYTES)
             .unwrap_or(i64::MAX)
             .saturating_add(RECORD_OVERHEAD);
         let wanted = Wanted {
             partitions: Some(partitions),
-            replication_factor,
+            copies,
             longest_record: least,
         };
-        let in_sync = min_in_sync(replication_factor).to_string();
-        let settings_of_new = [(MIN_IN_SYNC, in_sync.as_str())];
+        let in_sync = copies.map(|copies| min_in_sync(copies).to_string());
+        let in_sync = in_sync.as_deref().map(|count| (MIN_IN_SYNC, count));
+        let settings_of_new = Vec::from_iter(in_sync);
         let topic = self.verify_or_create(&settings.topic, wanted, &settings_of_new).await;
         if topic.is_ok() {
             // Brokers that answer get the whole time for the second topic too.
@@ -131,17 +144,17 @@ impl Brokers {
             .unwrap_or(KAFKA_DEFAULT);
         let wanted = Wanted {
             partitions: None,
-            replication_factor,
+            copies,
             longest_record: longest.saturating_add(RECORD_OVERHEAD),
         };
         let bytes = longest.saturating_add(DEAD_LETTER_ROOM).to_string();
         // Dead letters wait for a person, however long that takes.
-        let settings_of_new = [
+        let mut settings_of_new = vec![
             (MAX_MESSAGE_BYTES, bytes.as_str()),
             ("retention.ms", "-1"),
             (CLEANUP_POLICY, "delete"),
-            (MIN_IN_SYNC, in_sync.as_str()),
         ];
+        settings_of_new.extend(in_sync);
         let dead_letters = self
             .verify_or_create(&settings.dead_letter_topic, wanted, &settings_of_new)
             .await;
@@ -164,14 +177,17 @@ impl Brokers {
                 .iter()
                 .map(|(name, value)| format!(" --config {name}={value}"));
             return Err(Finding::Missing(format!(
-                "the topic is not there: kafka-topics.sh --bootstrap-server {} --create --topic {name} --partitions {count} \
-                 --replication-factor {}{}, {OR_MANAGED}",
+                "the topic is not there: kafka-topics.sh --bootstrap-server {} --create --topic {name} --partitions {count}{}{}, \
+                 {OR_MANAGED}",
                 self.addresses,
-                wanted.replication_factor,
+                wanted
+                    .copies
+                    .map(|copies| format!(" --replication-factor {copies}"))
+                    .unwrap_or_default(),
                 options.collect::<String>()
             )));
         }
-        let copies = TopicReplication::Fixed(wanted.replication_factor);
+        let copies = TopicReplication::Fixed(wanted.copies.unwrap_or(THE_CLUSTERS));
         let new = settings_of_new
             .iter()
             .fold(NewTopic::new(name, count, copies), |topic, (name, value)| {
@@ -183,11 +199,7 @@ impl Brokers {
             match (self.look(name).await?, &refusal) {
                 (Some(found), None) if found.led => {
                     let created = match self.judge(name, &found, wanted) {
-                        Finding::Exists => Finding::Created(format!(
-                            "created, partitions: {count}, copies of each record: {}, acknowledged with {}",
-                            wanted.replication_factor,
-                            min_in_sync(wanted.replication_factor)
-                        )),
+                        Finding::Exists => Finding::Created(created(count, wanted.copies, &found)),
                         other => other,
                     };
                     return Ok((found, created));
@@ -353,7 +365,9 @@ impl Brokers {
                 alter(format!("{MAX_MESSAGE_BYTES}={}", wanted.longest_record))
             ));
         }
-        notes.extend(safety(found, wanted.replication_factor, &alter));
+        if let Some(copies) = wanted.copies {
+            notes.extend(safety(found, copies, &alter));
+        }
         Finding::with_notes(&notes)
     }
 }
@@ -447,7 +461,7 @@ mod tests {
 
     const WANTED: Wanted = Wanted {
         partitions: Some(6),
-        replication_factor: 3,
+        copies: Some(3),
         longest_record: 500_000,
     };
 
@@ -476,7 +490,7 @@ mod tests {
         #[case] words: &str,
     ) {
         let wanted = Wanted {
-            replication_factor,
+            copies: Some(replication_factor),
             ..WANTED
         };
         let finding = brokers().judge("orders", &found, wanted);
@@ -510,10 +524,24 @@ mod tests {
     #[tokio::test]
     async fn a_topic_that_is_as_safe_as_is_asked_needs_no_words(#[case] found: Topic, #[case] replication_factor: i32) {
         let wanted = Wanted {
-            replication_factor,
+            copies: Some(replication_factor),
             ..WANTED
         };
         assert_eq!(brokers().judge("orders", &found, wanted), Finding::Exists);
+    }
+
+    #[rstest]
+    #[case::one_copy(Topic { replicas: 1, ..topic(6, &[(MIN_IN_SYNC, "1")]) })]
+    #[case::acknowledged_by_one(topic(6, &[(MIN_IN_SYNC, "1"), (UNCLEAN_ELECTION, "true")]))]
+    #[tokio::test]
+    async fn what_the_cluster_decides_is_not_judged(#[case] found: Topic) {
+        let wanted = Wanted { copies: None, ..WANTED };
+        assert_eq!(brokers().judge("orders", &found, wanted), Finding::Exists);
+        let compacted = topic(6, &[(CLEANUP_POLICY, "compact")]);
+        assert!(
+            matches!(brokers().judge("orders", &compacted, wanted), Finding::Differs(_)),
+            "the rest is"
+        );
     }
 
     #[test]
@@ -547,7 +575,7 @@ mod tests {
             ..kafka()
         };
         let limit = Duration::from_secs(20);
-        let found = check(client(&kafka), &kafka, 6, copies, Management::External, limit).await;
+        let found = check(client(&kafka), &kafka, 6, Some(copies), Management::External, limit).await;
         for (finding, topic) in found
             .into_iter()
             .zip(["orders --partitions 6", "dlq.orders --partitions 1"])
@@ -570,7 +598,7 @@ mod tests {
             client(&kafka()),
             &kafka(),
             6,
-            3,
+            Some(3),
             Management::Managed,
             Duration::from_secs(1),
         )

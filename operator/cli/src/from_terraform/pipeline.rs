@@ -90,6 +90,13 @@ impl Filling {
         self.object.pointer(&pointer).filter(|value| !value.is_null())
     }
 
+    fn leave_out(&mut self, path: &str, name: &str) {
+        let pointer = format!("/{}", path.replace('.', "/"));
+        if let Some(fields) = self.object.pointer_mut(&pointer).and_then(Value::as_object_mut) {
+            fields.remove(name);
+        }
+    }
+
     fn is_on_lambda(&self, stage: &str) -> bool {
         self.get(&format!("{stage}.runsOn"))
             .is_some_and(|word| word == "Lambda")
@@ -138,7 +145,11 @@ fn kafka(filling: &mut Filling, outputs: &Outputs) {
     filling.set("spec.kafka.deadLetterTopic", kafka.dead_letter_topic.as_str());
     filling.set("spec.kafka.partitions", kafka.partitions);
     if let Some(copies) = kafka.replication_factor {
+        filling.set("spec.kafka.replicationPolicy", "Specified");
         filling.set("spec.kafka.replicationFactor", copies);
+    } else {
+        filling.set("spec.kafka.replicationPolicy", "ClusterDecides");
+        filling.leave_out("spec.kafka", "replicationFactor");
     }
     // An authority of one's own is the team's matter.
     if kafka.tls && filling.get("spec.kafka.tls").is_none() {

@@ -185,6 +185,7 @@ fn brokers_and_a_warehouse_of_ones_own_size_are_named_as_such() {
         ]),
         BASE,
     );
+    assert_eq!(pipeline["spec"]["kafka"]["replicationPolicy"], "Specified");
     assert_eq!(pipeline["spec"]["kafka"]["replicationFactor"], 3);
     let redshift = &pipeline["spec"]["warehouse"]["redshift"];
     assert_eq!(redshift["clusterIdentifier"], "shop-dev");

@@ -42,7 +42,7 @@ pub(crate) fn launch(basis: &Basis<'_>, settings: &LaunchSettings<'_>) -> Launch
             kafka: settings.kafka(),
             group: settings.consumer_group(),
             partitions: pipeline.kafka.partitions,
-            replication_factor: pipeline.kafka.replication_factor,
+            replication_factor: pipeline.kafka.copies(),
             table: pipeline.table.clone(),
             table_expires: pipeline.expire_after_days.is_some(),
             buckets: LayerBuckets {

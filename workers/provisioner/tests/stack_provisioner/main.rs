@@ -102,7 +102,7 @@ impl Place {
             table: name.clone(),
             table_expires: false,
             group: format!("medallion.test.shop.{}", name.replace('_', "-")),
-            replication_factor: 1,
+            replication_factor: Some(1),
             buckets: LayerBuckets {
                 bronze: bucket("bronze"),
                 silver: bucket("silver"),
