@@ -24,6 +24,8 @@ pub enum Stage {
     Gold,
     /// Gold to the warehouse, by the loader.
     Warehouse,
+    /// Gold's tables into a catalog, by the cataloger.
+    Catalog,
     /// Of another version of the product; kept as it is when read.
     #[schemars(skip)]
     Other(&'static str),
@@ -31,16 +33,17 @@ pub enum Stage {
 
 impl Stage {
     /// All stages in the order of the data.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Ingest,
         Self::Persist,
         Self::Bronze,
         Self::Silver,
         Self::Gold,
         Self::Warehouse,
+        Self::Catalog,
     ];
     /// The stages that run as Jobs, one `StageRun` after the other.
-    pub const BATCH: [Self; 3] = [Self::Silver, Self::Gold, Self::Warehouse];
+    pub const BATCH: [Self; 4] = [Self::Silver, Self::Gold, Self::Warehouse, Self::Catalog];
 
     /// The stage's word, as in the API.
     pub const fn as_str(self) -> &'static str {
@@ -51,13 +54,14 @@ impl Stage {
             Self::Silver => "silver",
             Self::Gold => "gold",
             Self::Warehouse => "warehouse",
+            Self::Catalog => "catalog",
             Self::Other(word) => word,
         }
     }
 
     /// Whether the stage runs as Jobs.
     pub const fn is_batch(self) -> bool {
-        matches!(self, Self::Silver | Self::Gold | Self::Warehouse)
+        matches!(self, Self::Silver | Self::Gold | Self::Warehouse | Self::Catalog)
     }
 }
 
@@ -114,17 +118,20 @@ pub enum Worker {
     DbtRunner,
     /// Gold to the warehouse.
     Loader,
+    /// Gold's tables into a catalog.
+    Cataloger,
 }
 
 impl Worker {
     /// All workers.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Provisioner,
         Self::Gateway,
         Self::Consumer,
         Self::Exporter,
         Self::DbtRunner,
         Self::Loader,
+        Self::Cataloger,
     ];
 
     /// The worker's word, which is its binary's name.
@@ -136,6 +143,7 @@ impl Worker {
             Self::Exporter => "exporter",
             Self::DbtRunner => "dbt-runner",
             Self::Loader => "loader",
+            Self::Cataloger => "cataloger",
         }
     }
 }

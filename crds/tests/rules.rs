@@ -170,7 +170,11 @@ fn a_cluster_that_decides_on_copies_takes_no_number_of_them() {
     let both = pipeline(&[decides, ("/spec/kafka/replicationFactor", json!(3))]);
     let error = both.validate_cel().unwrap_err().to_string();
     assert!(error.contains("leave it out"), "{error}");
-    assert_eq!(pipeline(&[]).spec.kafka.copies(), Some(3), "three unless something is said");
+    assert_eq!(
+        pipeline(&[]).spec.kafka.copies(),
+        Some(3),
+        "three unless something is said"
+    );
 }
 
 #[test]

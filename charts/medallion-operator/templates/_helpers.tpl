@@ -110,7 +110,7 @@ prometheus.io/port: {{ .port | quote }}
 
 {{- /* Workers, as the operator names them. */}}
 {{- define "operator.workerNames" -}}
-[provisioner, gateway, consumer, exporter, dbt-runner, loader]
+[provisioner, gateway, consumer, exporter, dbt-runner, loader, cataloger]
 {{- end }}
 
 {{- define "operator.spread" -}}

@@ -13,9 +13,9 @@ mod workers;
 pub use exit::ExitCode;
 pub use schema_digest::schema_digest;
 pub use workers::{
-    ConsumerSettings, ContractSettings, ContractVersionSettings, DbtRunnerSettings, ExporterSettings, GatewaySettings,
-    KafkaAuthenticationSettings, KafkaSettings, KafkaTlsSettings, LakeSettings, LayerBuckets, LoaderSettings,
-    ProvisionerSettings, RunSettings, WarehouseSettings,
+    CatalogerSettings, ConsumerSettings, ContractSettings, ContractVersionSettings, DbtRunnerSettings,
+    ExporterSettings, GatewaySettings, KafkaAuthenticationSettings, KafkaSettings, KafkaTlsSettings, LakeSettings,
+    LayerBuckets, LoaderSettings, ProvisionerSettings, RunSettings, WarehouseSettings,
 };
 
 use serde::{Deserialize, Serialize};

@@ -335,6 +335,23 @@ pub struct DbtRunnerSettings {
     pub threads: i32,
 }
 
+/// Settings of the cataloger.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CatalogerSettings {
+    /// The run and attempt; its inputs are the Gold tables to register.
+    pub run: RunSettings,
+    /// Create databases that are missing, or only say so.
+    pub management: Management,
+    /// The layers.
+    pub lake: LakeSettings,
+    /// Database of Gold's tables.
+    pub database: String,
+    /// Database of Silver's tables; absent: they are not registered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silver_database: Option<String>,
+}
+
 /// Settings of the loader.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

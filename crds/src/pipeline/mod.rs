@@ -1,5 +1,6 @@
 //! The `Pipeline` kind: the standing wish of a data team, and what is true of it. No network.
 
+mod catalog;
 mod contract;
 mod kafka;
 mod lake;
@@ -7,6 +8,7 @@ mod stages;
 mod status;
 mod warehouse;
 
+pub use catalog::{Catalog, CatalogType, Glue};
 pub use contract::{ConfigMapKeyRef, ContractSource, ContractVersion, SecretKeyRef};
 pub use kafka::{
     CertificateAuthority, Kafka, KafkaAuthentication, KafkaAuthenticationType, KafkaMskIam, KafkaMutualTls, KafkaPlain,
@@ -14,8 +16,8 @@ pub use kafka::{
 };
 pub use lake::{Bucket, Lake};
 pub use stages::{
-    BearerTokens, BronzeStage, Flush, GoldStage, IngestAuthentication, IngestAuthenticationType, IngestStage,
-    PersistStage, Retry, RunsOn, SilverStage, Stages, WarehouseMode, WarehouseStage, WarehouseTable,
+    BearerTokens, BronzeStage, CatalogStage, Flush, GoldStage, IngestAuthentication, IngestAuthenticationType,
+    IngestStage, PersistStage, Retry, RunsOn, SilverStage, Stages, WarehouseMode, WarehouseStage, WarehouseTable,
 };
 pub use status::{
     ContractStatus, ContractVersionStatus, DbtStatus, DeadLetterReason, DeadLetterStatus, Dependency, DependencyKind,
@@ -71,6 +73,7 @@ use serde::{Deserialize, Serialize};
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("has(self.warehouse) == has(self.stages.warehouse)").message("warehouse: give both spec.warehouse and spec.stages.warehouse, or neither of them for a pipeline that ends at Gold"))]
+#[x_kube(validation = Rule::new("!has(self.stages.catalog) || has(self.catalog)").message("stages.catalog: there is nothing to register in; give spec.catalog, or leave out stages.catalog"))]
 #[x_kube(validation = Rule::new("!has(oldSelf.warehouse) || has(self.warehouse)").message("warehouse: cannot be removed: the tables there would stand still without a word; suspend the stage (stages.warehouse.suspend) or make a new Pipeline"))]
 pub struct PipelineSpec {
     /// true: the operator makes no new runs of the batch stages. The streaming stages go on, because their sources forget (DynamoDB Streams after 24 hours). Runs under way are finished, and a StageRun that a person makes is done.
@@ -99,6 +102,10 @@ pub struct PipelineSpec {
     /// Where Gold is loaded to. Left out together with `stages.warehouse`: the pipeline ends at Gold. It can be added later, and then no longer be removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warehouse: Option<Warehouse>,
+
+    /// Where Gold's tables, and on wish Silver's, are registered, beside a warehouse or in its place; `stages.catalog` says how. Left out: nowhere. It can be added and removed: what is registered stays, and its columns are no longer kept in step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub catalog: Option<Catalog>,
 
     /// Which dbt project makes Silver and Gold.
     pub dbt: Dbt,

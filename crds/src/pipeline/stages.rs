@@ -30,6 +30,9 @@ pub struct Stages {
     /// Gold to the warehouse. Left out together with `spec.warehouse`: the pipeline ends at Gold. It can be added later, and then no longer be removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub warehouse: Option<WarehouseStage>,
+    /// Gold's tables into the catalog that `spec.catalog` names. Left out: as by default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub catalog: Option<CatalogStage>,
 }
 
 /// HTTP to Kafka: `POST /v1/events` takes one JSON object, an array, or NDJSON, checks each event against the contract, and answers success only after the broker's acknowledgement.
@@ -360,6 +363,53 @@ pub struct WarehouseStage {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 253), regex(pattern = "^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$"))]
     pub service_account_name: Option<String>,
+}
+
+/// Gold's tables into the catalog: which there are, where they lie, their columns with types and comments. The rows are read from the lake by whoever asks, so a table's new rows are seen at once, and a run is about new tables and columns.
+#[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("self.maxAgeSeconds > self.minIntervalSeconds").message("maxAgeSeconds: must be greater than minIntervalSeconds, or the wait between two runs alone would make the pipeline unhealthy"))]
+pub struct CatalogStage {
+    /// true: the operator makes no new runs of this stage. A run under way is finished, and a StageRun that a person makes is done.
+    #[serde(default)]
+    pub suspend: bool,
+    /// Size class of the cataloger's pods, one that the operator's chart defines (Helm value `sizes`). Left out: the chart's class for this worker (Helm value `workers.<worker>.size`, or `defaultSize`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 63), regex(pattern = "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"))]
+    pub size: Option<String>,
+    /// At least this long from the making of one run to that of the next. The annotation medallion.dev/requested-at does not wait for it, nor does a changed spec after a failed run. Default 600: columns change seldom.
+    #[serde(default = "seconds::<600>")]
+    #[schemars(range(min = 0, max = 86_400))]
+    pub min_interval_seconds: i32,
+    /// What happens when an attempt fails. One that was ended from outside, as by an eviction, is made again and not counted, up to ten times in a run. One that no other attempt can help, as with a table of another owner or bad settings, ends the run at once.
+    #[serde(default)]
+    pub retry: Retry,
+    /// An attempt that takes longer than this, from the making of its Job, is ended and counts as failed (reason `TimedOut`). Default 600.
+    #[serde(default = "seconds::<600>")]
+    #[schemars(range(min = 10, max = 86_400))]
+    pub timeout_seconds: i32,
+    /// Unhealthy (`Healthy=False`, reason `Stale`) when a Gold commit waits longer than this for the catalog. Default 3600.
+    #[serde(default = "seconds::<3600>")]
+    #[schemars(range(min = 1, max = 604_800))]
+    pub max_age_seconds: i32,
+    /// ServiceAccount of the cataloger's pods, in the pipeline's namespace; its name must begin with the operator's allowed prefix (Helm value `workers.serviceAccountPrefix`). Left out: one made for this pipeline, without rights in Kubernetes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 253), regex(pattern = "^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$"))]
+    pub service_account_name: Option<String>,
+}
+
+impl Default for CatalogStage {
+    fn default() -> Self {
+        Self {
+            suspend: false,
+            size: None,
+            min_interval_seconds: 600,
+            retry: Retry::default(),
+            timeout_seconds: 600,
+            max_age_seconds: 3600,
+            service_account_name: None,
+        }
+    }
 }
 
 /// One Gold table and how it is loaded.

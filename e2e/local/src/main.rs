@@ -121,6 +121,8 @@ enum Command {
 enum Terraform {
     /// Writes the README of every module anew from its variables and outputs
     Docs,
+    /// Writes anew what each environment puts out for `medallion from-terraform`, whose tests read it
+    Outputs,
 }
 
 #[tokio::main(flavor = "current_thread")]
@@ -169,6 +171,9 @@ async fn act(arguments: Arguments) -> Result<ExitCode> {
         Command::Logs { part } => commands::look::log(&context, &part)?,
         Command::Functions { manifest, which, into } => functions::pack(&context, &manifest, &which, &into).await?,
         Command::Terraform { what: Terraform::Docs } => checks::terraform::docs::write(&context).await?,
+        Command::Terraform {
+            what: Terraform::Outputs,
+        } => checks::terraform::environments::record(&context).await?,
         Command::Lock => fetch::lock::renew(&context.layout, &context.pins, &context.progress).await?,
         Command::Test { .. }
         | Command::InsideEnter { .. }

@@ -40,6 +40,15 @@ pub fn requests(land: &Land, identity: &Identity, call: &Call) -> Result<Vec<Req
             });
         }
     }
+    // Glue asks for a call of a table on its database and on the catalog too, and of a database on the catalog.
+    if call.action.starts_with("glue:") {
+        for place in ["{catalog-database}", "{catalog}"] {
+            requests.push(Request {
+                resource: land.at(place)?,
+                ..own.clone()
+            });
+        }
+    }
     requests.insert(0, own);
     Ok(requests)
 }

@@ -89,6 +89,13 @@ impl Land {
         for warehouse in warehouses {
             self.place("warehouse", warehouse.text("arn")?);
         }
+        if let Some(database) = state.of("aws_glue_catalog_database").next() {
+            let name = database.text("name")?;
+            let prefix = format!("arn:aws:glue:{}:{}", self.region, self.account);
+            self.place("catalog", &format!("{prefix}:catalog"));
+            self.place("catalog-database", &format!("{prefix}:database/{name}"));
+            self.place("catalog-table", &format!("{prefix}:table/{name}/any"));
+        }
         for (place, of) in [("lake-key", "{gold}"), ("table-key", "{table}")] {
             let of = self.at(of)?;
             let key = self.keys.get(&of).with_context(|| format!("{of} has no key"))?.clone();

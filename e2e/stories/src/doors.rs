@@ -19,6 +19,7 @@ pub struct Doors {
     pub s3: String,
     pub dynamodb: String,
     redshift: Option<String>,
+    pub glue: String,
     administrator: String,
     /// None: everybody is the administrator.
     keys: BTreeMap<String, String>,
@@ -31,17 +32,19 @@ impl Doors {
             s3: stack.s3.endpoint.clone(),
             dynamodb: stack.dynamodb.endpoint.clone(),
             redshift: stack.redshift.as_ref().map(|redshift| redshift.endpoint.clone()),
+            glue: stack.moto.endpoint.clone(),
             administrator: stack.aws.access_key_id.clone(),
             keys: BTreeMap::new(),
         }
     }
 
     /// Others before them, at which each worker has an access key of its own.
-    pub fn others(stack: &Stack, s3: String, dynamodb: String, redshift: String) -> Self {
+    pub fn others(stack: &Stack, s3: String, dynamodb: String, redshift: String, glue: String) -> Self {
         Self {
             s3,
             dynamodb,
             redshift: Some(redshift),
+            glue,
             keys: stack.aws.workers.clone(),
             ..Self::direct(stack)
         }

@@ -67,6 +67,7 @@ fn values(stack: &Stack, doors: &Doors, installation: &Installation) -> Result<V
             "AWS_ENDPOINT_URL_DYNAMODB": doors.dynamodb,
             "AWS_ENDPOINT_URL_DYNAMODB_STREAMS": doors.dynamodb,
             "AWS_ENDPOINT_URL_REDSHIFT_DATA": doors.redshift()?,
+            "AWS_ENDPOINT_URL_GLUE": doors.glue,
             "MEDALLION_S3_PATH_STYLE": "true",
         },
         "awsCredentialsSecret": SHARED_SECRET,

@@ -85,6 +85,12 @@ def files(url, version=None):
     }
 
 
+def schema(url):
+    """Name, type in Delta's words and comment of each column of a table."""
+    fields = DeltaTable(url, storage_options=STORAGE).schema().fields
+    return [[field.name, field.type.type, field.metadata.get("comment")] for field in fields]
+
+
 def sql(text):
     cursor = connection.execute(text)
     columns = [column[0] for column in cursor.description or []]
@@ -93,7 +99,7 @@ def sql(text):
 
 def main():
     prepare()
-    operations = {"table": table, "files": files, "sql": sql}
+    operations = {"table": table, "files": files, "schema": schema, "sql": sql}
     for line in sys.stdin:
         request = json.loads(line)
         operation = operations[request.pop("op")]

@@ -102,6 +102,14 @@ impl Referee {
         )?)
     }
 
+    /// Each column of the newest version of a table: name, type in Delta's words, comment.
+    pub async fn schema(&mut self, url: &str) -> Result<Vec<(String, String, Option<String>)>> {
+        let answer = self.ask(&json!({"op": "schema", "url": url})).await;
+        Ok(serde_json::from_value(
+            answer.with_context(|| format!("schema of {url}"))?,
+        )?)
+    }
+
     /// Runs statements; the rows of the last one.
     pub async fn sql(&mut self, text: &str) -> Result<Vec<Vec<Value>>> {
         let answer = self.ask(&json!({"op": "sql", "text": text})).await;

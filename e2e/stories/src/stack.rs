@@ -22,6 +22,8 @@ pub struct Stack {
     pub s3: Endpoint,
     /// Absent while the stand-in is not built.
     pub redshift: Option<Redshift>,
+    /// AWS services that have no other part.
+    pub moto: Endpoint,
     pub postgres: Postgres,
     pub aws: Aws,
     pub images: Images,

@@ -14,6 +14,7 @@ locals {
     ["provisioner", "consumer", "exporter", "dbt-runner"],
     var.kafka != null && !var.gateway_on_lambda ? ["gateway"] : [],
     var.warehouse != null ? ["loader"] : [],
+    var.catalog != null ? ["cataloger"] : [],
   ))
   service_accounts = { for worker in local.workers : worker => lookup(var.service_accounts, worker, "${var.pipeline}-${worker}") }
 
@@ -24,6 +25,7 @@ locals {
     exporter    = concat(local.table_statements.exporter, local.lake_statements.exporter)
     dbt-runner  = local.lake_statements.dbt-runner
     loader      = concat(local.lake_statements.loader, local.warehouse_statements.loader)
+    cataloger   = local.catalog_statements.cataloger
   }
 }
 

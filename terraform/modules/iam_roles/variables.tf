@@ -34,8 +34,8 @@ variable "service_accounts" {
   default     = {}
 
   validation {
-    condition     = alltrue([for worker in keys(var.service_accounts) : contains(["provisioner", "gateway", "consumer", "exporter", "dbt-runner", "loader"], worker)])
-    error_message = "service_accounts: the workers are provisioner, gateway, consumer, exporter, dbt-runner and loader."
+    condition     = alltrue([for worker in keys(var.service_accounts) : contains(["provisioner", "gateway", "consumer", "exporter", "dbt-runner", "loader", "cataloger"], worker)])
+    error_message = "service_accounts: the workers are provisioner, gateway, consumer, exporter, dbt-runner, loader and cataloger."
   }
 
   validation {
@@ -174,6 +174,20 @@ variable "warehouse" {
   validation {
     condition     = var.warehouse == null ? true : (var.warehouse.type == "Cluster" ? can(regex("^[a-z][a-z0-9-]{0,62}$", var.warehouse.cluster_identifier)) && can(regex("^[a-z_][a-z0-9_]{0,126}$", var.warehouse.database)) : true)
     error_message = "warehouse: type Cluster needs cluster_identifier and database, without wildcards."
+  }
+}
+
+variable "catalog" {
+  type = object({
+    database        = string
+    silver_database = optional(string)
+  })
+  description = "Databases of the Glue catalog that Gold's tables, and on wish Silver's, are registered in, as `spec.catalog.glue` names them. Null: none, and no role for the cataloger."
+  default     = null
+
+  validation {
+    condition     = var.catalog == null ? true : alltrue([for database in compact([var.catalog.database, var.catalog.silver_database]) : can(regex("^[a-z][a-z0-9_]{0,127}$", database))])
+    error_message = "catalog: a database has up to 128 lower-case letters, digits and underscores, beginning with a letter; no wildcards."
   }
 }
 

@@ -161,6 +161,10 @@ module "roles" {
     cluster_identifier = module.warehouse[0].cluster_identifier
     database           = var.warehouse.database
   }
+
+  catalog = var.catalog == null ? null : {
+    database = module.catalog[0].database
+  }
 }
 
 module "functions" {

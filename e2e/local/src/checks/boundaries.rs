@@ -26,6 +26,7 @@ const WITHOUT: [(&[&str], &[&str], &str); 4] = [
             "exporter",
             "dbt-runner",
             "loader",
+            "cataloger",
         ],
         &["kube-client", "kube-runtime"],
         "workers hold no Kubernetes client",
@@ -50,7 +51,7 @@ const WITHOUT: [(&[&str], &[&str], &str); 4] = [
 ];
 
 /// Which packages of the workspace a package may use.
-const MAY_USE: [(&str, &[&str]); 21] = [
+const MAY_USE: [(&str, &[&str]); 22] = [
     ("medallion-crds", &[]),
     ("medallion-plan", &["medallion-crds"]),
     (
@@ -70,6 +71,7 @@ const MAY_USE: [(&str, &[&str]); 21] = [
     ("exporter", WORKERS_USE),
     ("dbt-runner", WORKERS_USE),
     ("loader", WORKERS_USE),
+    ("cataloger", WORKERS_USE),
     ("local", &["medallion-policies"]),
     ("medallion-policies", &[]),
     ("redshift-stand-in", &[]),

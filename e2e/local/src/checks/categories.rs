@@ -90,6 +90,7 @@ impl Category {
                 (
                     Phase::Worker,
                     &[
+                        "cataloger stack_cataloger",
                         "dbt-runner stack_dbt_runner",
                         "lake stack_referees",
                         "loader stack_loader",

@@ -38,6 +38,9 @@ pub struct Fetched {
     pub postgres: PathBuf,
     pub wheels: PathBuf,
     pub python: PathBuf,
+    /// The program of moto; a stack of an earlier build has none.
+    #[serde(default)]
+    pub moto: PathBuf,
 }
 
 /// Only one process fetches at a time, so that nothing is fetched twice.
@@ -69,6 +72,7 @@ pub async fn all(layout: &Layout, pins: &Pins, progress: &Progress) -> Result<Fe
     let postgres = maven::postgres(layout, pins, progress).await?;
     let wheels = python::wheels(layout, pins, progress).await?;
     let python = python::environment(layout, pins, progress, &wheels).await?;
+    let judges = python::terraform_tools(layout, pins, progress).await?;
     Ok(Fetched {
         kubernetes: go::build(layout, progress, &go::KUBERNETES).await?,
         containerd: go::build(layout, progress, &go::CONTAINERD).await?,
@@ -82,5 +86,6 @@ pub async fn all(layout: &Layout, pins: &Pins, progress: &Progress) -> Result<Fe
         postgres,
         wheels,
         python,
+        moto: judges.join("bin/moto_server"),
     })
 }

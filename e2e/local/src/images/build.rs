@@ -38,6 +38,7 @@ pub const MEDALLION: Image = Image {
         "consumer",
         "exporter",
         "loader",
+        "cataloger",
     ],
     folders: &[],
     wheels: false,

@@ -12,6 +12,7 @@ mod kube_controller_manager;
 mod kube_proxy;
 mod kube_scheduler;
 mod kubelet;
+mod moto;
 mod part;
 mod postgres;
 mod probe;
@@ -36,7 +37,7 @@ pub fn all(stack: &Stack) -> Vec<Part> {
     all
 }
 
-fn node_and_stores(stack: &Stack) -> [Part; 11] {
+fn node_and_stores(stack: &Stack) -> [Part; 12] {
     [
         kube_scheduler::part(stack),
         containerd::part(stack),
@@ -49,6 +50,7 @@ fn node_and_stores(stack: &Stack) -> [Part; 11] {
         s3::part(stack),
         postgres::part(stack),
         redshift::part(stack),
+        moto::part(stack),
     ]
 }
 

@@ -52,6 +52,7 @@ pub fn publish(stack: &Stack, images: &Images, functions: &Functions) -> Result<
         "dynamodb": {"endpoint": format!("http://{}", stack.dynamodb())},
         "s3": {"endpoint": format!("http://{}", stack.s3())},
         "redshift": warehouse,
+        "moto": {"endpoint": format!("http://{}", stack.moto())},
         "postgres": {
             "url": stack.postgres_url(),
             "host": stack.node_ip(),

@@ -36,13 +36,14 @@ pub const ACCESS_KEY: &str = "localaccesskey";
 pub const SECRET_KEY: &str = "localsecretkey";
 /// Access keys by which the stories tell workers apart, and functions in their place; the secret is the same. Kafka takes those
 /// of pods, whose tokens are signed with them; to everybody else they are shown as the administrator.
-pub const WORKER_KEYS: [(&str, &str); 8] = [
+pub const WORKER_KEYS: [(&str, &str); 9] = [
     ("provisioner", "localprovisioner"),
     ("gateway", "localgateway"),
     ("consumer", "localconsumer"),
     ("exporter", "localexporter"),
     ("dbt-runner", "localdbtrunner"),
     ("loader", "localloader"),
+    ("cataloger", "localcataloger"),
     ("gateway-function", "localgatewayfunction"),
     ("exporter-function", "localexporterfunction"),
 ];
@@ -203,6 +204,10 @@ impl Stack {
         format!("{}:8010", self.node_ip())
     }
 
+    pub fn moto(&self) -> String {
+        format!("{}:5000", self.node_ip())
+    }
+
     pub fn postgres(&self) -> String {
         format!("{}:5432", self.node_ip())
     }
@@ -289,6 +294,7 @@ pub mod tests {
                 postgres: part("postgres"),
                 wheels: part("wheels"),
                 python: part("python"),
+                moto: part("moto"),
             },
             kubernetes_version: "v1.2.3".to_owned(),
             coredns_version: "v4.5.6".to_owned(),

@@ -4,6 +4,7 @@
 //! keys have one secret: so the stand-ins, which know the administrator alone, are shown the administrator's key, and take it.
 
 mod dynamodb;
+mod glue;
 mod places;
 mod redshift;
 mod s3;
@@ -45,6 +46,7 @@ enum Service {
     S3,
     DynamoDb,
     Redshift,
+    Glue,
 }
 
 /// Who asked for what so far.
@@ -77,7 +79,8 @@ impl Recorder {
         let redshift = recorder
             .open(stack, Service::Redshift, &stack.redshift()?.endpoint)
             .await?;
-        Ok((recorder, Doors::others(stack, s3, dynamodb, redshift)))
+        let glue = recorder.open(stack, Service::Glue, &stack.moto.endpoint).await?;
+        Ok((recorder, Doors::others(stack, s3, dynamodb, redshift, glue)))
     }
 
     async fn open(self: &Arc<Self>, stack: &Stack, service: Service, behind: &str) -> Result<String> {
@@ -113,10 +116,11 @@ impl Recorder {
                 let calls = s3::calls(&parts.method, &parts.uri, &parts.headers);
                 (calls, Either::Left(body))
             }
-            Service::DynamoDb | Service::Redshift => {
+            Service::DynamoDb | Service::Redshift | Service::Glue => {
                 let body = body.collect().await?.to_bytes();
                 let call = match service {
                     Service::Redshift => redshift::call(&parts.headers, &body),
+                    Service::Glue => glue::call(&parts.headers, &body),
                     _ => dynamodb::call(&parts.headers, &body),
                 };
                 (Vec::from_iter(call), Either::Right(Full::new(body)))

@@ -39,6 +39,7 @@ fn stack(behind: &str, logs: &Path) -> Stack {
         "kafka": {"bootstrapServers": "", "listeners": {}, "users": {}, "certificates": "/nowhere"},
         "dynamodb": {"endpoint": behind}, "s3": {"endpoint": behind}, "postgres": {"url": ""},
         "redshift": {"endpoint": behind, "workgroupName": "shop", "database": "analytics"},
+        "moto": {"endpoint": behind},
         "aws": {"region": "eu-west-1", "accessKeyId": "administrator", "secretAccessKey": "secret",
                 "workers": {"loader": "localloader"}},
         "images": {}, "bin": {"local": "", "kubectl": "", "helm": "", "ctr": "", "python": ""},

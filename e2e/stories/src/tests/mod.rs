@@ -1,6 +1,7 @@
 //! The stories: one file each, in a namespace with a topic, a table, buckets and a schema of its own. Touches all of the stack.
 
 pub mod api;
+mod catalog;
 pub mod conclusion;
 mod credentials;
 mod duplicates;

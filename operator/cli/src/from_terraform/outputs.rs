@@ -35,6 +35,9 @@ pub(super) struct Outputs {
     /// The warehouse; an environment may be without one.
     #[serde(default)]
     pub(super) warehouse: Option<Warehouse>,
+    /// The catalog; an environment may be without one.
+    #[serde(default)]
+    pub(super) catalog: Option<Catalog>,
     /// Who the workers are to AWS, by their words; those that an environment has no pods for are not there.
     pub(super) identities: BTreeMap<String, Identity>,
     /// Registry and repositories.
@@ -105,6 +108,12 @@ pub(super) struct Warehouse {
     pub(super) loader_user: Option<String>,
     /// Role by which the warehouse reads Gold.
     pub(super) copy_role_arn: String,
+}
+
+/// The Glue catalog's database that Athena looks into.
+#[derive(Debug, Deserialize)]
+pub(super) struct Catalog {
+    pub(super) database: String,
 }
 
 /// A worker's role, and the account that may take it on.

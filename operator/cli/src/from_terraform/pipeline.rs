@@ -125,6 +125,20 @@ fn fill(filling: &mut Filling, outputs: &Outputs) {
         // The Pipeline ends at Gold.
         _ => {}
     }
+    let is_registered = filling
+        .get("spec.catalog")
+        .or(filling.get("spec.stages.catalog"))
+        .is_some();
+    match &outputs.catalog {
+        Some(found) if is_registered => {
+            filling.set("spec.catalog.type", "Glue");
+            filling.set("spec.catalog.glue.database", found.database.as_str());
+        }
+        None if is_registered => filling.problems.push(
+            "spec.catalog registers tables in a catalog, and the environment has none: give the root one, or leave it out".to_owned(),
+        ),
+        _ => {}
+    }
     for (stage, worker) in [
         ("spec.stages.ingest", Worker::Gateway),
         ("spec.stages.bronze", Worker::Exporter),
@@ -213,6 +227,7 @@ const fn places(worker: Worker) -> &'static [&'static str] {
         Worker::Exporter => &["spec.stages.bronze"],
         Worker::DbtRunner => &["spec.stages.silver", "spec.stages.gold"],
         Worker::Loader => &["spec.stages.warehouse"],
+        Worker::Cataloger => &["spec.stages.catalog"],
     }
 }
 
@@ -221,6 +236,7 @@ fn has_pods(filling: &Filling, place: &str) -> bool {
     match place {
         "spec.stages.ingest" => filling.get(place).is_some() && !filling.is_on_lambda(place),
         "spec.stages.warehouse" => filling.get(place).is_some(),
+        "spec.stages.catalog" => filling.get("spec.catalog").is_some(),
         _ => true,
     }
 }

@@ -131,6 +131,32 @@ fn values_fit_the_chart_and_the_pipeline_its_kind() {
     );
 }
 
+/// What Terraform makes of the environments of this repository, which the phase terraform holds to its files.
+#[rstest]
+#[case::dev(include_str!("../../tests/outputs/dev.json"))]
+#[case::staging(include_str!("../../tests/outputs/staging.json"))]
+#[case::prod(include_str!("../../tests/outputs/prod.json"))]
+fn each_environment_of_ours_becomes_values_and_a_pipeline(#[case] outputs: &str) {
+    let all: Value = serde_json::from_str(outputs).unwrap();
+    let medallion = &all["medallion"]["value"];
+    let mut wishes = vec![("/spec/stages/catalog", json!({}))];
+    if !medallion["lambda"].is_null() {
+        let on_lambda = json!({"runsOn": "Lambda", "authentication": {"type": "None"}});
+        wishes.push(("/spec/stages/ingest", on_lambda));
+    }
+    let (values, pipeline) = read(outputs, &base(&wishes));
+    assert_fits_the_chart(&values);
+    let pipeline: Pipeline = serde_json::from_value(pipeline).unwrap();
+    pipeline.validate_cel().unwrap();
+    let catalog = pipeline.spec.catalog.and_then(|catalog| catalog.glue).unwrap();
+    assert_eq!(catalog.database, medallion["catalog"]["database"]);
+    assert_eq!(pipeline.spec.lake.gold.bucket, medallion["lake"]["gold"]);
+    assert_eq!(
+        pipeline.spec.kafka.copies().map(i64::from),
+        medallion["kafka"]["replication_factor"].as_i64()
+    );
+}
+
 #[test]
 fn accounts_of_ones_own_are_named_and_those_of_the_operator_are_not() {
     let (_, pipeline) = read(OUTPUTS, BASE);

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use medallion_crds::pipeline::{
-    ConfigMapKeyRef, ContractSource, Flush, Kafka, Lake, Management, Provisioner, Redshift, RunsOn, SecretKeyRef,
+    ConfigMapKeyRef, ContractSource, Flush, Glue, Kafka, Lake, Management, Provisioner, Redshift, RunsOn, SecretKeyRef,
     WarehouseTable,
 };
 use medallion_crds::{Reason, Stage};
@@ -49,6 +49,8 @@ pub struct ValidatedPipeline {
     pub lake: Lake,
     /// The warehouse; `None`: the pipeline ends at Gold.
     pub warehouse: Option<Warehouse>,
+    /// Databases of the catalog; `None`: no table is registered.
+    pub catalog: Option<Glue>,
     /// Image of the dbt project; `None` is a fault.
     pub dbt_image: Option<String>,
     /// Size and account of the provisioner.
@@ -101,6 +103,9 @@ pub enum ValidateError {
     /// No warehouse.
     #[error("spec.warehouse.redshift: is required when type is Redshift")]
     Warehouse,
+    /// No catalog.
+    #[error("spec.catalog.glue: is required when type is Glue")]
+    Catalog,
     /// No version of the contract.
     #[error("spec.contract.versions: holds no version")]
     Contract,

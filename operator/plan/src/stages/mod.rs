@@ -2,6 +2,7 @@
 
 mod basis;
 mod bronze;
+mod catalog;
 mod dbt;
 mod entry;
 mod faults;
@@ -24,4 +25,5 @@ pub static STAGES: &[StageEntry] = &[
     silver::STAGE,
     gold::STAGE,
     warehouse::STAGE,
+    catalog::STAGE,
 ];

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use kube::ResourceExt;
-use medallion_crds::pipeline::{IngestAuthenticationType, IngestStage, PipelineSpec, SecretKeyRef};
+use medallion_crds::pipeline::{Glue, IngestAuthenticationType, IngestStage, PipelineSpec, SecretKeyRef};
 use medallion_crds::{ADOPT_ANNOTATION, Pipeline, REQUESTED_AT_ANNOTATION};
 
 use super::entry::StageEntry;
@@ -65,6 +65,7 @@ impl ValidatedPipeline {
             expire_after_days: spec.table.expire_after_days,
             lake: spec.lake.clone(),
             warehouse: warehouse(spec)?,
+            catalog: catalog(spec)?,
             dbt_image,
             provisioner: spec.provisioner.clone(),
             tokens: spec.stages.ingest.as_ref().and_then(tokens),
@@ -108,6 +109,13 @@ fn warehouse(spec: &PipelineSpec) -> Result<Option<Warehouse>, ValidateError> {
         redshift: warehouse.redshift.clone().ok_or(ValidateError::Warehouse)?,
         tables: stage.tables.clone(),
     }))
+}
+
+fn catalog(spec: &PipelineSpec) -> Result<Option<Glue>, ValidateError> {
+    let Some(catalog) = &spec.catalog else {
+        return Ok(None);
+    };
+    catalog.glue.clone().ok_or(ValidateError::Catalog).map(Some)
 }
 
 fn tokens(ingest: &IngestStage) -> Option<SecretKeyRef> {

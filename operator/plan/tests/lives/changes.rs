@@ -19,7 +19,7 @@ fn loaded() -> World {
 }
 
 fn counts(world: &World) -> [usize; 3] {
-    Stage::BATCH.map(|stage| world.runs(stage).len())
+    [Stage::Silver, Stage::Gold, Stage::Warehouse].map(|stage| world.runs(stage).len())
 }
 
 fn started_by(world: &World, stage: Stage) -> String {

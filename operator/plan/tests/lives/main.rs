@@ -21,6 +21,7 @@ mod world;
 use std::sync::LazyLock;
 
 use medallion_crds::Stage;
+use serde_json::json;
 use world::{Outcome, Step, World};
 
 const YAML: &str = include_str!("../cases/pipeline.yaml");
@@ -41,6 +42,11 @@ fn started() -> World {
 fn happens(world: &mut World, step: Step) {
     world.step(step);
     world.settle();
+}
+
+/// The shop's tables are registered as well.
+fn with_catalog() -> Step {
+    Step::Spec(json!({"catalog": {"type": "Glue", "glue": {"database": "shop_gold"}}}))
 }
 
 fn attempt(stage: Stage, outcome: Outcome) -> Step {

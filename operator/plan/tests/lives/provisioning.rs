@@ -9,7 +9,7 @@ use rstest::rstest;
 use serde_json::{Value, json};
 
 use crate::world::{Outcome, Step, World};
-use crate::{YAML, attempt, happens, started};
+use crate::{YAML, attempt, happens, started, with_catalog};
 
 fn missing(name: &str) -> Step {
     Step::Missing(vec![name.to_owned()])
@@ -135,7 +135,7 @@ fn a_contract_that_is_refused_stops_no_layer_of_what_is_in_bronze() {
 #[case::table("Table/purchase_orders", &[Stage::Persist, Stage::Bronze])]
 #[case::bronze("BronzeBucket/shop-bronze", &[Stage::Bronze, Stage::Silver])]
 #[case::silver("SilverBucket/shop-silver", &[Stage::Silver, Stage::Gold])]
-#[case::gold("GoldBucket/shop-gold", &[Stage::Gold, Stage::Warehouse])]
+#[case::gold("GoldBucket/shop-gold", &[Stage::Gold, Stage::Warehouse, Stage::Catalog])]
 #[case::schema("WarehouseSchema/analytics.gold", &[Stage::Warehouse])]
 fn what_is_not_met_stops_the_stages_that_need_it_and_no_other(
     #[case] name: &str,
@@ -144,6 +144,7 @@ fn what_is_not_met_stops_the_stages_that_need_it_and_no_other(
 ) {
     let mut world = World::new(YAML);
     world.settle();
+    happens(&mut world, with_catalog());
     let name = name.to_owned();
     happens(&mut world, Step::Unmet { name, state });
     happens(&mut world, Step::WorkersReady);

@@ -8,7 +8,7 @@ use medallion_crds::{Stage, StageRun, Worker};
 use medallion_plan::forget_details;
 
 use crate::world::{Outcome, Step, World};
-use crate::{YAML, attempt, happens, started};
+use crate::{YAML, attempt, happens, started, with_catalog};
 
 #[test]
 fn what_is_forgotten_of_old_runs_changes_no_decision() {
@@ -47,8 +47,9 @@ fn what_is_forgotten_of_old_runs_changes_no_decision() {
 }
 
 #[test]
-fn data_goes_from_bronze_to_the_warehouse_and_everything_comes_to_rest() {
+fn data_goes_from_bronze_to_warehouse_and_catalog_and_everything_comes_to_rest() {
     let mut world = started();
+    happens(&mut world, with_catalog());
     happens(&mut world, Step::Bronze(3));
     for stage in Stage::BATCH {
         assert!(world.active_job(stage).is_some(), "{stage} has a Job");

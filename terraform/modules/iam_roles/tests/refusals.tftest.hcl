@@ -234,3 +234,13 @@ run "topics_without_iam_at_the_brokers" {
 
   expect_failures = [var.provisioner_creates]
 }
+
+run "a_database_by_wildcard" {
+  command = plan
+
+  variables {
+    catalog = { database = "shop_*" }
+  }
+
+  expect_failures = [var.catalog]
+}

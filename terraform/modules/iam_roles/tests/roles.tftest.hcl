@@ -27,18 +27,22 @@ variables {
     type          = "Serverless"
     workgroup_arn = "arn:aws:redshift-serverless:eu-west-1:123456789012:workgroup/0b7c"
   }
+
+  catalog = {
+    database = "shop_gold"
+  }
 }
 
 run "one_role_a_worker" {
   command = apply
 
   assert {
-    condition     = join(" ", sort(keys(output.identities))) == "consumer dbt-runner exporter gateway loader provisioner"
-    error_message = "the workers are six: ${join(" ", keys(output.identities))}"
+    condition     = join(" ", sort(keys(output.identities))) == "cataloger consumer dbt-runner exporter gateway loader provisioner"
+    error_message = "the workers are seven: ${join(" ", keys(output.identities))}"
   }
 
   assert {
-    condition     = length(distinct([for identity in values(output.identities) : identity.role_arn])) == 6
+    condition     = length(distinct([for identity in values(output.identities) : identity.role_arn])) == 7
     error_message = "each has a role of its own"
   }
 
@@ -48,7 +52,7 @@ run "one_role_a_worker" {
   }
 
   assert {
-    condition     = length(aws_eks_pod_identity_association.worker) == 6 && alltrue([for association in values(aws_eks_pod_identity_association.worker) : association.namespace == "shop"])
+    condition     = length(aws_eks_pod_identity_association.worker) == 7 && alltrue([for association in values(aws_eks_pod_identity_association.worker) : association.namespace == "shop"])
     error_message = "EKS hands each role out, in the pipeline's namespace alone"
   }
 
@@ -236,5 +240,19 @@ run "the_provisioner_makes_what_it_may" {
   assert {
     condition     = alltrue([for action in ["kafka-cluster:CreateTopic", "dynamodb:CreateTable", "dynamodb:TagResource", "dynamodb:UpdateTimeToLive", "s3:CreateBucket"] : strcontains(output.policies["provisioner"], "\"${action}\"")])
     error_message = "it makes what the Pipeline says: ${output.policies["provisioner"]}"
+  }
+}
+
+run "the_cataloger_in_its_database_alone" {
+  command = apply
+
+  assert {
+    condition     = [for statement in jsondecode(output.policies["cataloger"]).Statement : statement.Resource if statement.Sid == "Tables"][0] == ["arn:aws:glue:eu-west-1:123456789012:catalog", "arn:aws:glue:eu-west-1:123456789012:database/shop_gold", "arn:aws:glue:eu-west-1:123456789012:table/shop_gold/*"]
+    error_message = "tables of one database: ${output.policies["cataloger"]}"
+  }
+
+  assert {
+    condition     = !strcontains(output.policies["cataloger"], "Delete") && !strcontains(output.policies["cataloger"], "silver")
+    error_message = "nothing is deleted, and Silver is not read unless it is registered: ${output.policies["cataloger"]}"
   }
 }

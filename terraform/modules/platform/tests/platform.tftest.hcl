@@ -34,7 +34,7 @@ run "tells_all_that_helm_and_the_pipeline_need" {
   }
 
   assert {
-    condition     = toset(keys(output.medallion.identities)) == toset(["provisioner", "gateway", "consumer", "exporter", "dbt-runner", "loader"]) && output.medallion.identities["loader"].service_account == "purchase-orders-loader"
+    condition     = toset(keys(output.medallion.identities)) == toset(["provisioner", "gateway", "consumer", "exporter", "dbt-runner", "loader", "cataloger"]) && output.medallion.identities["loader"].service_account == "purchase-orders-loader"
     error_message = "Each worker has an identity of its own: ${jsonencode(output.medallion.identities)}"
   }
 

@@ -11,7 +11,15 @@ use super::networks::{End, Port, allowed};
 
 const RELEASE: &str = "medallion-system";
 const SHOP: &str = "shop";
-const WORKERS: [&str; 6] = ["provisioner", "gateway", "consumer", "exporter", "dbt-runner", "loader"];
+const WORKERS: [&str; 7] = [
+    "provisioner",
+    "gateway",
+    "consumer",
+    "exporter",
+    "dbt-runner",
+    "loader",
+    "cataloger",
+];
 /// Where the API server is, as the values say.
 const API_SERVER: &str = "10.0.0.5";
 const AWS: &str = "52.95.110.1";

@@ -2,7 +2,7 @@
 //! every seeded mistake refused. Touches loopback alone, but for missing parts.
 
 pub mod docs;
-mod environments;
+pub mod environments;
 mod locks;
 mod modules;
 mod moto;
@@ -68,7 +68,12 @@ fn jobs<'a>(
 ) -> Vec<Job<'a>> {
     let mut jobs: Vec<Job<'_>> = Vec::new();
     for folder in &places.environments {
-        jobs.push(Box::pin(environments::check(workspace, report, folder)));
+        jobs.push(Box::pin(environments::check(
+            workspace,
+            report,
+            &context.layout.root,
+            folder,
+        )));
     }
     jobs.push(Box::pin(locks::check(workspace, report)));
     jobs.push(Box::pin(recovery::check(context, workspace, report)));
