@@ -55,13 +55,13 @@ use crate::stage::Stage;
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(validation = Rule::new("self.type != 'Process' || (has(self.process) && has(self.stage))").message("process and stage: are required when type is Process"))]
-#[x_kube(validation = Rule::new("self.type != 'Process' || !has(self.stage) || self.stage in ['silver', 'gold', 'warehouse']").message("stage: must be silver, gold or warehouse; the other stages run all the time and have no runs"))]
+#[x_kube(validation = Rule::new("self.type != 'Process' || !has(self.stage) || self.stage in ['silver', 'gold', 'warehouse', 'catalog']").message("stage: must be silver, gold, warehouse or catalog; the other stages run all the time and have no runs"))]
 #[x_kube(validation = Rule::new("!has(self.process) || !has(self.stage) || self.stage != 'silver' || (self.process.inputs.size() == 1 && self.process.inputs[0].name == 'bronze')").message("process.inputs: silver works on exactly one input, bronze"))]
 #[x_kube(validation = Rule::new("self.type != 'Process' || (self.mode == 'Apply' && !has(self.planRef))").message("mode: a run of type Process is always applied; it has no plan to look at first"))]
 pub struct StageRunSpec {
     /// The pipeline, in the same namespace. A run that is there before its Pipeline waits for it.
     pub pipeline_ref: PipelineRef,
-    /// The stage: silver, gold or warehouse. Left out by kinds of work that span stages.
+    /// The stage: silver, gold, warehouse or catalog. Left out by kinds of work that span stages.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "optional_stage")]
     pub stage: Option<Stage>,

@@ -320,5 +320,5 @@ fn a_warehouse_is_not_taken_from_a_pipeline_without_a_word() {
 #[test]
 fn a_stage_that_runs_all_the_time_has_no_runs() {
     let error = run("bronze", 1).validate_cel().unwrap_err().to_string();
-    assert!(error.contains("must be silver, gold or warehouse"), "{error}");
+    assert!(error.contains("must be silver, gold, warehouse or catalog"), "{error}");
 }

@@ -108,7 +108,7 @@ pub struct StageStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub message: Option<String>,
-    /// The layer's position: version of its table that the stage committed last (bronze), which a run of Silver names as its input; or number of the last succeeded run that the operator made (silver, gold, warehouse).
+    /// The layer's position: version of its table that the stage committed last (bronze), which a run of Silver names as its input; or number of the last succeeded run that the operator made (silver, gold, warehouse, catalog).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub position: Option<i64>,
     /// Records that wait in the stage's source (persist: Kafka records, bronze: stream records read and not yet committed). Absent when not known.

@@ -262,7 +262,7 @@ async fn refused(world: &World) -> Result<()> {
     };
     refuses(
         try_create(&runs(world), &run("bronze")).await,
-        "must be silver, gold or warehouse",
+        "must be silver, gold, warehouse or catalog",
     )?;
     let other = changed(
         &run("silver"),
