@@ -182,3 +182,53 @@ fn a_wrong_password_a_wrong_authority_a_missing_right_and_a_new_user_need_no_new
     ensure!(stack.committed()? == i64::try_from(count)?, "every offset is committed");
     Ok(())
 }
+
+/// Certificates run out, the consumer's and the broker's: whose it is is told, and nobody ends of it.
+#[test]
+fn an_expired_certificate_is_named_and_a_renewed_one_needs_no_new_process() -> Result<()> {
+    let stack = Stack::new("certificates")?;
+    let mounted = tempfile::tempdir()?;
+    let mount = |name: &str| -> Result<()> {
+        for ending in ["crt", "key"] {
+            let file = certificate(&stack, &format!("{name}.{ending}"))?;
+            fs::copy(file, mounted.path().join(format!("tls.{ending}")))?;
+        }
+        Ok(())
+    };
+    let kafka = |listener: &str, authentication: Value| -> Result<Value> {
+        Ok(json!({
+            "bootstrapServers": [stack.document["kafka"]["listeners"][listener]],
+            "topic": stack.name,
+            "deadLetterTopic": stack.dead_letter_topic(),
+            "tls": {"caPath": certificate(&stack, "brokers-ca.crt")?},
+            "authentication": authentication,
+        }))
+    };
+    let mut posted = BTreeSet::new();
+    for number in 0..100 {
+        stack.produce(&event(number))?;
+        posted.insert((format!("{}", number % 97), format!("e{number}")));
+    }
+    stack.flush()?;
+
+    // Nothing that is mounted mends the broker's own.
+    let mut other = Consumer::start_with(&stack, "other", &[], &kafka("expired", json!({"type": "None"}))?)?;
+    names(&other, "BrokerCertificateExpired")?;
+
+    mount("expired-shop")?;
+    let by_certificate = json!({
+        "type": "MutualTls",
+        "certificatePath": mounted.path().join("tls.crt"),
+        "keyPath": mounted.path().join("tls.key"),
+    });
+    let mut consumer = Consumer::start_with(&stack, "renewed", &[], &kafka("mutual", by_certificate)?)?;
+    names(&consumer, "ClientCertificateExpired")?;
+    ensure!(stack.stored()?.is_empty(), "nobody was let in");
+    mount("owner")?;
+    heals(&stack, &consumer, posted.len())?;
+    ensure!(stack.stored()? == posted, "what is stored is what was sent");
+    ensure!(stack.dead_letters()? == 0, "nothing was dead-lettered");
+    ensure!(consumer.lives()? && other.lives()?, "nobody has ended");
+    ensure!(consumer.stop()? == 0, "it ends well");
+    Ok(())
+}

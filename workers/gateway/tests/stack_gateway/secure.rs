@@ -66,18 +66,26 @@ impl Life {
     }
 }
 
+fn text_of(document: &Value, pointer: &str) -> Result<String> {
+    let found = document.pointer(pointer).and_then(Value::as_str);
+    Ok(found.with_context(|| pointer.to_owned())?.to_owned())
+}
+
+/// Makes a topic; by whom it is to be deleted.
+async fn make_topic(open: &str, topic: &str) -> Result<AdminClient<DefaultClientContext>> {
+    let admin: AdminClient<DefaultClientContext> = ClientConfig::new().set("bootstrap.servers", open).create()?;
+    let new_topic = NewTopic::new(topic, 1, TopicReplication::Fixed(1));
+    admin.create_topics(&[new_topic], &AdminOptions::new()).await?;
+    Ok(admin)
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_password_a_wrong_authority_a_missing_right_and_a_new_user_need_no_new_process() -> Result<()> {
     let document = document()?;
-    let text = |pointer: &str| -> Result<String> {
-        let found = document.pointer(pointer).and_then(Value::as_str);
-        Ok(found.with_context(|| pointer.to_owned())?.to_owned())
-    };
+    let text = |pointer: &str| text_of(&document, pointer);
     let open = text("/kafka/bootstrapServers")?;
     let topic = format!("gateway-secure-{}", std::process::id());
-    let admin: AdminClient<DefaultClientContext> = ClientConfig::new().set("bootstrap.servers", &open).create()?;
-    let new_topic = NewTopic::new(&topic, 1, TopicReplication::Fixed(1));
-    admin.create_topics(&[new_topic], &AdminOptions::new()).await?;
+    let admin = make_topic(&open, &topic).await?;
     let mounted = tempfile::tempdir()?;
     let path = |file: &str| mounted.path().join(file).to_string_lossy().into_owned();
     let mount = |user: &str, password: &str| -> Result<()> {
@@ -153,6 +161,69 @@ async fn a_wrong_password_a_wrong_authority_a_missing_right_and_a_new_user_need_
     ensure!(!life.task.is_finished(), "one life all the time");
     life.shutdown.cancel();
     ensure!(life.task.await?.is_ok(), "and a good end");
+
+    all_arrived(&open, &topic, accepted)?;
+    admin.delete_topics(&[&topic], &AdminOptions::new()).await?;
+    Ok(())
+}
+
+/// Certificates run out, the gateway's and the broker's: whose it is is told, and nobody ends of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_expired_certificate_is_named_and_a_renewed_one_needs_no_new_process() -> Result<()> {
+    let document = document()?;
+    let text = |pointer: &str| text_of(&document, pointer);
+    let open = text("/kafka/bootstrapServers")?;
+    let topic = format!("gateway-certificates-{}", std::process::id());
+    let admin = make_topic(&open, &topic).await?;
+    let mounted = tempfile::tempdir()?;
+    let path = |file: &str| mounted.path().join(file).to_string_lossy().into_owned();
+    let certificates = text("/kafka/certificates")?;
+    let mount = |name: &str| -> Result<()> {
+        for ending in ["crt", "key"] {
+            fs::copy(
+                format!("{certificates}/{name}.{ending}"),
+                path(&format!("tls.{ending}")),
+            )?;
+        }
+        Ok(())
+    };
+    let kafka = |listener: &str, authentication: KafkaAuthenticationSettings| -> Result<KafkaSettings> {
+        Ok(KafkaSettings {
+            bootstrap_servers: vec![text(&format!("/kafka/listeners/{listener}"))?],
+            topic: topic.clone(),
+            dead_letter_topic: format!("dlq.{topic}"),
+            tls: Some(KafkaTlsSettings {
+                ca_path: Some(format!("{certificates}/brokers-ca.crt")),
+            }),
+            authentication,
+        })
+    };
+
+    mount("expired-shop")?;
+    let by_certificate = KafkaAuthenticationSettings::MutualTls {
+        certificate_path: path("tls.crt"),
+        key_path: path("tls.key"),
+    };
+    let life = live(SCHEMA, kafka("mutual", by_certificate)?, 0, 5).await;
+    let message = life.reports(&Reason::ClientCertificateExpired).await?;
+    ensure!(
+        message.contains("expired at 2024-01-02") && message.contains("mutualTls.certificate"),
+        "{message}"
+    );
+    ensure!(!life.takes(0).await?, "who is not let in takes nothing");
+    mount("owner")?;
+    let accepted = BTreeSet::from([life.heals(&mut (1..100_000)).await?]);
+
+    // Nothing that is mounted mends the broker's own.
+    let other = live(SCHEMA, kafka("expired", KafkaAuthenticationSettings::None)?, 0, 5).await;
+    let message = other.reports(&Reason::BrokerCertificateExpired).await?;
+    ensure!(message.contains("renew it at the broker"), "{message}");
+    ensure!(!other.takes(0).await?, "what reaches no broker is not taken");
+    for life in [life, other] {
+        ensure!(!life.task.is_finished(), "one life all the time");
+        life.shutdown.cancel();
+        ensure!(life.task.await?.is_ok(), "and a good end");
+    }
 
     all_arrived(&open, &topic, accepted)?;
     admin.delete_topics(&[&topic], &AdminOptions::new()).await?;

@@ -43,21 +43,91 @@ impl Place {
             format!("ConsumerGroup/{}", self.settings.group),
         ]
     }
+
+    /// Nothing at the brokers can be looked at: in time, for this reason and with these words.
+    async fn is_refused(&self, reason: &str, words: &str) -> Result<()> {
+        let begun = Instant::now();
+        let report = self.provision().await;
+        for name in self.names() {
+            let (state, message) = message(&report, &name);
+            ensure!(state == DependencyState::Unknown, "{name}: {state:?} {message}");
+            ensure!(
+                message.starts_with(&format!("{reason}: ")) && message.contains(words),
+                "{name}: {message}"
+            );
+        }
+        ensure!(begun.elapsed() < NAMED_WITHIN, "after {:?}", begun.elapsed());
+        Ok(())
+    }
+
+    /// The next look finds both topics so.
+    async fn is_let_in(&self, topics: DependencyState) -> Result<()> {
+        let report = self.provision().await;
+        let [topic, dead_letters, group] = self.names();
+        for (name, expected) in [
+            (topic, topics),
+            (dead_letters, topics),
+            (group, DependencyState::Exists),
+        ] {
+            let (state, message) = message(&report, &name);
+            ensure!(state == expected, "{name}: {state:?} {message}");
+        }
+        Ok(())
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_foreign_authority_is_named_for_everything_at_the_brokers_and_at_once() -> Result<()> {
     let mut place = Place::new("foreign").await?;
     place.moved("tls", "clients-ca", KafkaAuthenticationSettings::None)?;
-    let begun = Instant::now();
-    let report = place.provision().await;
-    for name in place.names() {
-        let (state, message) = message(&report, &name);
-        ensure!(state == DependencyState::Unknown, "{name}: {state:?}");
-        ensure!(message.starts_with("BrokerNotTrusted: "), "{name}: {message}");
-    }
-    ensure!(begun.elapsed() < NAMED_WITHIN, "after {:?}", begun.elapsed());
-    Ok(())
+    place.is_refused("BrokerNotTrusted", "spec.kafka.tls.ca").await?;
+    place.moved("tls", "brokers-ca", KafkaAuthenticationSettings::None)?;
+    place.is_let_in(DependencyState::Created).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_expired_certificate_or_a_wrong_password_is_named_and_the_next_look_takes_the_right_one() -> Result<()> {
+    let mut place = Place::new("proofs").await?;
+    let folder = place.folder.path().to_owned();
+    let path = |file: &str| folder.join(file).to_string_lossy().into_owned();
+    let certificates = PathBuf::from(place.text("/kafka/certificates")?);
+    let mount_certificate = |name: &str| -> Result<()> {
+        for ending in ["crt", "key"] {
+            let file = certificates.join(format!("{name}.{ending}"));
+            std::fs::copy(file, path(&format!("tls.{ending}")))?;
+        }
+        Ok(())
+    };
+
+    // The broker's own, which nothing that is mounted mends.
+    place.moved("expired", "brokers-ca", KafkaAuthenticationSettings::None)?;
+    place
+        .is_refused("BrokerCertificateExpired", "renew it at the broker")
+        .await?;
+
+    let by_certificate = KafkaAuthenticationSettings::MutualTls {
+        certificate_path: path("tls.crt"),
+        key_path: path("tls.key"),
+    };
+    mount_certificate("expired-shop")?;
+    place.moved("mutual", "brokers-ca", by_certificate)?;
+    place
+        .is_refused("ClientCertificateExpired", "mutualTls.certificate")
+        .await?;
+    mount_certificate("owner")?;
+    place.is_let_in(DependencyState::Created).await?;
+
+    let by_password = KafkaAuthenticationSettings::Scram {
+        mechanism: ScramMechanism::Sha512,
+        username_path: path("username"),
+        password_path: path("password"),
+    };
+    std::fs::write(path("username"), "owner")?;
+    std::fs::write(path("password"), "wrong")?;
+    place.moved("scram", "brokers-ca", by_password)?;
+    place.is_refused("KafkaCredentialsRefused", "user owner").await?;
+    std::fs::write(path("password"), place.text("/kafka/users/owner")?)?;
+    place.is_let_in(DependencyState::Exists).await
 }
 
 #[tokio::test(flavor = "multi_thread")]
