@@ -47,6 +47,8 @@ struct Topic {
     led: bool,
     /// Absent if the broker does not say.
     settings: BTreeMap<String, String>,
+    /// Why none of them could be read, if we may not.
+    denied: Option<String>,
 }
 
 impl Topic {
@@ -256,6 +258,7 @@ impl Brokers {
         let Some(found) = metadata.topics().iter().find(|topic| topic.name() == name) else {
             return self.describable(name).await.map(|()| None);
         };
+        let (settings, denied) = self.settings(name).await?;
         Ok(Some(Topic {
             partitions: found.partitions().len(),
             replicas: found
@@ -265,7 +268,8 @@ impl Brokers {
                 .min()
                 .unwrap_or_default(),
             led: !found.partitions().is_empty() && found.partitions().iter().all(|partition| partition.leader() >= 0),
-            settings: self.settings(name).await?,
+            settings,
+            denied,
         }))
     }
 
@@ -287,8 +291,8 @@ impl Brokers {
         context.denied(Resource::Topic(name), &[operation]).to_string()
     }
 
-    /// The topic's configuration; empty if we may not read it, for that is no reason not to run.
-    async fn settings(&self, name: &str) -> Result<BTreeMap<String, String>, Finding> {
+    /// The topic's configuration; empty if we may not read it, and why then, for that is no reason not to run.
+    async fn settings(&self, name: &str) -> Result<(BTreeMap<String, String>, Option<String>), Finding> {
         let options = AdminOptions::new().request_timeout(Some(self.limit));
         let topic = ResourceSpecifier::Topic(name);
         let asked = self.client.describe_configs([&topic], &options);
@@ -298,16 +302,19 @@ impl Brokers {
             Err(_) => return Err(self.unreachable(&format!("no answer within {} s", self.limit.as_secs()))),
         };
         match answer.into_iter().next() {
-            Some(Ok(resource)) => Ok(resource
-                .entries
-                .into_iter()
-                .filter_map(|entry| Some((entry.name, entry.value?)))
-                .collect()),
+            Some(Ok(resource)) => {
+                let entries = resource.entries.into_iter();
+                let settings = entries.filter_map(|entry| Some((entry.name, entry.value?)));
+                Ok((settings.collect(), None))
+            }
             // The topic is so new that this broker does not know it yet.
-            Some(Err(RDKafkaErrorCode::UnknownTopicOrPartition)) | None => Ok(BTreeMap::new()),
+            Some(Err(RDKafkaErrorCode::UnknownTopicOrPartition)) | None => Ok((BTreeMap::new(), None)),
+            Some(Err(RDKafkaErrorCode::TopicAuthorizationFailed)) => {
+                Ok((BTreeMap::new(), Some(self.denied(name, Operation::DescribeConfigs))))
+            }
             Some(Err(code)) => {
                 tracing::warn!(topic = name, %code, "the topic's configuration cannot be read");
-                Ok(BTreeMap::new())
+                Ok((BTreeMap::new(), None))
             }
         }
     }
@@ -368,6 +375,12 @@ impl Brokers {
         if let Some(copies) = wanted.copies {
             notes.extend(safety(found, copies, &alter));
         }
+        notes.extend(
+            found
+                .denied
+                .iter()
+                .map(|denied| format!("its settings are not checked: {denied}")),
+        );
         Finding::with_notes(&notes)
     }
 }
@@ -456,6 +469,7 @@ mod tests {
             replicas: 3,
             led: true,
             settings,
+            denied: None,
         }
     }
 
@@ -467,7 +481,7 @@ mod tests {
 
     #[rstest]
     #[case::as_wanted(topic(6, &[(MAX_MESSAGE_BYTES, "1048588"), (CLEANUP_POLICY, "delete")]))]
-    #[case::we_may_not_read_its_settings(topic(6, &[]))]
+    #[case::the_broker_says_nothing_of_its_settings(topic(6, &[]))]
     #[tokio::test]
     async fn a_topic_that_fits_exists(#[case] found: Topic) {
         assert_eq!(brokers().judge("orders", &found, WANTED), Finding::Exists);
@@ -482,6 +496,11 @@ mod tests {
     #[case::five_copies(Topic { replicas: 5, ..topic(6, &[(MIN_IN_SYNC, "2")]) }, 5, "min.insync.replicas=4")]
     #[case::three_of_five(topic(6, &[(MIN_IN_SYNC, "1")]), 5, "min.insync.replicas=2")]
     #[case::two_of_three(Topic { replicas: 2, ..topic(6, &[(MIN_IN_SYNC, "1")]) }, 3, "replicationFactor: 2")]
+    #[case::we_may_not_read_its_settings(
+        Topic { denied: Some("TopicAccessDenied: why".to_owned()), ..topic(6, &[]) },
+        3,
+        "its settings are not checked: TopicAccessDenied: why"
+    )]
     #[case::two_of_three_in_sync(Topic { replicas: 2, ..topic(6, &[(MIN_IN_SYNC, "2")]) }, 3, "it has 2 copies")]
     #[tokio::test]
     async fn what_somebody_should_know_is_told_and_stops_nothing(

@@ -186,6 +186,22 @@ async fn what_the_access_lists_lack_is_named_and_with_it_the_topics_are_made() -
         ensure!(message(&report, name).0 == DependencyState::Created, "{report:?}");
     }
 
+    // That its settings may not be read is told, and stops nothing.
+    forbid(
+        &open,
+        "User:shop",
+        Resource::Topic(&kafka.topic),
+        Operation::DescribeConfigs,
+    )?;
+    let report = place.provision().await;
+    let (state, why) = message(&report, &topic);
+    ensure!(
+        state == DependencyState::Exists
+            && why.contains("TopicAccessDenied")
+            && why.contains("--operation DescribeConfigs"),
+        "{state:?} {why}"
+    );
+
     // One that is there and may not be described is not taken for one that is missing.
     forbid(&open, "User:shop", Resource::Topic(&kafka.topic), Operation::Describe)?;
     let report = place.provision().await;
