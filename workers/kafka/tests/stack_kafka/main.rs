@@ -2,6 +2,7 @@
 
 mod acl;
 mod listeners;
+mod password;
 mod refusals;
 mod rights;
 mod rotation;

@@ -14,6 +14,7 @@ use medallion_crds::pipeline::ScramMechanism;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 
 use crate::acl::allow;
+use crate::password::{self, FIRST, SECOND};
 use crate::stack::{NAMED_WITHIN, Stack, client, unique};
 
 const ASK: Duration = Duration::from_secs(20);
@@ -69,6 +70,44 @@ async fn a_password_is_corrected_and_then_another_users() -> Result<()> {
         stack.mount_user("shop-2", stack.password("shop-2")?)?;
         ensure!(client.look().is_some(), "another client");
         ensure!(may_write(&client, &settings)? == Ok(true), "who may write");
+        Ok(())
+    })
+    .await?
+}
+
+/// In the order in which it happens where nobody can change both at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_is_changed_at_the_broker_and_the_secret_follows() -> Result<()> {
+    let stack = Stack::read()?;
+    let (topic, user) = (unique("changed"), unique("user"));
+    stack.make_topic(&topic).await?;
+    password::set(stack.open()?, &user, &FIRST)?;
+    let who = format!("User:{user}");
+    allow(stack.open()?, &who, Resource::Topic(&topic), Operation::Write)?;
+    stack.mount_user(&user, FIRST.text)?;
+    let settings = stack.settings("scram", &topic, Some("brokers-ca"), stack.scram(ScramMechanism::Sha512))?;
+    tokio::task::spawn_blocking(move || {
+        let client = renewed(&settings);
+        ensure!(may_write(&client, &settings)? == Ok(true), "the first password");
+
+        password::set(stack.open()?, &user, &SECOND)?;
+        // Who is connected stays so; the next connection is refused, as soon as the broker has read the change.
+        let begun = Instant::now();
+        let refusal = loop {
+            ensure!(client.renew().is_some(), "another client");
+            if let Err(refusal) = may_write(&client, &settings)? {
+                break refusal;
+            }
+            ensure!(begun.elapsed() < NAMED_WITHIN, "the first password still does");
+        };
+        ensure!(
+            refusal.reason == Reason::KafkaCredentialsRefused && refusal.message.contains(&user),
+            "{refusal}"
+        );
+
+        stack.mount_user(&user, SECOND.text)?;
+        ensure!(client.look().is_some(), "another client");
+        ensure!(may_write(&client, &settings)? == Ok(true), "the second password");
         Ok(())
     })
     .await?
