@@ -258,8 +258,7 @@ impl Brokers {
         let Some(found) = metadata.topics().iter().find(|topic| topic.name() == name) else {
             return self.describable(name).await.map(|()| None);
         };
-        let (settings, denied) = self.settings(name).await?;
-        Ok(Some(Topic {
+        let mut topic = Topic {
             partitions: found.partitions().len(),
             replicas: found
                 .partitions()
@@ -268,9 +267,10 @@ impl Brokers {
                 .min()
                 .unwrap_or_default(),
             led: !found.partitions().is_empty() && found.partitions().iter().all(|partition| partition.leader() >= 0),
-            settings,
-            denied,
-        }))
+            ..Topic::default()
+        };
+        (topic.settings, topic.denied) = self.settings(name).await?;
+        Ok(Some(topic))
     }
 
     /// Brokers list no topic that we may not describe, so one that is not listed may be there all the same.
