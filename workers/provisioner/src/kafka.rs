@@ -200,7 +200,12 @@ impl Brokers {
         loop {
             match (self.look(name).await?, &refusal) {
                 (Some(found), None) if found.led => {
-                    let created = match self.judge(name, &found, wanted) {
+                    // A broker that does not know the new topic yet has no settings of it either.
+                    let known = Topic {
+                        denied: None,
+                        ..found.clone()
+                    };
+                    let created = match self.judge(name, &known, wanted) {
                         Finding::Exists => Finding::Created(created(count, wanted.copies, &found)),
                         other => other,
                     };
@@ -301,7 +306,10 @@ impl Brokers {
             Ok(Err(error)) => return Err(self.unreachable(&error.to_string())),
             Err(_) => return Err(self.unreachable(&format!("no answer within {} s", self.limit.as_secs()))),
         };
+        let denied = || Some(self.denied(name, Operation::DescribeConfigs));
         match answer.into_iter().next() {
+            // The library keeps a refusal to itself, and a topic that may be read has settings.
+            Some(Ok(resource)) if resource.entries.is_empty() => Ok((BTreeMap::new(), denied())),
             Some(Ok(resource)) => {
                 let entries = resource.entries.into_iter();
                 let settings = entries.filter_map(|entry| Some((entry.name, entry.value?)));
@@ -309,9 +317,7 @@ impl Brokers {
             }
             // The topic is so new that this broker does not know it yet.
             Some(Err(RDKafkaErrorCode::UnknownTopicOrPartition)) | None => Ok((BTreeMap::new(), None)),
-            Some(Err(RDKafkaErrorCode::TopicAuthorizationFailed)) => {
-                Ok((BTreeMap::new(), Some(self.denied(name, Operation::DescribeConfigs))))
-            }
+            Some(Err(RDKafkaErrorCode::TopicAuthorizationFailed)) => Ok((BTreeMap::new(), denied())),
             Some(Err(code)) => {
                 tracing::warn!(topic = name, %code, "the topic's configuration cannot be read");
                 Ok((BTreeMap::new(), None))
