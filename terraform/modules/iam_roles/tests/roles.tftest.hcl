@@ -195,16 +195,17 @@ run "what_is_not_there_needs_no_role" {
   variables {
     kafka     = null
     warehouse = null
+    catalog   = null
   }
 
   assert {
     condition     = join(" ", sort(keys(output.identities))) == "consumer dbt-runner exporter provisioner"
-    error_message = "no gateway without IAM at the brokers, no loader without a warehouse"
+    error_message = "no gateway without IAM at the brokers, no loader without a warehouse, no cataloger without a catalog"
   }
 
   assert {
-    condition     = alltrue([for policy in values(output.policies) : !strcontains(policy, "kafka-cluster") && !strcontains(policy, "redshift")])
-    error_message = "and no right at either"
+    condition     = alltrue([for policy in values(output.policies) : !strcontains(policy, "kafka-cluster") && !strcontains(policy, "redshift") && !strcontains(policy, "glue")])
+    error_message = "and no right at any of them"
   }
 }
 
