@@ -17,7 +17,7 @@ use crate::error::CatalogError;
 use crate::table::{Column, Description, Found, Step};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
-const CALL_TIMEOUT: Duration = Duration::from_secs(60);
+const CALL_TIMEOUT: Duration = Duration::from_mins(1);
 /// Parameters that a description is made of; all others are somebody else's.
 const OURS: [&str; 6] = [
     "EXTERNAL",

@@ -16,7 +16,7 @@ use crate::event::Event;
 use crate::shop::Shop;
 
 /// A worker names what is wrong within half a minute of its mounted files; the stack's kubelet brings those within the other half.
-const TOLD_WITHIN: Duration = Duration::from_secs(60);
+const TOLD_WITHIN: Duration = Duration::from_mins(1);
 /// Not the password of anybody.
 const MISTYPED: &str = "a-mistyped-password";
 

@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail};
 use arrow::datatypes::{Field, Schema};
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
+use aws_sdk_glue::error::ProvideErrorMetadata;
 use aws_sdk_glue::types::TableInput;
 use medallion_crds::launch::report::RunReport;
 use medallion_lake::{Change, Claim, LakeStore, Outcome, OwnedTable, S3Addressing};
@@ -49,7 +50,7 @@ pub struct Found {
 }
 
 impl Place {
-    pub async fn new(test: &str) -> Result<Self> {
+    pub async fn new(what: &str) -> Result<Self> {
         let path =
             std::env::var("MEDALLION_STACK").context("MEDALLION_STACK must name the stack.json of a running stack")?;
         let stack: Value = serde_json::from_str(&std::fs::read_to_string(&path).with_context(|| path.clone())?)?;
@@ -58,7 +59,7 @@ impl Place {
             Ok(found.with_context(|| format!("{path} has no {pointer}"))?.to_owned())
         };
         let nanoseconds = SystemTime::now().duration_since(UNIX_EPOCH)?.as_nanos();
-        let name = format!("catalog-{test}-{nanoseconds}");
+        let name = format!("catalog-{what}-{nanoseconds}");
         let (key, secret) = (text("/aws/accessKeyId")?, text("/aws/secretAccessKey")?);
         let base = aws_config::defaults(BehaviorVersion::latest())
             .region(Region::new(text("/aws/region")?))
@@ -165,13 +166,7 @@ impl Place {
         let asked = self.glue.get_table().database_name(self.database(layer)).name(table);
         let answer = match asked.send().await {
             Ok(answer) => answer,
-            Err(error)
-                if error
-                    .as_service_error()
-                    .is_some_and(|error| error.is_entity_not_found_exception()) =>
-            {
-                return Ok(None);
-            }
+            Err(error) if error.code() == Some("EntityNotFoundException") => return Ok(None),
             Err(error) => return Err(error.into()),
         };
         let table = answer.table().context("a table")?;
